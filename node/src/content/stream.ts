@@ -1,0 +1,154 @@
+/**
+ * What a live stream is to every room: the signed record that describes it, the signed rolling index of each of its
+ * renditions, and the views through which delivery and feeds read them. The same views stand over a stream that is
+ * published here and over one that is replicated from another peer.
+ */
+import type { Digest } from './digest.ts'
+
+/** The stream's Ed25519 public key as a libp2p-key CIDv1 in base36: `k51…`. */
+export type StreamId = string
+
+/** One rendition as players must know it before they load it. */
+export interface RenditionInfo {
+  /** URL-safe name, unique in the stream: `source` (video as published), `audio`. `[a-z0-9-]{1,32}`. */
+  readonly name: string
+  readonly kind: 'video' | 'audio'
+  /** RFC 6381. */
+  readonly codecs: string
+  /** Bits a second, measured peak where known, else declared. */
+  readonly bandwidthBps: number
+  /** Pixels; 0 for audio. */
+  readonly width: number
+  readonly height: number
+  /** Pictures a second; 0 when unknown or audio. */
+  readonly frameRate: number
+  /** Audio channels; 0 for video. */
+  readonly channels: number
+}
+
+/** The stream record: small, signed by the stream's key, replaced by a higher `sequence`. */
+export interface StreamRecord {
+  readonly id: StreamId
+  /** Readable name, `[a-z0-9][a-z0-9-]{0,63}`; a convenience, not unique in the network. */
+  readonly alias: string
+  readonly title: string
+  readonly state: 'live' | 'ended'
+  /** Grows with every change and refresh; wall milliseconds at signing, made strictly increasing. */
+  readonly sequence: number
+  readonly renditions: readonly RenditionInfo[]
+  /** Peer id (base58) where the publisher's ingest is. */
+  readonly originPeer: string
+  /** Wall milliseconds when the current session began. */
+  readonly startedAtMs: number
+  /** Wall milliseconds after which the record is forgotten unless refreshed. */
+  readonly expiresAtMs: number
+}
+
+/** One part in a rendition's rolling index. Times are in whole microseconds. */
+export interface IndexEntry {
+  /** Media sequence number of the segment (RFC 8216 4.3.3.2). Grows for the life of the stream, over restarts too. */
+  readonly msn: number
+  /** Part number in its segment, from 0. */
+  readonly part: number
+  /** SHA-256 of the part. */
+  readonly digest: Digest
+  readonly bytes: number
+  readonly durationUs: number
+  /** True when the part begins with a picture from which decoding can start; always for audio. */
+  readonly independent: boolean
+  /** True for the last part of its segment. */
+  readonly endOfSegment: boolean
+  /** On the last part only: SHA-256 of the whole segment, which is its parts one after the other. */
+  readonly segmentDigest: Digest | undefined
+  /** On part 0 only: wall time of its first presentation, Unix milliseconds, from the source's clock. */
+  readonly programDateTimeMs: number | undefined
+  /** On part 0 only: true when timestamps or codec configuration do not continue from the segment before. */
+  readonly discontinuity: boolean
+  /** SHA-256 of the init segment that this part needs. */
+  readonly initDigest: Digest
+}
+
+/** What holds for the whole window, signed with it. */
+export interface IndexHead {
+  readonly rendition: string
+  /** First segment still in the window. */
+  readonly firstMsn: number
+  /** Discontinuities that have left the window (RFC 8216 4.3.3.3). */
+  readonly discontinuitySequence: number
+  /** EXT-X-TARGETDURATION, whole seconds; only grows within a session. */
+  readonly targetDurationS: number
+  /** PART-TARGET in microseconds: at least every part's duration; only grows within a session. */
+  readonly partTargetUs: number
+  /** True when the publisher has ended: EXT-X-ENDLIST. */
+  readonly ended: boolean
+}
+
+/** Where a rendition's replication stands, for players and pages. */
+export type UpstreamStatus =
+  /** Published at this peer. */
+  | 'origin'
+  /** Looking for a provider, or resuming from another. */
+  | 'connecting'
+  /** Parts arrive. */
+  | 'following'
+  /** No provider answers; trying goes on. */
+  | 'lost'
+
+/** One rendition's index as it is now, and the way to wait for what comes next. */
+export interface LiveRendition {
+  readonly info: RenditionInfo
+  readonly head: IndexHead
+  /** Entries of the window in order of (msn, part). Treat as read-only; the array is replaced or appended to as parts come. */
+  readonly entries: readonly IndexEntry[]
+  /** Grows by one with every change of head or entries; lets a rendered playlist be kept until it is stale. */
+  readonly version: number
+  /** The publisher's Ed25519 signature of the window as it is now. */
+  readonly signature: Uint8Array
+  /** The entry of a part in the window. */
+  entry(msn: number, part: number): IndexEntry | undefined
+  /** The entries of a segment in the window, in order; empty when it is not there. */
+  segment(msn: number): readonly IndexEntry[]
+  /**
+   * Resolves when the part (or, with `part` undefined, the whole segment) is in the window, or the rendition has ended
+   * or the segment it names was closed with fewer parts and a later one exists.
+   * @throws KairoError `ERR_TIMEOUT` when the signal fires, `ERR_NO_PROVIDER` when the upstream is lost,
+   * `ERR_LIMIT` when too many already wait.
+   */
+  wait(
+    msn: number,
+    part: number | undefined,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void>
+}
+
+/** A stream that this peer can serve now. */
+export interface LiveStream {
+  readonly record: StreamRecord
+  readonly status: UpstreamStatus
+  /** Peer id (base58) that this peer receives the stream from; its own id for a stream published here; undefined while connecting. */
+  readonly sourcePeer: string | undefined
+  /** Renditions whose index this peer holds; subscribes those a replica does not follow yet. */
+  rendition(name: string, options: { readonly signal: AbortSignal }): Promise<LiveRendition>
+  /** Renditions already followed, without subscribing. */
+  followed(): readonly LiveRendition[]
+  /** The bytes of an object of this stream if they are in RAM. */
+  peek(digest: Digest): Buffer | undefined
+  /**
+   * The bytes of an object of this stream, from RAM, disk or a provider, verified.
+   * @throws KairoError `ERR_TIMEOUT`, `ERR_NO_PROVIDER`, `ERR_VERIFICATION`.
+   */
+  read(digest: Digest, options: { readonly signal: AbortSignal }): Promise<Buffer>
+}
+
+/** Finds streams by name for whoever serves viewers. */
+export interface StreamSource {
+  /** The stream's view if this peer publishes or already replicates it, without waiting. */
+  get(name: string): LiveStream | undefined
+  /**
+   * Opens a stream by alias or id, replicating it if another peer has it. Marks it as watched.
+   * @throws KairoError `ERR_NOT_FOUND` for a name that no record known here carries, `ERR_NO_PROVIDER`, `ERR_TIMEOUT`.
+   */
+  open(name: string, options: { readonly signal: AbortSignal }): Promise<LiveStream>
+  /** Notes that a viewer asked for something, so that a replica stays while it is watched. */
+  touch(name: string): void
+}
