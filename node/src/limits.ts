@@ -34,6 +34,12 @@ export const rtmpLimits = {
   leadMsMax: 4_000,
 } as const
 
+/** Streams that one peer owns. */
+export const streamKeyLimits = {
+  /** Stream keys in a home folder. */
+  streamsMax: 1_000,
+} as const
+
 /** Packaging. */
 export const packagingLimits = {
   /** A segment is cut without a keyframe at this length, so that a publisher without keyframes stays bounded. */
@@ -92,6 +98,108 @@ export const httpLimits = {
   responseTimeoutMs: 120_000,
   /** A blocked playlist or part request is answered at the latest after this (RFC 8216bis asks for three target durations). */
   blockTimeoutMs: 12_000,
+} as const
+
+/** The libp2p host: connections, streams, joining. */
+export const hostLimits = {
+  /** Connections at once; beyond it the least useful are pruned. */
+  connectionsMax: 512,
+  /** Connections a second from one address; peers of one site or one machine share an address. */
+  inboundConnectionsPerSecondMax: 64,
+  /** Accepted sockets that have not finished their handshake. */
+  handshakesMax: 128,
+  /** Dials at once. */
+  dialsMax: 64,
+  /** One dial with all its addresses, and one look-up of a peer's addresses. */
+  dialTimeoutMs: 10_000,
+  /** One address of a dial; a host that drops packets must not use up the whole dial. */
+  addressDialTimeoutMs: 4_000,
+  /** Silence on a connection's ping before it is judged dead. */
+  pingTimeoutMs: 10_000,
+  /** Streams of one protocol on one connection, each way; a viewer-facing peer follows many renditions of one neighbour. */
+  streamsPerProtocolMax: 256,
+  /** Streams of all protocols on one connection, each way. */
+  streamsPerConnectionMax: 1_024,
+  /** Yamux receive window; must stay below {@link hostLimits.readBufferBytesMax}, or a paused stream is reset. */
+  streamWindowBytesMax: 4 * MiB,
+  /** Bytes libp2p may hold for a paused stream before it resets it. */
+  readBufferBytesMax: 8 * MiB,
+  /** Bytes read from a stream but not consumed, above which reading pauses. */
+  readQueueBytesMax: 1 * MiB,
+  /** Bytes handed to libp2p in one send; larger writes are split (fewer, larger sends cost less CPU). */
+  sendBytesMax: 256 * KiB,
+  /** Time for written bytes to leave after `close`, and for the other side to close its half after a handler is done. */
+  streamCloseTimeoutMs: 10_000,
+  /** One gossip message; a stream record and room to spare. */
+  gossipMessageBytesMax: 64 * KiB,
+  /** Age after which a remembered address is no longer dialled. */
+  addressAgeMsMax: 3 * 24 * 3_600_000,
+  /** Remembered peers dialled at start, besides the join targets. */
+  redialPeersMax: 8,
+  /** Addresses that others see us under, kept for `kairo doctor`. */
+  observedAddressesMax: 32,
+  /** Join targets one peer keeps connected. */
+  joinTargetsMax: 64,
+  /** First wait between attempts at a join target; doubles up to the next. */
+  joinBackoffMsMin: 500,
+  /** Longest wait between attempts at a join target. */
+  joinBackoffMsMax: 30_000,
+  /** One attempt at a join target, including its HTTP request. */
+  joinAttemptTimeoutMs: 15_000,
+  /** Body of `GET /api/peer`. */
+  peerInfoBytesMax: 64 * KiB,
+  /** Addresses taken from one peer description. */
+  peerAddressesMax: 64,
+} as const
+
+/** Stream records: their directory and their providers. */
+export const recordLimits = {
+  /** Characters of a title. */
+  titleLengthMax: 200,
+  /** Characters of an RFC 6381 codec list. */
+  codecsLengthMax: 200,
+  /** Width and height of a rendition, pixels. */
+  dimensionMax: 65_536,
+  /** Pictures a second of a rendition. */
+  frameRateMax: 1_000,
+  /** Channels of an audio rendition. */
+  channelsMax: 255,
+  /** Time between announcements of an own record. */
+  announceIntervalMs: 5_000,
+  /** Life of an own record from its signing: three announcements may be lost. */
+  recordTtlMs: 20_000,
+  /** Longest life a record may claim. */
+  recordTtlMsMax: 10 * 60_000,
+  /** How far another peer's clock may be off ours. */
+  clockSkewMsMax: 5 * 60_000,
+  /** Streams published at this peer that the directory announces. */
+  ownRecordsMax: 256,
+  /** The whole answer on the records protocol. */
+  recordListBytesMax: 8 * MiB,
+  /** Time for one answer on the records protocol. */
+  recordListTimeoutMs: 10_000,
+  /** Peers asked for their records at once. */
+  recordQueriesMax: 16,
+  /** Streams this peer provides in the DHT. */
+  providedMax: 1_024,
+  /** Time between provides of a held stream. */
+  provideIntervalMs: 2 * 60_000,
+  /** Time after a provide that reached no other peer. */
+  provideRetryMs: 5_000,
+  /** Wait after a new DHT peer before providing again, so that a burst of peers causes one round. */
+  provideDebounceMs: 250,
+  /** Least time between two rounds caused by new DHT peers. */
+  provideRoundMsMin: 5_000,
+  /** Provides at once. */
+  providesInFlightMax: 4,
+  /** One provide. */
+  provideTimeoutMs: 10_000,
+  /** Providers one look-up yields. */
+  providersMax: 16,
+  /** One look-up of providers. */
+  findTimeoutMs: 5_000,
+  /** Wait for the DHT before the record's origin is offered as a provider too. */
+  originFallbackMs: 500,
 } as const
 
 /** Shutdown. */

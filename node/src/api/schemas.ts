@@ -1,0 +1,123 @@
+/** The shapes of the peer's API answers: the routes declare them, the command line checks against them. */
+import { z } from 'zod'
+
+const rendition = z.object({
+  name: z.string(),
+  kind: z.enum(['video', 'audio']),
+  codecs: z.string(),
+  bandwidthBps: z.number(),
+  width: z.number(),
+  height: z.number(),
+  frameRate: z.number(),
+  channels: z.number(),
+})
+
+const stream = z.object({
+  name: z.string(),
+  id: z.string(),
+  title: z.string(),
+  state: z.enum(['live', 'ended']),
+  originPeer: z.string(),
+  sourcePeer: z
+    .string()
+    .nullable()
+    .describe('Peer that this peer receives the stream from; null while it does not follow it.'),
+  status: z.enum(['origin', 'connecting', 'following', 'lost', 'known']),
+  startedAt: z.iso.datetime(),
+  renditions: z.array(rendition),
+  viewers: z
+    .number()
+    .describe('Viewers of this peer in the last ten seconds, estimated by address.'),
+})
+
+/** GET /api/streams. */
+export const streamsSchema = z.object({ streams: z.array(stream) })
+
+/** One stream as the API tells it. */
+export type StreamView = z.output<typeof stream>
+
+/** GET /api/peer. */
+export const peerSchema = z.object({
+  peerId: z.string(),
+  version: z.string(),
+  agent: z.string(),
+  multiaddrs: z.array(z.string()),
+  time: z.iso.datetime().describe("This peer's clock, by which others check theirs."),
+})
+
+/** GET /api/status. */
+export const statusSchema = z.object({
+  peerId: z.string(),
+  version: z.string(),
+  uptimeS: z.number(),
+  home: z.string(),
+  addresses: z.object({
+    http: z.string(),
+    rtmp: z.string().nullable(),
+    multiaddrs: z.array(z.string()),
+  }),
+  peers: z.array(z.object({ peerId: z.string(), address: z.string(), direction: z.string() })),
+  streams: z.array(stream),
+  publishers: z.array(
+    z.object({
+      stream: z.string(),
+      protocol: z.string(),
+      remote: z.string(),
+      since: z.iso.datetime(),
+      bitrateBps: z.number(),
+    }),
+  ),
+  store: z.object({
+    memoryBytes: z.number(),
+    memoryBytesMax: z.number(),
+    diskBytes: z.number(),
+    diskBytesMax: z.number(),
+    degraded: z.boolean(),
+  }),
+  join: z.array(z.object({ target: z.string(), state: z.string(), error: z.string().nullable() })),
+  testStream: z.object({ state: z.string(), error: z.string().nullable() }).nullable(),
+})
+
+const key = z.object({
+  name: z.string(),
+  id: z.string(),
+  title: z.string(),
+  builtIn: z.boolean(),
+  pushUrl: z
+    .string()
+    .nullable()
+    .describe('Where to push, with the stream key; null when RTMP is off.'),
+  streamKey: z.string(),
+})
+
+/** GET /api/keys. */
+export const keysSchema = z.object({ keys: z.array(key) })
+
+/** POST /api/keys: the answer. */
+export const keySchema = key
+
+/** POST /api/keys: the request. */
+export const newKeySchema = z.strictObject({
+  name: z.string().min(1).max(64).optional(),
+  title: z.string().min(1).max(200).optional(),
+})
+
+/** GET /api/doctor. */
+export const doctorSchema = z.object({
+  checks: z.array(
+    z.object({
+      name: z.string(),
+      status: z.enum(['ok', 'warn', 'fail']),
+      detail: z.string(),
+      hint: z.string().optional(),
+    }),
+  ),
+})
+
+/** GET /api/config. */
+export const configSchema = z.object({
+  settings: z.array(z.object({ name: z.string(), value: z.unknown(), origin: z.string() })),
+})
+
+/** The answer to a change that has nothing else to say. */
+export const doneSchema = z.object({ done: z.literal(true) })

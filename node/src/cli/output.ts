@@ -1,0 +1,79 @@
+/** What commands print: tables for people, one JSON value for programs, and failures in both forms. */
+import { styleText } from 'node:util'
+import { KairoError } from '../errors.ts'
+
+/** Writes one JSON line to standard output. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`)
+}
+
+/** Writes text to standard output. */
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+/** Rows of cells in aligned columns, two spaces apart; a row of `[]` is an empty line. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = []
+  for (const row of rows) {
+    row.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length)
+    })
+  }
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) =>
+          column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0),
+        )
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
+
+/** Bold on a terminal, plain elsewhere. */
+export function bold(text: string): string {
+  return styleText('bold', text, { stream: process.stdout })
+}
+
+/** Says on standard error what went wrong; as a JSON line when the caller asked for JSON. */
+export function printError(error: unknown, json: boolean): void {
+  const code = codeOf(error)
+  const message = error instanceof Error ? error.message : String(error)
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ event: 'error', code, message })}\n`)
+    return
+  }
+  const label = styleText('red', 'error', { stream: process.stderr })
+  process.stderr.write(`${label}: ${message}${code === undefined ? '' : ` (${code})`}\n`)
+  if (!(error instanceof KairoError) && code === undefined && error instanceof Error) {
+    process.stderr.write(`${error.stack ?? ''}\n`)
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | undefined)?.code
+  return typeof code === 'string' ? code : undefined
+}
+
+/** 1536 -> `1.5 KiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  let value = bytes
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
+}
+
+/** 3725 -> `1h 2m`. */
+export function formatSeconds(seconds: number): string {
+  const whole = Math.floor(seconds)
+  if (whole < 60) return `${whole}s`
+  if (whole < 3_600) return `${Math.floor(whole / 60)}m ${whole % 60}s`
+  if (whole < 86_400) return `${Math.floor(whole / 3_600)}h ${Math.floor((whole % 3_600) / 60)}m`
+  return `${Math.floor(whole / 86_400)}d ${Math.floor((whole % 86_400) / 3_600)}h`
+}

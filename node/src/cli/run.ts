@@ -1,0 +1,46 @@
+/**
+ * Dispatch of the commands. Exit codes: 0 done, 1 the command failed, 2 wrong usage or settings.
+ * Each command's module is loaded only when it runs, so that `kairo status` does not pay for the network stack.
+ */
+import { isKairoError } from '../errors.ts'
+import { KAIRO_VERSION } from '../version.ts'
+import { type Arguments, parseArguments, UsageError } from './arguments.ts'
+import { commandHelp, generalHelp } from './help.ts'
+import { printError } from './output.ts'
+
+const commands: Readonly<Record<string, () => Promise<(input: Arguments) => Promise<number>>>> = {
+  up: async () => (await import('./up.ts')).up,
+  status: async () => (await import('./status.ts')).status,
+  streams: async () => (await import('./streams.ts')).streams,
+  keys: async () => (await import('./keys.ts')).keys,
+  doctor: async () => (await import('./doctor.ts')).doctor,
+  config: async () => (await import('./config.ts')).config,
+}
+
+/** Runs one command line (without the program's name) and returns the exit code. */
+export async function runCli(argv: readonly string[]): Promise<number> {
+  let json = argv.includes('--json')
+  try {
+    const input = parseArguments(argv)
+    json = input.json
+    if (input.version) {
+      process.stdout.write(
+        json ? `${JSON.stringify({ version: KAIRO_VERSION })}\n` : `kairo ${KAIRO_VERSION}\n`,
+      )
+      return 0
+    }
+    const name = input.command
+    if (name === undefined || input.help) {
+      const known = name !== undefined && name in commands
+      process.stdout.write(known ? commandHelp(name) : generalHelp())
+      return name === undefined && !input.help ? 2 : 0
+    }
+    const load = Object.hasOwn(commands, name) ? commands[name] : undefined
+    if (load === undefined) throw new UsageError(`there is no command ${name}; see kairo --help`)
+    const command = await load()
+    return await command(input)
+  } catch (error) {
+    printError(error, json)
+    return error instanceof UsageError || isKairoError(error, 'ERR_CONFIG') ? 2 : 1
+  }
+}

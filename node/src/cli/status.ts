@@ -1,0 +1,82 @@
+/** `kairo status`: the running peer at a glance. */
+import type { z } from 'zod'
+import { statusSchema } from '../api/schemas.ts'
+import type { Arguments } from './arguments.ts'
+import { PeerClient } from './client.ts'
+import { bold, formatBytes, formatSeconds, formatTable, print, printJson } from './output.ts'
+
+/** Runs the command; 0 when a peer answered. */
+export async function status(input: Arguments): Promise<number> {
+  const client = new PeerClient(input.load().settings.home)
+  const answer = await client.call('GET', '/api/status', statusSchema)
+  if (input.json) printJson(answer)
+  else print(render(answer))
+  return 0
+}
+
+function render(answer: z.output<typeof statusSchema>): string {
+  const { addresses, store } = answer
+  const facts = [
+    ['peer', answer.peerId],
+    ['version', `${answer.version}, up ${formatSeconds(answer.uptimeS)}`],
+    ['home', answer.home],
+    ['http', addresses.http],
+    ['rtmp', addresses.rtmp ?? 'off'],
+    ...addresses.multiaddrs.map((address, index) => [index === 0 ? 'network' : '', address]),
+    [
+      'cache',
+      `${formatBytes(store.memoryBytes)} of ${formatBytes(store.memoryBytesMax)} RAM, ${formatBytes(store.diskBytes)} of ${formatBytes(store.diskBytesMax)} disk${store.degraded ? ' (disk failing: RAM only)' : ''}`,
+    ],
+    ...answer.join.map(({ target, state, error }) => [
+      'join',
+      `${target}: ${state}${error === null ? '' : ` (${error})`}`,
+    ]),
+    ...(answer.testStream === null
+      ? []
+      : [
+          [
+            'test stream',
+            `${answer.testStream.state}${answer.testStream.error === null ? '' : ` (${answer.testStream.error})`}`,
+          ],
+        ]),
+  ]
+  const sections = [formatTable(facts)]
+  sections.push(
+    section(
+      'Peers',
+      ['peer', 'address', 'direction'],
+      answer.peers.map((peer) => [peer.peerId, peer.address, peer.direction]),
+    ),
+    section(
+      'Publishers',
+      ['stream', 'protocol', 'from', 'since', 'kbit/s'],
+      answer.publishers.map((publisher) => [
+        publisher.stream,
+        publisher.protocol,
+        publisher.remote,
+        publisher.since,
+        String(Math.round(publisher.bitrateBps / 1000)),
+      ]),
+    ),
+    section(
+      'Streams',
+      ['stream', 'state', 'here', 'viewers'],
+      answer.streams.map((stream) => [
+        stream.name,
+        stream.state,
+        stream.status,
+        String(stream.viewers),
+      ]),
+    ),
+  )
+  return sections.join('\n\n')
+}
+
+function section(
+  title: string,
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  if (rows.length === 0) return `${bold(title)}\nnone`
+  return `${bold(title)}\n${formatTable([head, ...rows])}`
+}

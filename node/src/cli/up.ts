@@ -1,0 +1,64 @@
+/** `kairo up`: starts a peer, says where it is, and stops it in order when told to. */
+import { settingsFixed } from '../config/load.ts'
+import { createPeer, type Peer } from '../peer.ts'
+import type { Arguments } from './arguments.ts'
+import { createLogger } from './logging.ts'
+import { bold, formatTable, print, printJson } from './output.ts'
+
+/** Runs the command until SIGINT or SIGTERM; 0 after an orderly stop. A second signal ends it at once. */
+export async function up(input: Arguments): Promise<number> {
+  const loaded = input.load()
+  const logger = createLogger(loaded.settings.logLevel)
+  const peer = createPeer({ ...loaded, fixed: settingsFixed(loaded), logger })
+  const stopped = stopOnSignal(peer, input.json)
+  await peer.start()
+  if (input.json) {
+    peer.addEventListener('stream', (event) => printJson({ event: 'stream', ...event.detail }))
+    printJson({ event: 'ready', ...peer.addresses() })
+  } else {
+    print(welcome(peer))
+  }
+  await stopped
+  if (input.json) printJson({ event: 'stopped' })
+  return 0
+}
+
+function stopOnSignal(peer: Peer, json: boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let stopping = false
+    const stop = (signal: string): void => {
+      if (stopping) {
+        // npm and the terminal may both deliver the first Ctrl-C; only a later one means impatience.
+        if (performance.now() - since > 500) process.exit(1)
+        return
+      }
+      stopping = true
+      since = performance.now()
+      if (json) printJson({ event: 'stopping', signal })
+      else print('\nStopping. Press Ctrl-C again to stop at once.')
+      peer.stop().then(resolve, reject)
+    }
+    let since = 0
+    process.on('SIGINT', () => stop('SIGINT'))
+    process.on('SIGTERM', () => stop('SIGTERM'))
+  })
+}
+
+function welcome(peer: Peer): string {
+  const { peerId, home, http, rtmp, multiaddrs, streamKey, admin, stream, testStream } =
+    peer.addresses()
+  const rows: string[][] = [['Watch', http]]
+  if (testStream !== null) rows.push(['Test stream', `${http}/#/watch/${testStream}`])
+  if (rtmp !== null) {
+    rows.push(['Push (OBS)', `server ${rtmp}`], ['', `stream key ${streamKey}`])
+    rows.push(['Push (ffmpeg)', `ffmpeg -re -i clip.mp4 -c:v libx264 -c:a aac -f flv ${rtmp}/${streamKey}`])
+    rows.push(['', `appears as ${http}/#/watch/${stream}`])
+  }
+  rows.push(['Admin', admin])
+  multiaddrs.forEach((address, index) => {
+    rows.push([index === 0 ? 'Join from' : '', index === 0 ? `kairo up --join ${address}` : address])
+  })
+  rows.push(['Peer', peerId], ['Home', home])
+  const table = formatTable(rows.map(([label = '', value = '']) => [label, value]))
+  return `\n${bold('Kairo is up.')} Ctrl-C stops it.\n\n${table}\n`
+}

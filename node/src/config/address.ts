@@ -1,0 +1,29 @@
+/** Host and port pairs as people write them. */
+
+/** Where a server binds. */
+export interface HostPort {
+  readonly host: string
+  /** 0 takes a free port. */
+  readonly port: number
+}
+
+/** Reads `host:port`, `[v6]:port` or `:port` (every interface); undefined when the text is none of them. */
+export function parseAddress(text: string): HostPort | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.%a-z]+)\]|([A-Za-z0-9.-]*)):(\d{1,5})$/.exec(text)
+  if (match === null) return undefined
+  const port = Number(match[3])
+  if (port > 65_535) return undefined
+  return { host: match[1] ?? (match[2] || '0.0.0.0'), port }
+}
+
+/** The inverse of {@link parseAddress}: an IPv6 host gets its brackets. */
+export function formatAddress({ host, port }: HostPort): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** The host by which this machine itself reaches a server bound to `host`. */
+export function localHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  if (host === '::') return '::1'
+  return host
+}

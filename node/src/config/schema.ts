@@ -1,0 +1,167 @@
+/**
+ * Every setting of a peer: one zod schema, from which the types, the command-line flags, the environment variables,
+ * `kairo config` and docs/settings.md all follow.
+ */
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { parseAddress } from './address.ts'
+
+/** How a setting is named outside the configuration file. */
+export interface SettingNames {
+  /** Command-line flag, with its dashes. A boolean flag also has a `--no-` form. */
+  readonly flag: string
+  /** Environment variable; lists are separated by commas. */
+  readonly env: string
+}
+
+const MiB = 1024 * 1024
+const GiB = 1024 * MiB
+
+const address = z.string().refine((text) => parseAddress(text) !== undefined, {
+  error:
+    'expected host:port, for example 127.0.0.1:8080, [::1]:8080 or :8080 (port 0 takes a free one)',
+})
+
+const multiaddrText = z
+  .string()
+  .regex(/^\/[a-z0-9]+\/.+/, 'expected a multiaddr, for example /ip4/0.0.0.0/tcp/4001')
+
+const joinTarget = z
+  .string()
+  .regex(
+    /^(\/[a-z0-9]+\/.+|https?:\/\/.+)$/,
+    'expected a multiaddr or an http(s) URL of a peer, for example http://192.0.2.7:8080',
+  )
+
+function named<T extends z.ZodType>(schema: T, names: SettingNames, description: string): T {
+  return schema.describe(description).meta({ ...schema.meta(), description, ...names })
+}
+
+/** The settings of a peer. Sizes are bytes and times milliseconds, as their names say. */
+export const settingsSchema = z.strictObject({
+  home: named(
+    z.string().min(1).default(join(homedir(), '.kairo')),
+    { flag: '--home', env: 'KAIRO_HOME' },
+    'Folder of identity, keys and data. Two peers on one machine need two of them and nothing else.',
+  ),
+  http: named(
+    address.default('0.0.0.0:8080'),
+    { flag: '--http', env: 'KAIRO_HTTP' },
+    'Address of the HTTP server: players, pages, API and metrics. When the default port is taken, a free one is used.',
+  ),
+  rtmp: named(
+    z.union([z.literal('off'), address]).default('0.0.0.0:1935'),
+    { flag: '--rtmp', env: 'KAIRO_RTMP' },
+    'Address of the RTMP ingest, or `off`. When the default port is taken, a free one is used.',
+  ),
+  listen: named(
+    z.array(multiaddrText).default(['/ip4/0.0.0.0/tcp/4001']),
+    { flag: '--listen', env: 'KAIRO_LISTEN' },
+    'Multiaddrs on which other peers connect. When the default port is taken, a free one is used.',
+  ),
+  announce: named(
+    z.array(multiaddrText).default([]),
+    { flag: '--announce', env: 'KAIRO_ANNOUNCE' },
+    'Multiaddrs told to other peers in place of the ones listened on, for example behind a port forward.',
+  ),
+  join: named(
+    z.array(joinTarget).default([]),
+    { flag: '--join', env: 'KAIRO_JOIN' },
+    'Peers to join: multiaddrs, or URLs of their HTTP servers. Tried again for as long as the peer runs.',
+  ),
+  mdns: named(
+    z.boolean().default(true),
+    { flag: '--mdns', env: 'KAIRO_MDNS' },
+    'Find other peers on the local network by multicast DNS.',
+  ),
+  logLevel: named(
+    z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    { flag: '--log-level', env: 'KAIRO_LOG_LEVEL' },
+    'The least serious log lines to write, to standard error as JSON (readable lines on a terminal).',
+  ),
+  testStream: named(
+    z.boolean().default(true),
+    { flag: '--test-stream', env: 'KAIRO_TEST_STREAM' },
+    'Publish a built-in test stream: a moving picture with a burned-in clock, and sound. Off unless asked for when `join` is set.',
+  ),
+  corsOrigins: named(
+    z.array(z.string().min(1)).default(['*']),
+    { flag: '--cors-origins', env: 'CORS_ORIGINS' },
+    'Origins whose pages may read media and public API answers; `*` allows every page.',
+  ),
+  partTargetMs: named(
+    z.number().int().min(50).max(2_000).default(200),
+    { flag: '--part-target-ms', env: 'KAIRO_PART_TARGET_MS' },
+    'Length of an LL-HLS part. Rounded to whole frames of the stream.',
+  ),
+  segmentTargetMs: named(
+    z.number().int().min(500).max(20_000).default(2_000),
+    { flag: '--segment-target-ms', env: 'KAIRO_SEGMENT_TARGET_MS' },
+    'Length of a segment. A segment ends at the first keyframe after it.',
+  ),
+  windowSegments: named(
+    z.number().int().min(4).max(120).default(15),
+    { flag: '--window-segments', env: 'KAIRO_WINDOW_SEGMENTS' },
+    'Segments that a live playlist keeps.',
+  ),
+  endGraceMs: named(
+    z.number().int().min(0).max(600_000).default(10_000),
+    { flag: '--end-grace-ms', env: 'KAIRO_END_GRACE_MS' },
+    'How long a stream waits for its publisher to come back before it ends. 0 ends it at once.',
+  ),
+  takeover: named(
+    z.enum(['reject', 'replace']).default('reject'),
+    { flag: '--takeover', env: 'KAIRO_TAKEOVER' },
+    'What happens to a second publisher of a stream: `reject` it, or `replace` the first. A silent first one is replaced in both.',
+  ),
+  replicaIdleMs: named(
+    z.number().int().min(1_000).max(3_600_000).default(30_000),
+    { flag: '--replica-idle-ms', env: 'KAIRO_REPLICA_IDLE_MS' },
+    'How long this peer goes on following a stream of another peer after its last viewer asked for it.',
+  ),
+  memoryBytesMax: named(
+    z
+      .number()
+      .int()
+      .min(16 * MiB)
+      .default(512 * MiB),
+    { flag: '--memory-bytes-max', env: 'KAIRO_MEMORY_BYTES_MAX' },
+    'RAM for cached objects.',
+  ),
+  diskBytesMax: named(
+    z
+      .number()
+      .int()
+      .min(0)
+      .default(10 * GiB),
+    { flag: '--disk-bytes-max', env: 'KAIRO_DISK_BYTES_MAX' },
+    'Disk for cached objects, under the home folder. 0 keeps objects in RAM only.',
+  ),
+})
+
+/** The effective settings of a peer. */
+export type Settings = z.output<typeof settingsSchema>
+
+/** A setting's name in the configuration file. */
+export type SettingKey = keyof Settings
+
+/** Every setting's name, in the order of the schema. */
+export const settingKeys: readonly SettingKey[] = Object.keys(settingsSchema.shape) as SettingKey[]
+
+/** Flag, environment variable and description of a setting. */
+export function settingInfo(key: SettingKey): SettingNames & { readonly description: string } {
+  const meta = settingsSchema.shape[key].meta() as unknown as SettingNames & {
+    description: string
+  }
+  return { flag: meta.flag, env: meta.env, description: meta.description }
+}
+
+/** What kind of value a setting takes outside JSON: decides how flags and variables are read. */
+export function settingKind(key: SettingKey): 'boolean' | 'number' | 'list' | 'text' {
+  const inner: z.ZodType = settingsSchema.shape[key].unwrap() as z.ZodType
+  if (inner instanceof z.ZodBoolean) return 'boolean'
+  if (inner instanceof z.ZodNumber) return 'number'
+  if (inner instanceof z.ZodArray) return 'list'
+  return 'text'
+}

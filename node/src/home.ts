@@ -1,0 +1,116 @@
+/**
+ * The home folder: where a peer keeps its identity, keys, state and cached objects, and how a second process
+ * (`kairo status`) finds the one that runs.
+ */
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { KairoError } from './errors.ts'
+
+/** Paths inside one home folder. */
+export interface Home {
+  readonly root: string
+  /** libp2p identity. */
+  readonly identityFile: string
+  /** One file a stream: keys and names. */
+  readonly streamsDirectory: string
+  readonly operatorTokenFile: string
+  /** Level database of what must survive a restart; its lock also keeps a second peer out. */
+  readonly stateDirectory: string
+  /** libp2p peer store. */
+  readonly networkDirectory: string
+  /** Cached objects. */
+  readonly contentDirectory: string
+  /** Ports that were free last time. */
+  readonly portsFile: string
+  /** Where the running peer answers. */
+  readonly runningFile: string
+}
+
+/**
+ * Creates the folder (mode 0700) where it is missing.
+ * @throws KairoError `ERR_STORAGE` when it cannot be written.
+ */
+export function openHome(root: string): Home {
+  const home = homeAt(root)
+  try {
+    mkdirSync(home.streamsDirectory, { recursive: true, mode: 0o700 })
+    chmodSync(root, 0o700)
+  } catch (cause) {
+    throw new KairoError(
+      'ERR_STORAGE',
+      `cannot write the home folder ${root}: ${(cause as Error).message}. Choose another with --home.`,
+      { cause },
+    )
+  }
+  return home
+}
+
+/** The paths, without touching the disk. */
+export function homeAt(root: string): Home {
+  return {
+    root,
+    identityFile: join(root, 'identity.key'),
+    streamsDirectory: join(root, 'streams'),
+    operatorTokenFile: join(root, 'operator.token'),
+    stateDirectory: join(root, 'state'),
+    networkDirectory: join(root, 'network'),
+    contentDirectory: join(root, 'content'),
+    portsFile: join(root, 'ports.json'),
+    runningFile: join(root, 'running.json'),
+  }
+}
+
+const runningSchema = z.object({ pid: z.number().int().positive(), http: z.url() })
+
+/** How the running peer of a home folder is reached. */
+export type RunningPeer = z.output<typeof runningSchema>
+
+/** Notes where this peer answers, for other commands on the machine. */
+export function writeRunning(home: Home, running: RunningPeer): void {
+  writeFileAtomic(home.runningFile, `${JSON.stringify(running)}\n`)
+}
+
+/** Takes the note back at an orderly stop. */
+export function clearRunning(home: Home): void {
+  rmSync(home.runningFile, { force: true })
+}
+
+/** The peer that runs on this home folder, if its process is there. */
+export function readRunning(home: Home): RunningPeer | undefined {
+  let text: string
+  try {
+    text = readFileSync(home.runningFile, 'utf8')
+  } catch {
+    // No note: no peer has run here, or it stopped in order.
+    return undefined
+  }
+  const parsed = runningSchema.safeParse(parseJson(text))
+  return parsed.success && processExists(parsed.data.pid) ? parsed.data : undefined
+}
+
+/** Writes a small file so that a crash leaves the old or the new content, mode 0600. */
+export function writeFileAtomic(path: string, content: string): void {
+  const temporary = `${path}.${process.pid}.tmp`
+  writeFileSync(temporary, content, { mode: 0o600, flush: true })
+  renameSync(temporary, path)
+}
+
+/** JSON of a file that may hold anything; undefined when it is no JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The caller's schema refuses undefined and says what was wrong.
+    return undefined
+  }
+}
+
+function processExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
