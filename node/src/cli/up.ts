@@ -51,12 +51,18 @@ function welcome(peer: Peer): string {
   if (testStream !== null) rows.push(['Test stream', `${http}/#/watch/${testStream}`])
   if (rtmp !== null) {
     rows.push(['Push (OBS)', `server ${rtmp}`], ['', `stream key ${streamKey}`])
-    rows.push(['Push (ffmpeg)', `ffmpeg -re -i clip.mp4 -c:v libx264 -c:a aac -f flv ${rtmp}/${streamKey}`])
+    rows.push([
+      'Push (ffmpeg)',
+      `ffmpeg -re -i clip.mp4 -c:v libx264 -c:a aac -f flv ${rtmp}/${streamKey}`,
+    ])
     rows.push(['', `appears as ${http}/#/watch/${stream}`])
   }
   rows.push(['Admin', admin])
   multiaddrs.forEach((address, index) => {
-    rows.push([index === 0 ? 'Join from' : '', index === 0 ? `kairo up --join ${address}` : address])
+    rows.push([
+      index === 0 ? 'Join from' : '',
+      index === 0 ? `kairo up --join ${address}` : address,
+    ])
   })
   rows.push(['Peer', peerId], ['Home', home])
   const table = formatTable(rows.map(([label = '', value = '']) => [label, value]))
