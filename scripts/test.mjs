@@ -1,0 +1,82 @@
+/**
+ * `npm test [unit|integration]`: set-up, the foreign programs that tests run against, then tap. Without a name both
+ * kinds run and the line coverage of node/src over the whole run must reach the floor. The last line on stdout is
+ * `N passed, N failed`, counted by tap.
+ */
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkCoverage } from './lib/coverage.mjs'
+import { ensurePartners } from './lib/partners.mjs'
+import { exitWith } from './lib/run.mjs'
+import { filesBelow } from './lib/stamps.mjs'
+import { readTally, tallyLine } from './lib/tally.mjs'
+import { root, runUnderNode, setup } from './setup.mjs'
+
+/** A whole test file; a loaded 2-core machine may take many times what a desk does. */
+const FILE_TIMEOUT_S = 300
+/** Test files at once; those against real partners always run alone. */
+const JOBS = 2
+
+const INTEROP = join('test', 'interop')
+
+const kinds = {
+  unit: (/** @type {string} */ file) => !file.includes(INTEROP),
+  integration: (/** @type {string} */ file) => file.includes(INTEROP),
+  all: () => true,
+}
+
+await exitWith(async () => {
+  const kind = /** @type {keyof typeof kinds} */ (process.argv[2] ?? 'all')
+  if (kinds[kind] === undefined) {
+    process.stderr.write('usage: npm test [-- unit|integration]\n')
+    return 2
+  }
+  const node = await setup()
+  await ensurePartners(['ffmpeg', 'ffprobe', 'chromium'])
+  const files = filesBelow(root, 'node/test', ['fixtures', 'support'])
+    .filter((file) => file.endsWith('.test.ts') && kinds[kind](file))
+    .sort()
+  return runTests(node, files, kind === 'all')
+})
+
+async function runTests(
+  /** @type {string} */ node,
+  /** @type {string[]} */ files,
+  /** @type {boolean} */ gate,
+) {
+  const output = join(root, '.tap/kairo-output.tap')
+  const report = join(root, '.tap/report/lcov.info')
+  mkdirSync(join(root, '.tap'), { recursive: true })
+  rmSync(output, { force: true })
+  rmSync(report, { force: true })
+  const code = files.length === 0 ? 1 : await runUnderNode(node, tapArguments(files, output, gate))
+  const tally = readTally(output)
+  if (gate) {
+    const problem = checkCoverage(root, report)
+    process.stdout.write(`${problem.summary}\n`)
+    if (!problem.ok) tally.failed += 1
+    else tally.passed += 1
+  }
+  // A run that ends badly without a failed test (a crash of tap itself, no test at all) has failed all the same.
+  if (tally.failed === 0 && (code !== 0 || tally.passed === 0)) tally.failed = 1
+  process.stdout.write(`${tallyLine(tally)}\n`)
+  return tally.failed === 0 ? 0 : 1
+}
+
+function tapArguments(
+  /** @type {string[]} */ files,
+  /** @type {string} */ output,
+  /** @type {boolean} */ coverage,
+) {
+  return [
+    join(root, 'node_modules/tap/dist/esm/run.mjs'),
+    'run',
+    `--jobs=${JOBS}`,
+    '--serial=node/test/interop',
+    `--timeout=${FILE_TIMEOUT_S}`,
+    `--output-file=${output}`,
+    `--reporter=${process.stdout.isTTY ? 'base' : 'terse'}`,
+    ...(coverage ? ['--coverage-report=lcovonly'] : ['--disable-coverage']),
+    ...files,
+  ]
+}
