@@ -80,6 +80,60 @@ export const contentLimits = {
   waitersMax: 20_000,
   /** Disk writes in flight; beyond it objects stay in RAM only. */
   diskWritesMax: 64,
+  /** Files written or removed at the same time. */
+  diskLanes: 4,
+  /** After a failed write the disk is left alone for this long before it is tried again. */
+  diskRetryMs: 2_000,
+  /** Time that a stop gives to writes still queued. */
+  diskFlushMsMax: 3_000,
+  /** Parts of one segment. */
+  segmentPartsMax: 1_000,
+  /** Duration of one part; a packager cuts far below. */
+  partUsMax: 60_000_000,
+  /** Numbers of segments and discontinuities reserved on disk ahead of use. */
+  sequenceBlock: 64,
+  /** Feeds one other peer may hold here. */
+  feedsPerPeerMax: 64,
+  /** Frames queued for one feed subscriber, whatever their size. */
+  feedQueueFramesMax: 4_096,
+  /** Time for one frame to be taken by a feed's subscriber. */
+  feedWriteMsMax: 20_000,
+  /** Time to open a feed and receive its window, and for a served peer to send its request. */
+  feedOpenMsMax: 5_000,
+  /** A feed's sender shows a sign of life this often. */
+  feedHeartbeatMs: 1_000,
+  /** Silence after which a feed counts as broken. */
+  feedSilenceMsMax: 3_500,
+  /** Part targets without a new part after which another provider is tried, although the sender lives. */
+  feedIdlePartsMax: 60,
+  /** Objects of one feed that may fail verification before its sender is dropped. */
+  feedMismatchesMax: 3,
+  /** Peers between the publisher's and the last follower. */
+  feedHopsMax: 16,
+  /** Distance behind the live edge at which a new follower's backlog begins, in target durations. */
+  feedBacklogTargets: 3,
+  /** Encoded request of the feed and fetch protocols. */
+  requestBytesMax: 1 * KiB,
+  /** Encoded header of a fetch answer. */
+  fetchHeaderBytesMax: 1 * KiB,
+  /** Objects fetched from other peers at once. */
+  fetchesMax: 1_024,
+  /** Time for one provider to answer a fetch whole. */
+  fetchProviderMsMax: 5_000,
+  /** Fetches one peer answers at once, and of them for one other peer. */
+  fetchesServedMax: 256,
+  fetchesPerPeerMax: 64,
+  /** Providers of one stream that are kept in mind. */
+  providersMax: 20,
+  /** Time for one look-up of providers. */
+  providersLookupMsMax: 2_000,
+  /** Pause between rounds over all providers: from, doubling, up to; each drawn at random between half and whole. */
+  providersBackoffMsMin: 250,
+  providersBackoffMsMax: 5_000,
+  /** Time without a provider after which a rendition counts as lost and its waiting viewers are told. */
+  replicaLostMs: 10_000,
+  /** Time without a viewer after which a replica is given up. */
+  replicaIdleMs: 60_000,
 } as const
 
 /** The HTTP server. */
@@ -98,6 +152,26 @@ export const httpLimits = {
   responseTimeoutMs: 120_000,
   /** A blocked playlist or part request is answered at the latest after this (RFC 8216bis asks for three target durations). */
   blockTimeoutMs: 12_000,
+  /** How often deadlines of fast-lane connections are looked at; they end up to this much late. */
+  sweepMs: 1_000,
+  /** Bytes that may wait behind a blocked request of the same connection before reading pauses. */
+  pipelineBytesMax: 64 * KiB,
+  /** Bodies up to this size are copied behind their head into one buffer; larger ones are written as they are. */
+  copyBytesMax: 16 * KiB,
+  /** Answers in flight get this long at a stop, then their connections are cut. */
+  stopGraceMs: 3_000,
+  /** Rejected credentials from one address within the window before it is refused unheard. */
+  authFailuresMax: 20,
+  /** The window for rejected credentials. */
+  authFailureWindowMs: 60_000,
+  /** Addresses whose rejected credentials are remembered; the oldest goes. */
+  authFailureAddressesMax: 10_000,
+  /** Files of the web pages kept in memory. */
+  staticFilesMax: 1_000,
+  /** Bytes of the web pages kept in memory, before compression. */
+  staticBytesMax: 64 * MiB,
+  /** Time one readiness check may take. */
+  readyCheckTimeoutMs: 2_000,
 } as const
 
 /** The libp2p host: connections, streams, joining. */
@@ -200,6 +274,32 @@ export const recordLimits = {
   findTimeoutMs: 5_000,
   /** Wait for the DHT before the record's origin is offered as a provider too. */
   originFallbackMs: 500,
+} as const
+
+/** The built-in test stream and its child process. */
+export const testStreamLimits = {
+  /** Time from one progress message of the child to the next. */
+  progressMs: 1_000,
+  /** Silence from the child after which it is killed: longer than any pause of a busy machine that viewers would forgive. */
+  silenceMsMax: 6_000,
+  /** Time from fork to the first packet; loading FFmpeg from a cold disk is most of it. */
+  startMsMax: 20_000,
+  /** Wait before the first restart; doubles with each failure in a row. */
+  restartMsMin: 500,
+  /** Longest wait before a restart. */
+  restartMsMax: 15_000,
+  /** Time for the child to end in order before it is killed. */
+  stopMsMax: 1_500,
+  /** The loop goes on at the present when a frame is later than this, instead of sending the past in a burst. */
+  lateMsMax: 500,
+  /** Last bytes of the child's error output that are kept for the log. */
+  stderrBytesMax: 2 * KiB,
+} as const
+
+/** The probe of encoders. */
+export const encoderProbeLimits = {
+  /** All encoders together; a driver that hangs is killed with its child. */
+  timeoutMs: 15_000,
 } as const
 
 /** Shutdown. */
