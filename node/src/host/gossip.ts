@@ -1,0 +1,93 @@
+/**
+ * Gossip over gossipsub (libp2p pubsub spec, gossipsub v1.1/1.2): the only file that imports the gossipsub package, whose
+ * name and settings have changed under libp2p more than once.
+ */
+import { type GossipSub, gossipsub, type Message, TopicValidatorResult } from '@libp2p/gossipsub'
+import type { PeerId } from '@libp2p/interface'
+import { Counter, type Registry } from 'prom-client'
+import { KairoError } from '../errors.ts'
+import { hostLimits } from '../limits.ts'
+import type { Logger } from '../logger.ts'
+import type { Gossip, GossipVerdict } from './network.ts'
+
+/** The libp2p service behind {@link GossipsubGossip}. */
+export type GossipService = GossipSub
+
+/** Signed messages only, bounded in size, and no penalty for peers that share an address. */
+export function gossipService(): ReturnType<typeof gossipsub> {
+  return gossipsub({
+    emitSelf: false,
+    globalSignaturePolicy: 'StrictSign',
+    // A lone peer announces too; whoever comes later is told on connection.
+    allowPublishToZeroTopicPeers: true,
+    maxInboundDataLength: hostLimits.gossipMessageBytesMax,
+    // The default weight mutes peers as soon as more than ten share one address: a LAN behind NAT, a machine with many peers.
+    scoreParams: { IPColocationFactorWeight: 0 },
+  })
+}
+
+const results: Record<GossipVerdict, TopicValidatorResult> = {
+  accept: TopicValidatorResult.Accept,
+  ignore: TopicValidatorResult.Ignore,
+  reject: TopicValidatorResult.Reject,
+}
+
+/** {@link Gossip} over a running gossipsub service. */
+export class GossipsubGossip implements Gossip {
+  readonly #service: () => GossipSub
+  readonly #logger: Logger
+  readonly #messages: Counter<'verdict'>
+
+  constructor(components: {
+    readonly logger: Logger
+    readonly registry: Registry
+    /** The service; asked for at each use, since libp2p makes it at start. */
+    readonly service: () => GossipSub
+  }) {
+    this.#service = components.service
+    this.#logger = components.logger
+    this.#messages = new Counter({
+      name: 'kairo_host_gossip_messages_total',
+      help: 'Gossip messages heard, by what became of them.',
+      labelNames: ['verdict'],
+      registers: [components.registry],
+    })
+  }
+
+  subscribe(topic: string, handler: (data: Uint8Array, from: string) => GossipVerdict): void {
+    const service = this.#service()
+    service.topicValidators.set(topic, (peer: PeerId, message: Message) => {
+      const verdict = this.#judge(handler, message, peer)
+      this.#messages.inc({ verdict })
+      return results[verdict]
+    })
+    service.subscribe(topic)
+  }
+
+  unsubscribe(topic: string): void {
+    const service = this.#service()
+    service.topicValidators.delete(topic)
+    service.unsubscribe(topic)
+  }
+
+  async publish(topic: string, data: Uint8Array): Promise<number> {
+    if (data.byteLength > hostLimits.gossipMessageBytesMax) {
+      throw new KairoError('ERR_LIMIT', `a gossip message of ${data.byteLength} bytes is too large`)
+    }
+    const { recipients } = await this.#service().publish(topic, data)
+    return recipients.length
+  }
+
+  #judge(
+    handler: (data: Uint8Array, from: string) => GossipVerdict,
+    message: Message,
+    peer: PeerId,
+  ): GossipVerdict {
+    try {
+      return handler(message.data, peer.toString())
+    } catch (error) {
+      this.#logger.error({ err: error, topic: message.topic }, 'a gossip handler failed')
+      return 'ignore'
+    }
+  }
+}

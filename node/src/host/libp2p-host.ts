@@ -1,0 +1,352 @@
+/**
+ * The peer's place in the network: one libp2p node with TCP and WebSocket, TLS before Noise, yamux, the Kairo DHT and
+ * gossip, offered to the rooms above as {@link Transport}, {@link Gossip}, {@link ContentRouting} and {@link PeerWatch}.
+ */
+import { strict as assert } from 'node:assert'
+import type { Connection, IdentifyResult, PeerId, PrivateKey, Stream } from '@libp2p/interface'
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import type { LevelDatastore } from 'datastore-level'
+import type { Registry } from 'prom-client'
+import type { Clock } from '../clock.ts'
+import { isKairoError, KairoError } from '../errors.ts'
+import { hostLimits } from '../limits.ts'
+import type { Logger } from '../logger.ts'
+import { deadline } from './deadline.ts'
+import { DhtRouting } from './dht-routing.ts'
+import { GossipsubGossip } from './gossip.ts'
+import { HostMetrics } from './host-metrics.ts'
+import { createNode, type KairoNode, listenError } from './libp2p-node.ts'
+import type { ContentRouting, Gossip, PeerWatch } from './network.ts'
+import { openPeerDatastore } from './peer-datastore.ts'
+import { Libp2pPeerStream } from './peer-stream.ts'
+import type { PeerStream, Transport } from './transport.ts'
+
+/** What the host needs. */
+export interface Libp2pHostComponents {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly registry: Registry
+}
+
+/** What the host is. */
+export interface Libp2pHostInit {
+  readonly privateKey: PrivateKey
+  /** Multiaddrs to listen on; port 0 takes a free one. Empty: dials only. */
+  readonly listen: readonly string[]
+  /** Multiaddrs to tell others instead of those listened on (behind NAT or a proxy). */
+  readonly announce?: readonly string[]
+  /** Look for peers on the local network by multicast DNS. */
+  readonly mdns: boolean
+  /** Folder of what is remembered of other peers; in memory without. */
+  readonly datastorePath?: string
+}
+
+/** One connection, for status pages. */
+export interface ConnectionInfo {
+  readonly peerId: string
+  readonly multiaddr: string
+  readonly direction: 'inbound' | 'outbound'
+  /** Wall milliseconds. */
+  readonly openedAtMs: number
+  /** Milliseconds, from the last ping; undefined before the first. */
+  readonly rttMs: number | undefined
+  readonly streams: number
+}
+
+interface Watcher {
+  readonly protocol: string
+  readonly listener: (peerId: string) => void
+}
+
+/** One libp2p node. Gossip, routing and streams work between {@link start} and {@link stop}. */
+export class Libp2pHost implements Transport, PeerWatch {
+  readonly peerId: string
+  readonly gossip: Gossip
+  readonly routing: ContentRouting
+  readonly #components: Libp2pHostComponents
+  readonly #init: Libp2pHostInit
+  readonly #logger: Logger
+  readonly #metrics: HostMetrics
+  readonly #watchers = new Set<Watcher>()
+  /** The connection on which each connected peer was last identified, and what it speaks. */
+  readonly #identified = new Map<string, { connectionId: string; protocols: readonly string[] }>()
+  /** Addresses that others see this peer under, with the last wall time. */
+  readonly #observed = new Map<string, number>()
+  #node: KairoNode | undefined
+  #datastore: LevelDatastore | undefined
+  #stopping = new AbortController()
+
+  constructor(components: Libp2pHostComponents, init: Libp2pHostInit) {
+    this.#components = components
+    this.#init = init
+    this.#logger = components.logger.child({ name: 'kairo:host' })
+    this.#metrics = new HostMetrics(components.registry, () => this.connections().length)
+    this.peerId = peerIdFromPrivateKey(init.privateKey).toString()
+    const logger = this.#logger
+    this.gossip = new GossipsubGossip({
+      logger,
+      registry: components.registry,
+      service: () => this.#running().services.gossip,
+    })
+    this.routing = new DhtRouting({ logger, node: () => this.#running() })
+  }
+
+  /**
+   * Listens, and is ready to dial and be dialled.
+   * @throws KairoError `ERR_ADDRESS_IN_USE` naming the address that is taken, `ERR_CONFIG` for an address that is none
+   * or cannot be listened on, `ERR_STORAGE` when the datastore cannot be opened.
+   */
+  async start(): Promise<void> {
+    assert(this.#node === undefined, 'the host is started once')
+    this.#stopping = new AbortController()
+    const { datastorePath } = this.#init
+    if (datastorePath !== undefined) {
+      this.#datastore = await openPeerDatastore(datastorePath, this.#logger)
+    }
+    try {
+      const node = await createNode(this.#init, {
+        logger: this.#logger,
+        datastore: this.#datastore,
+        onLocalPeer: (addresses) => this.#dialLocal(addresses),
+      })
+      node.addEventListener('peer:identify', ({ detail }) => this.#onIdentify(detail))
+      node.addEventListener('peer:disconnect', ({ detail }) => this.#onDisconnect(detail))
+      this.#node = node
+      await node.start()
+    } catch (cause) {
+      this.#node = undefined
+      await this.#closeDatastore()
+      throw listenError(this.#init.listen, cause)
+    }
+    this.#logger.info({ peerId: this.peerId, multiaddrs: this.multiaddrs() }, 'host started')
+  }
+
+  /** Closes every connection, listener and the datastore. May be called at any time. */
+  async stop(): Promise<void> {
+    const node = this.#node
+    if (node === undefined) return
+    this.#stopping.abort(new KairoError('ERR_STOPPED', 'the peer is shutting down'))
+    this.#node = undefined
+    this.#identified.clear()
+    try {
+      await node.stop()
+    } finally {
+      await this.#closeDatastore()
+    }
+    this.#logger.info({}, 'host stopped')
+  }
+
+  /** Addresses others can dial, each with `/p2p/<peer id>`. Empty while stopped. */
+  multiaddrs(): string[] {
+    return this.#node?.getMultiaddrs().map(String) ?? []
+  }
+
+  /** Addresses that other peers see this one under, newest last. */
+  observedAddresses(): string[] {
+    return [...this.#observed.keys()]
+  }
+
+  /** Ids of connected peers. */
+  peers(): string[] {
+    return this.#node?.getPeers().map(String) ?? []
+  }
+
+  /** Open connections. */
+  connections(): ConnectionInfo[] {
+    return (this.#node?.getConnections() ?? []).map((connection) => ({
+      peerId: connection.remotePeer.toString(),
+      multiaddr: connection.remoteAddr.toString(),
+      direction: connection.direction,
+      openedAtMs: connection.timeline.open,
+      rttMs: connection.rtt,
+      streams: connection.streams.length,
+    }))
+  }
+
+  /**
+   * Connects to a peer by one of its addresses; resolves with its id.
+   * @throws KairoError `ERR_NO_PROVIDER` when none answers, `ERR_TIMEOUT` when the signal fires first.
+   */
+  async dial(
+    addresses: readonly string[],
+    options: { readonly signal: AbortSignal },
+  ): Promise<string> {
+    return await this.#outbound('dial', addresses.join(', '), options.signal, async (signal) => {
+      const targets = addresses.map(parseMultiaddr)
+      const connection = await this.#running().dial(targets, { signal })
+      return connection.remotePeer.toString()
+    })
+  }
+
+  async open(
+    peerId: string,
+    protocol: string,
+    options: { readonly signal: AbortSignal },
+  ): Promise<PeerStream> {
+    return await this.#outbound('stream', peerId, options.signal, async (signal) => {
+      const stream = await this.#running().dialProtocol(peerIdFromString(peerId), protocol, {
+        signal,
+        maxOutboundStreams: hostLimits.streamsPerProtocolMax,
+        runOnLimitedConnection: false,
+      })
+      return this.#wrap(stream, peerId)
+    })
+  }
+
+  async handle(protocol: string, handler: (stream: PeerStream) => Promise<void>): Promise<void> {
+    const onStream = (stream: Stream, connection: Connection): void => {
+      const wrapped = this.#wrap(stream, connection.remotePeer.toString())
+      void this.#serve(protocol, wrapped, handler)
+    }
+    await this.#running().handle(protocol, onStream, {
+      maxInboundStreams: hostLimits.streamsPerProtocolMax,
+      maxOutboundStreams: hostLimits.streamsPerProtocolMax,
+      runOnLimitedConnection: false,
+    })
+  }
+
+  watch(protocol: string, listener: (peerId: string) => void): () => void {
+    const watcher = { protocol, listener }
+    this.#watchers.add(watcher)
+    for (const [peerId, { protocols }] of this.#identified) {
+      if (protocols.includes(protocol)) this.#notify(watcher, peerId)
+    }
+    return () => this.#watchers.delete(watcher)
+  }
+
+  /** Peers remembered from before, that are not connected: at most `max` of them, with addresses. */
+  async rememberedPeers(max: number): Promise<{ peerId: string; addresses: string[] }[]> {
+    const connected = new Set(this.peers())
+    const peers = await this.#running().peerStore.all({
+      filters: [(peer) => peer.addresses.length > 0 && !connected.has(peer.id.toString())],
+      limit: max,
+    })
+    return peers.map(({ id, addresses }) => ({
+      peerId: id.toString(),
+      addresses: addresses.map((address) => address.multiaddr.toString()),
+    }))
+  }
+
+  async #outbound<T>(
+    kind: 'dial' | 'stream',
+    target: string,
+    parent: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const limit = deadline(this.#components.clock, hostLimits.dialTimeoutMs, parent)
+    const signal = AbortSignal.any([limit.signal, this.#stopping.signal])
+    try {
+      const result = await work(signal)
+      this.#metrics.outbound.inc({ kind, outcome: 'ok' })
+      return result
+    } catch (cause) {
+      const error = this.#outboundError(target, parent.aborted, cause)
+      this.#metrics.outbound.inc({ kind, outcome: error.code })
+      throw error
+    } finally {
+      limit.clear()
+    }
+  }
+
+  #outboundError(target: string, parentAborted: boolean, cause: unknown): KairoError {
+    if (isKairoError(cause, 'ERR_INVALID_INPUT') || isKairoError(cause, 'ERR_STOPPED')) return cause
+    if (this.#stopping.signal.aborted) {
+      return new KairoError('ERR_STOPPED', 'the peer is shutting down', { cause })
+    }
+    if (parentAborted) {
+      return new KairoError('ERR_TIMEOUT', `${target} did not answer in time`, { cause })
+    }
+    return new KairoError('ERR_NO_PROVIDER', `cannot reach ${target}: ${reasonOf(cause)}`, {
+      cause,
+    })
+  }
+
+  async #serve(
+    protocol: string,
+    stream: Libp2pPeerStream,
+    handler: (stream: PeerStream) => Promise<void>,
+  ): Promise<void> {
+    this.#metrics.inbound.inc({ protocol })
+    try {
+      await handler(stream)
+      await stream.close()
+      stream.release()
+    } catch (error) {
+      stream.abort(error instanceof Error ? error : new Error(String(error)))
+      this.#metrics.inboundFailures.inc({ protocol })
+      this.#logger.warn({ err: error, protocol, peer: stream.remotePeer }, 'a stream ended badly')
+    }
+  }
+
+  #wrap(stream: Stream, remotePeer: string): Libp2pPeerStream {
+    const onBytes = (direction: 'in' | 'out', bytes: number): void =>
+      this.#metrics.streamBytes.inc({ direction }, bytes)
+    return new Libp2pPeerStream({ clock: this.#components.clock, onBytes }, stream, remotePeer)
+  }
+
+  #onIdentify({ peerId, protocols, observedAddr, connection }: IdentifyResult): void {
+    const id = peerId.toString()
+    if (observedAddr !== undefined) this.#observe(observedAddr)
+    const before = this.#identified.get(id)
+    this.#identified.set(id, { connectionId: connection.id, protocols })
+    for (const watcher of this.#watchers) {
+      const told =
+        before?.connectionId === connection.id && before.protocols.includes(watcher.protocol)
+      if (!told && protocols.includes(watcher.protocol)) this.#notify(watcher, id)
+    }
+  }
+
+  #onDisconnect(peerId: PeerId): void {
+    this.#identified.delete(peerId.toString())
+    this.#logger.debug({ peer: peerId.toString() }, 'peer disconnected')
+  }
+
+  #notify(watcher: Watcher, peerId: string): void {
+    try {
+      watcher.listener(peerId)
+    } catch (error) {
+      this.#logger.error({ err: error, protocol: watcher.protocol }, 'a peer listener failed')
+    }
+  }
+
+  #observe(address: Multiaddr): void {
+    const text = address.toString()
+    this.#observed.delete(text)
+    this.#observed.set(text, this.#components.clock.now())
+    for (const oldest of this.#observed.keys()) {
+      if (this.#observed.size <= hostLimits.observedAddressesMax) break
+      this.#observed.delete(oldest)
+    }
+  }
+
+  #dialLocal(addresses: readonly string[]): void {
+    this.dial(addresses, { signal: this.#stopping.signal }).catch((error: Error) => {
+      this.#logger.debug({ err: error, addresses }, 'could not reach a peer found by mDNS')
+    })
+  }
+
+  #running(): KairoNode {
+    if (this.#node === undefined) throw new KairoError('ERR_STOPPED', 'the host is not running')
+    return this.#node
+  }
+
+  async #closeDatastore(): Promise<void> {
+    const datastore = this.#datastore
+    this.#datastore = undefined
+    await datastore?.close()
+  }
+}
+
+function parseMultiaddr(text: string): Multiaddr {
+  try {
+    return multiaddr(text)
+  } catch (cause) {
+    throw new KairoError('ERR_INVALID_INPUT', `not a multiaddr: ${text}`, { cause })
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  if (cause instanceof AggregateError) return cause.errors.map(reasonOf).join('; ')
+  return cause instanceof Error ? cause.message : String(cause)
+}
