@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import {
   AV_CHANNEL_LAYOUT_STEREO,
   AV_CODEC_FLAG_GLOBAL_HEADER,
+  AV_LOG_ERROR,
   AV_PIX_FMT_YUV420P,
   AV_PROFILE_H264_MAIN,
   AV_SAMPLE_FMT_FLTP,
@@ -20,9 +21,12 @@ import {
   FF_ENCODER_LIBX264,
   type FFEncoderCodec,
 } from 'node-av/constants'
-import { Codec, CodecContext, FFmpegError, Frame, Packet, Rational } from 'node-av/lib'
+import { Codec, CodecContext, FFmpegError, Frame, Log, Packet, Rational } from 'node-av/lib'
 import type { TestStreamFormat } from './messages.ts'
 import type { Planes } from './picture.ts'
+
+// FFmpeg's own chatter goes to the error output, which the peer keeps for the log when this process dies.
+Log.setLevel(AV_LOG_ERROR)
 
 /** Sample rate of the sound, in hertz. */
 export const audioSampleRate = 48_000
@@ -63,7 +67,8 @@ export function openVideoEncoder(format: TestStreamFormat): Encoder & { readonly
     // No keyframe but at the fixed distance, so that segments are exactly as long as they are announced.
     sc_threshold: '0',
     'forced-idr': '1',
-    'x264-params': `keyint=${context.gopSize}:min-keyint=${context.gopSize}`,
+    // Main profile instead of the preset's baseline: a third fewer bits for next to no time.
+    'x264-params': 'cabac=1',
   })
   const frame = new Frame()
   frame.alloc()

@@ -1,0 +1,105 @@
+/**
+ * Finds out which encoders work on this machine, by trying them in a child process: graphics drivers crash and hang, and
+ * neither may reach the peer.
+ */
+
+import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { type Clock, systemClock } from '../clock.ts'
+import { encoderProbeLimits } from '../limits.ts'
+import type { ProbeMessage } from './encoder-probe-child.ts'
+
+/** One encoder and whether it encoded a picture (or a block of sound) here. */
+export interface EncoderProbe {
+  /** FFmpeg's name, `h264_nvenc`. */
+  readonly name: string
+  readonly kind: 'software' | 'hardware'
+  readonly ok: boolean
+  /** Why not, when it does not work. */
+  readonly error?: string
+}
+
+/** How {@link probeEncoders} is called. */
+export interface ProbeEncodersOptions {
+  /** Default: the machine's clock. */
+  readonly clock?: Clock
+  /** Bound of the whole probe. Default: `encoderProbeLimits.timeoutMs`. */
+  readonly timeoutMs?: number
+  /** The program that the fork runs. Default: this folder's `encoder-probe-child.ts`. */
+  readonly childPath?: string
+}
+
+const encoderKinds: ReadonlyMap<string, EncoderProbe['kind']> = new Map([
+  ['libx264', 'software'],
+  ['aac', 'software'],
+  ['h264_nvenc', 'hardware'],
+  ['h264_qsv', 'hardware'],
+  ['h264_amf', 'hardware'],
+  ['h264_vaapi', 'hardware'],
+  ['h264_v4l2m2m', 'hardware'],
+])
+
+/**
+ * Tries every encoder that Kairo may use, software first; takes about half a second where no driver hangs. Never rejects:
+ * a crash or a hang is the answer for the encoder that caused it, and the others are tried in a new child.
+ */
+export async function probeEncoders(options: ProbeEncodersOptions = {}): Promise<EncoderProbe[]> {
+  const { clock = systemClock, timeoutMs = encoderProbeLimits.timeoutMs } = options
+  const childPath =
+    options.childPath ?? fileURLToPath(new URL('./encoder-probe-child.ts', import.meta.url))
+  const errors = new Map<string, string | null>()
+  const timedOut = new AbortController()
+  const cancel = clock.after(timeoutMs, () => timedOut.abort())
+  let waiting = [...encoderKinds.keys()]
+  while (waiting.length > 0 && !timedOut.signal.aborted) {
+    await probeInChild(childPath, waiting, errors, timedOut.signal)
+    // Each round answers for at least one encoder, so this ends.
+    waiting = waiting.filter((name) => !errors.has(name))
+  }
+  cancel()
+  return [...encoderKinds].map(([name, kind]) => {
+    const error = errors.has(name) ? errors.get(name) : 'not tried: another encoder hung before it'
+    return error === null || error === undefined
+      ? { name, kind, ok: true }
+      : { name, kind, ok: false, error }
+  })
+}
+
+/** Runs one child over `names` until it ends, and notes what it said of each, or did to the one in work. */
+function probeInChild(
+  childPath: string,
+  names: readonly string[],
+  errors: Map<string, string | null>,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const child = fork(childPath, [], {
+      execArgv: [],
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    })
+    const kill = () => child.kill('SIGKILL')
+    let inWork: string | undefined
+    let failure: Error | undefined
+    child.on('message', (message: ProbeMessage) => {
+      inWork = message.type === 'trying' ? message.name : undefined
+      if (message.type === 'tried') errors.set(message.name, message.error)
+    })
+    child.on('error', (error) => {
+      failure = error
+    })
+    child.once('close', (code, exitSignal) => {
+      signal.removeEventListener('abort', kill)
+      const left = names.filter((name) => !errors.has(name))
+      const cause = signal.aborted
+        ? 'it hangs'
+        : (failure?.message ?? `its process ended with ${exitSignal ?? `code ${code}`}`)
+      // A child that never began cannot say anything about any of them.
+      for (const name of inWork === undefined ? left : [inWork]) errors.set(name, cause)
+      resolve()
+    })
+    signal.addEventListener('abort', kill, { once: true })
+    child.send([...names], (error) => {
+      if (error !== null) failure = error
+    })
+  })
+}
