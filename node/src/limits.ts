@@ -32,6 +32,30 @@ export const rtmpLimits = {
   sendChunkBytes: 4_096,
   /** How far media time may run ahead of real time before reading pauses (a file pushed without pacing). */
   leadMsMax: 4_000,
+  /** One RTMP message before `publish` is accepted, so that a stranger cannot make the peer reserve memory. */
+  commandBytesMax: 64 * KiB,
+  /** Message streams one connection may create; encoders create one. */
+  messageStreamsMax: 8,
+  /** Characters of a stream key, and of the application name. */
+  nameCharsMax: 512,
+  /** Bytes waiting for a peer that does not read its answers; more ends the connection. */
+  sendQueueBytesMax: 1 * MiB,
+  /** Access units with broken NAL lengths in a row before the connection ends; fewer are dropped one by one. */
+  damagedFramesMax: 64,
+  /** Time a closing connection has to take its last status message. */
+  closeGraceMs: 1_000,
+  /** Time between pings that measure a publisher's round trip. */
+  pingIntervalMs: 10_000,
+} as const
+
+/** Codec and container headers. */
+export const bitstreamLimits = {
+  /** Longest side of a picture in pixels. */
+  pictureSideMax: 16_384,
+  /** Tracks of one Enhanced RTMP message. */
+  flvTracksMax: 16,
+  /** Enhanced RTMP modifiers (ModEx) before one message's packet type. */
+  flvModifiersMax: 8,
 } as const
 
 /** Streams that one peer owns. */
@@ -52,6 +76,16 @@ export const packagingLimits = {
   startupWaitMs: 1_500,
   /** A step between timestamps larger than this, either way, is a discontinuity. */
   timestampJumpMsMax: 10_000,
+  /** A step back of a track's decoding times up to this is squeezed out; a larger one is a discontinuity. */
+  timestampBackMsMax: 500,
+  /** One part is closed before its target at this size, so that it stays below `contentLimits.objectBytesMax`. */
+  partBytesMax: 12 * MiB,
+  /** Audio may stray this far from its sample count before frames are inserted or dropped; jitter stays below it. */
+  audioDriftMsMax: 45,
+  /** Audio this far behind video is filled with silence, so that its segments close in step with the video's. */
+  audioLagMs: 500,
+  /** The lag allowed grows up to this for a publisher whose audio always comes late. */
+  audioLagMsMax: 5_000,
   /** Streams published at one peer at once. */
   publicationsMax: 256,
 } as const
@@ -152,6 +186,8 @@ export const httpLimits = {
   responseTimeoutMs: 120_000,
   /** A blocked playlist or part request is answered at the latest after this (RFC 8216bis asks for three target durations). */
   blockTimeoutMs: 12_000,
+  /** Time to send one whole request, body included. */
+  requestTimeoutMs: 60_000,
   /** How often deadlines of fast-lane connections are looked at; they end up to this much late. */
   sweepMs: 1_000,
   /** Bytes that may wait behind a blocked request of the same connection before reading pauses. */
@@ -300,6 +336,16 @@ export const testStreamLimits = {
 export const encoderProbeLimits = {
   /** All encoders together; a driver that hangs is killed with its child. */
   timeoutMs: 15_000,
+} as const
+
+/** HLS delivery. */
+export const deliveryLimits = {
+  /** Blocked playlist and part requests over all streams; each is an open connection, so not more than those. */
+  blockedRequestsMax: 100_000,
+  /** Rendered still pictures kept, one for each stream that is looked at. */
+  stillsMax: 64,
+  /** Seconds that a player is asked to wait when what it waits for did not come in time. */
+  retryAfterS: 1,
 } as const
 
 /** Shutdown. */

@@ -1,0 +1,243 @@
+/**
+ * Low-Latency HLS over a stream's views (RFC 8216bis): playlists with blocking reload and delta updates, parts, segments,
+ * init segments and stills. It does not know whether a stream is published here or replicated from another peer.
+ */
+import type { Registry } from 'prom-client'
+import type { Clock } from '../clock.ts'
+import type { LiveRendition, LiveStream, StreamSource } from '../content/stream.ts'
+import { errorStatus, isKairoError, KairoError } from '../errors.ts'
+import type { PlainHandler, PlainRequest, PreparedResponse } from '../http/prepared-response.ts'
+import { httpLimits } from '../limits.ts'
+import type { Logger } from '../logger.ts'
+import { BlockedRequests } from './blocking.ts'
+import { HlsMetrics, type RequestKind } from './hls-metrics.ts'
+import { type HlsRequest, type PlaylistDirectives, parseHlsRequest } from './hls-request.ts'
+import { MediaObjects, type ObjectContext } from './media-objects.ts'
+import { PlaylistCache } from './playlist-cache.ts'
+import { RequestScope } from './request-scope.ts'
+import { conditional, unavailable } from './responses.ts'
+import { reaches, tooFarAhead } from './segments.ts'
+
+/** What HLS delivery stands on. */
+export interface HlsComponents {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly registry: Registry
+  readonly streams: StreamSource
+}
+
+/** Settings of HLS delivery. */
+export interface HlsInit {
+  /**
+   * Longest wait of a blocked request, milliseconds; three target durations
+   * where that is less. Bounds the look-up of a stream and of bytes too. Default 12,000.
+   */
+  readonly blockTimeoutMs?: number
+}
+
+/** nginx's status for a client that closed its connection; appears in metrics only. */
+const CLIENT_GONE = 499
+
+type Answer = PreparedResponse | Promise<PreparedResponse>
+type Target = Exclude<HlsRequest, { readonly kind: 'master' }>
+
+/**
+ * Answers `GET` and `HEAD` under `/live/<stream>/`. Rejects with `ERR_NOT_FOUND`, `ERR_INVALID_INPUT`, `ERR_OUT_OF_WINDOW`,
+ * `ERR_LIMIT` and what the stream's views throw; a blocked wait in vain and a lost upstream are answered with 503 and
+ * `Retry-After`.
+ */
+export function createHlsHandler(components: HlsComponents, init: HlsInit = {}): PlainHandler {
+  const delivery = new HlsDelivery(components, init)
+  return (request, signal) => delivery.handle(request, signal)
+}
+
+class HlsDelivery {
+  readonly #clock: Clock
+  readonly #streams: StreamSource
+  readonly #logger: Logger
+  readonly #metrics: HlsMetrics
+  readonly #blocked: BlockedRequests
+  readonly #playlists: PlaylistCache
+  readonly #objects = new MediaObjects()
+  readonly #blockTimeoutMs: number
+
+  constructor(components: HlsComponents, init: HlsInit) {
+    this.#clock = components.clock
+    this.#streams = components.streams
+    this.#logger = components.logger.child({ name: 'kairo:hls' })
+    this.#metrics = new HlsMetrics(components.registry)
+    this.#blocked = new BlockedRequests({ clock: components.clock, metrics: this.#metrics })
+    this.#playlists = new PlaylistCache(this.#metrics)
+    this.#blockTimeoutMs = init.blockTimeoutMs ?? httpLimits.blockTimeoutMs
+  }
+
+  handle(request: PlainRequest, signal: AbortSignal): Answer | undefined {
+    const scope = new RequestScope(this.#clock, signal, this.#blockTimeoutMs)
+    let kind: RequestKind = 'unknown'
+    try {
+      const target = parseHlsRequest(request.path, request.query)
+      if (target === undefined) return undefined
+      kind = target.kind
+      const answer = this.#answer(target, scope)
+      if (!(answer instanceof Promise)) return this.#finished(kind, request, answer, scope)
+      return answer
+        .catch((error: unknown) => this.#failed(kind, error, scope))
+        .then((response) => this.#finished(kind, request, response, scope))
+    } catch (error) {
+      return this.#refused(kind, error, request, scope)
+    }
+  }
+
+  #finished(
+    kind: RequestKind,
+    request: PlainRequest,
+    answer: PreparedResponse,
+    scope: RequestScope,
+  ): PreparedResponse {
+    scope.close()
+    const response = conditional(answer, request.ifNoneMatch)
+    const bytes = response.body.reduce((sum, piece) => sum + piece.byteLength, 0)
+    this.#metrics.answered(kind, response.status, bytes)
+    return response
+  }
+
+  /** A failure without a wait; still a rejection, so that callers have one way to hear of it. */
+  async #refused(
+    kind: RequestKind,
+    error: unknown,
+    request: PlainRequest,
+    scope: RequestScope,
+  ): Promise<PreparedResponse> {
+    return this.#finished(kind, request, this.#failed(kind, error, scope), scope)
+  }
+
+  /** Counts the failure and throws it on, except for a lost upstream, which has an answer of its own. */
+  #failed(kind: RequestKind, error: unknown, scope: RequestScope): PreparedResponse {
+    if (isKairoError(error, 'ERR_NO_PROVIDER') && !scope.clientSignal.aborted) {
+      return unavailable(error.code, error.message)
+    }
+    scope.close()
+    const status = isKairoError(error) ? errorStatus[error.code] : 500
+    this.#metrics.answered(kind, scope.clientSignal.aborted ? CLIENT_GONE : status, 0)
+    if (!isKairoError(error)) this.#logger.error({ err: error, kind }, 'an HLS request failed')
+    throw error
+  }
+
+  /** Without a promise as far as the stream and the rendition are followed here and the bytes are in RAM. */
+  #answer(target: HlsRequest, scope: RequestScope): Answer {
+    const stream = this.#streams.get(target.stream)
+    if (stream !== undefined) return this.#answerFrom(stream, target, scope)
+    return this.#streams
+      .open(target.stream, { signal: scope.signal })
+      .then((opened) => this.#answerFrom(opened, target, scope))
+  }
+
+  #answerFrom(stream: LiveStream, target: HlsRequest, scope: RequestScope): Answer {
+    this.#streams.touch(target.stream)
+    if (target.kind === 'master') return this.#master(stream)
+    const name = target.kind === 'still' ? pictureRendition(stream) : target.rendition
+    const followed = stream.followed().find((each) => each.info.name === name)
+    if (followed !== undefined) return this.#answerWith(stream, followed, target, scope)
+    if (!stream.record.renditions.some((each) => each.name === name)) {
+      throw new KairoError('ERR_NOT_FOUND', 'the stream has no such rendition')
+    }
+    return stream
+      .rendition(name, { signal: scope.signal })
+      .then((rendition) => this.#answerWith(stream, rendition, target, scope))
+  }
+
+  #master(stream: LiveStream): PreparedResponse {
+    if (stream.record.renditions.length > 0) return this.#playlists.master(stream.record)
+    throw new KairoError('ERR_NO_PROVIDER', 'the stream has not started yet')
+  }
+
+  #answerWith(
+    stream: LiveStream,
+    rendition: LiveRendition,
+    target: Target,
+    scope: RequestScope,
+  ): Answer {
+    const context = { stream, rendition, scope }
+    switch (target.kind) {
+      case 'playlist':
+        return this.#playlist(context, target.directives)
+      case 'part':
+        return this.#whenThere(context, target.msn, target.part, () => {
+          const entry = rendition.entry(target.msn, target.part)
+          return entry && this.#objects.part(context, entry)
+        })
+      case 'segment':
+        return this.#whenThere(context, target.msn, undefined, () => {
+          const parts = rendition.segment(target.msn)
+          const complete = parts.length > 0 && reaches(rendition, target.msn, undefined)
+          return complete ? this.#objects.segment(context, parts) : undefined
+        })
+      case 'init':
+        return this.#objects.init(context, target.prefix)
+      case 'still':
+        return this.#objects.still(context)
+    }
+  }
+
+  /**
+   * A media playlist, held until it reaches what the directives name. A plain request is held too while there is no whole
+   * segment yet: players take a playlist without segments for a broken one.
+   */
+  #playlist(context: ObjectContext, { msn, part, skip }: PlaylistDirectives): Answer {
+    const { stream, rendition } = context
+    const blocking = msn !== undefined
+    const render = (): PreparedResponse =>
+      this.#playlists.media(stream, rendition, { skip, blocking })
+    const wanted = msn ?? rendition.entries[0]?.msn ?? rendition.head.firstMsn
+    if (reaches(rendition, wanted, part)) return render()
+    if (tooFarAhead(rendition, wanted, part)) {
+      throw new KairoError('ERR_OUT_OF_WINDOW', 'the requested position is too far ahead')
+    }
+    return this.#block(context, wanted, part).then((vain) => vain ?? render())
+  }
+
+  /** An object of the live edge: at once when it is there, after a wait when it is about to come, else 404. */
+  #whenThere(
+    context: ObjectContext,
+    msn: number,
+    part: number | undefined,
+    find: () => Answer | undefined,
+  ): Answer {
+    const found = find()
+    if (found !== undefined) return found
+    const { rendition } = context
+    if (reaches(rendition, msn, part) || tooFarAhead(rendition, msn, part)) throw gone(part)
+    return this.#block(context, msn, part).then((vain) => {
+      const answer = vain ?? find()
+      if (answer === undefined) throw gone(part)
+      return answer
+    })
+  }
+
+  /** Waits; resolves to the answer that ends the request when the wait was in vain. */
+  async #block(
+    { stream, rendition, scope }: ObjectContext,
+    msn: number,
+    part: number | undefined,
+  ): Promise<PreparedResponse | undefined> {
+    if (stream.status === 'lost') {
+      throw new KairoError('ERR_NO_PROVIDER', 'no peer that has this stream answers')
+    }
+    const timeoutMs = Math.min(this.#blockTimeoutMs, rendition.head.targetDurationS * 3_000)
+    const signal = scope.clientSignal
+    const outcome = await this.#blocked.wait({ rendition, msn, part, timeoutMs, signal })
+    if (outcome === 'woken') return undefined
+    return unavailable('ERR_TIMEOUT', 'what was asked for did not come in time')
+  }
+}
+
+function pictureRendition(stream: LiveStream): string {
+  const video = stream.record.renditions.find((each) => each.kind === 'video')
+  if (video === undefined) throw new KairoError('ERR_NOT_FOUND', 'the stream has no picture')
+  return video.name
+}
+
+function gone(part: number | undefined): KairoError {
+  const what = part === undefined ? 'segment' : 'part'
+  return new KairoError('ERR_NOT_FOUND', `no such ${what} in the window`)
+}

@@ -1,0 +1,106 @@
+/**
+ * Parts, whole segments, init segments and stills as answers. Sequence names are resolved to digests through the index, the
+ * bytes come from RAM at once where they are there, and a whole segment is its parts' buffers one after the other, not copied.
+ */
+import type { Digest } from '../content/digest.ts'
+import type { IndexEntry, LiveRendition, LiveStream } from '../content/stream.ts'
+import { KairoError } from '../errors.ts'
+import type { PreparedResponse } from '../http/prepared-response.ts'
+import { deliveryLimits } from '../limits.ts'
+import type { RequestScope } from './request-scope.ts'
+import { type Headers, immutableHeaders, stillHeaders } from './responses.ts'
+
+/** A stream, one of its renditions, and the request that wants something of them. */
+export interface ObjectContext {
+  readonly stream: LiveStream
+  readonly rendition: LiveRendition
+  readonly scope: RequestScope
+}
+
+/** Makes answers out of a stream's objects. */
+export class MediaObjects {
+  /** Headers of parts, made once for each entry; the bytes are not held here, so that RAM stays the store's to bound. */
+  readonly #headers = new WeakMap<IndexEntry, Headers>()
+  /** Stills by the digest of the part they show; the one used longest ago goes first. */
+  readonly #stills = new Map<Digest, PreparedResponse>()
+
+  /** A part, at once when its bytes are in RAM. */
+  part(context: ObjectContext, entry: IndexEntry): PreparedResponse | Promise<PreparedResponse> {
+    let headers = this.#headers.get(entry)
+    if (headers === undefined) {
+      headers = immutableHeaders(mediaType(context.rendition), entry.digest)
+      this.#headers.set(entry, headers)
+    }
+    return answer(headers, this.#bytes(context, entry.digest))
+  }
+
+  /** A whole segment from its parts. */
+  segment(
+    context: ObjectContext,
+    parts: readonly IndexEntry[],
+  ): PreparedResponse | Promise<PreparedResponse> {
+    const headers = immutableHeaders(mediaType(context.rendition), parts.at(-1)?.segmentDigest)
+    const pieces = parts.map((entry) => this.#bytes(context, entry.digest))
+    const ready = pieces.filter((piece): piece is Buffer => !(piece instanceof Promise))
+    if (ready.length === pieces.length) return { status: 200, headers, body: ready }
+    return Promise.all(pieces).then((body) => ({ status: 200, headers, body }))
+  }
+
+  /**
+   * The init segment whose digest begins with `prefix`.
+   * @throws KairoError `ERR_NOT_FOUND` when no part of the window needs one of that name.
+   */
+  init(context: ObjectContext, prefix: string): PreparedResponse | Promise<PreparedResponse> {
+    const { entries } = context.rendition
+    const entry = entries.findLast(({ initDigest }) => initDigest.startsWith(prefix))
+    if (entry === undefined) throw new KairoError('ERR_NOT_FOUND', 'no such init segment')
+    const headers = immutableHeaders(mediaType(context.rendition), entry.initDigest)
+    return answer(headers, this.#bytes(context, entry.initDigest))
+  }
+
+  /**
+   * The newest picture of a video rendition from which decoding can start, as a file of one picture.
+   * @throws KairoError `ERR_NOT_FOUND` when there is none yet.
+   */
+  async still(context: ObjectContext): Promise<PreparedResponse> {
+    const entry = context.rendition.entries.findLast(({ independent }) => independent)
+    if (entry === undefined) throw new KairoError('ERR_NOT_FOUND', 'no picture yet')
+    const kept = this.#stills.get(entry.digest)
+    if (kept !== undefined) {
+      this.#stills.delete(entry.digest)
+      this.#stills.set(entry.digest, kept)
+      return kept
+    }
+    const [init, part] = await Promise.all([
+      this.#bytes(context, entry.initDigest),
+      this.#bytes(context, entry.digest),
+    ])
+    const { stillFrom } = await import('../media/still.ts')
+    const body = stillFrom(init, part)
+    const headers = stillHeaders(body, context.rendition.head.targetDurationS)
+    const response = { status: 200, headers, body: [body] }
+    this.#stills.set(entry.digest, response)
+    for (const oldest of this.#stills.keys()) {
+      if (this.#stills.size <= deliveryLimits.stillsMax) break
+      this.#stills.delete(oldest)
+    }
+    return response
+  }
+
+  #bytes({ stream, scope }: ObjectContext, digest: Digest): Buffer | Promise<Buffer> {
+    return stream.peek(digest) ?? stream.read(digest, { signal: scope.signal })
+  }
+}
+
+function answer(
+  headers: Headers,
+  bytes: Buffer | Promise<Buffer>,
+): PreparedResponse | Promise<PreparedResponse> {
+  if (!(bytes instanceof Promise)) return { status: 200, headers, body: [bytes] }
+  return bytes.then((body) => ({ status: 200, headers, body: [body] }))
+}
+
+/** RFC 8216bis 3.1.2 leaves the type open; players and browsers agree on these. */
+function mediaType(rendition: LiveRendition): string {
+  return rendition.info.kind === 'video' ? 'video/mp4' : 'audio/mp4'
+}
