@@ -4,6 +4,7 @@
  * depends on; when nothing has changed, set-up costs a few milliseconds.
  */
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -29,7 +30,7 @@ const packagedNode = join(
  * @returns {Promise<string>} the path of a Node that is new enough to run the sources
  */
 export async function setup({ web = true } = {}) {
-  const wanted = hashFiles(root, manifests())
+  const wanted = hashDependencies()
   if (!isInstalled(wanted)) await locked(() => install(wanted))
   const node = await usableNode()
   if (web) await buildWeb(node)
@@ -48,18 +49,26 @@ export function runUnderNode(node, args, env = process.env) {
   return runInPlace(node, args, { cwd: root, env: { ...env, PATH: path } })
 }
 
-function manifests() {
-  const main = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const workspaces = main.workspaces.map((/** @type {string} */ name) => `${name}/package.json`)
-  return ['package.json', 'package-lock.json', ...workspaces]
+/** Hash of all that decides what gets installed; a changed script or description is no reason to install again. */
+function hashDependencies() {
+  const read = (/** @type {string} */ folder) =>
+    JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
+  const main = read('.')
+  const manifests = ['.', ...main.workspaces].map((folder) => {
+    const { dependencies, devDependencies, optionalDependencies, overrides, allowScripts } =
+      read(folder)
+    return { folder, dependencies, devDependencies, optionalDependencies, overrides, allowScripts }
+  })
+  const lock = hashFiles(root, ['package-lock.json'])
+  return createHash('sha256').update(JSON.stringify(manifests)).update(lock).digest('hex')
 }
 
 function isInstalled(/** @type {string} */ wanted) {
   const stamp = readStamp(installStamp)
-  if (stamp?.manifests === wanted) return true
+  if (stamp?.dependencies === wanted) return true
   if (stamp !== undefined || !matchesLock()) return false
   // Installed by hand with npm: take it as it is instead of installing the same again.
-  writeStamp(installStamp, { manifests: wanted })
+  writeStamp(installStamp, { dependencies: wanted })
   return true
 }
 
@@ -83,7 +92,7 @@ async function install(/** @type {string} */ wanted) {
   await withProgress('Installing packages (once, about a minute)', () =>
     npm(['ci', '--no-audit', '--no-fund', '--include=dev'], { cwd: root, env }),
   )
-  writeStamp(installStamp, { manifests: wanted })
+  writeStamp(installStamp, { dependencies: wanted })
 }
 
 function npm(
