@@ -39,8 +39,11 @@ async function open(path: string): Promise<LevelDatastore> {
   return datastore
 }
 
-/** Level wraps the reason: `LEVEL_DATABASE_NOT_OPEN` caused by `LEVEL_LOCKED`. */
+/** The innermost code: level and datastore-level each wrap the reason (`LEVEL_LOCKED`) in an error of their own. */
 function codeOf(error: unknown): string {
-  const { code, cause } = error as { code?: string; cause?: { code?: string } }
-  return cause?.code ?? code ?? 'unknown error'
+  let code = 'unknown error'
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if ('code' in at && typeof at.code === 'string') code = at.code
+  }
+  return code
 }
