@@ -64,6 +64,16 @@ export const streamKeyLimits = {
   streamsMax: 1_000,
 } as const
 
+/** Admission and pace of publishers. */
+export const publishingLimits = {
+  /** A publisher silent for this long may be replaced by a new one. */
+  silentPublisherMs: 4_000,
+  /** Media time further ahead than this is a jump of the timestamps, not a fast publisher. */
+  paceResetMs: 10_000,
+  /** Time over which a publisher's bit rate is measured. */
+  rateWindowMs: 2_000,
+} as const
+
 /** Packaging. */
 export const packagingLimits = {
   /** A segment is cut without a keyframe at this length, so that a publisher without keyframes stays bounded. */
@@ -352,4 +362,14 @@ export const deliveryLimits = {
 export const lifecycleLimits = {
   /** All of an orderly stop; what is not done by then is cut off. */
   stopMsMax: 8_000,
+} as const
+
+/** Counting viewers. */
+export const audienceLimits = {
+  /** A client that asked for a playlist within this time is watching. */
+  windowMs: 10_000,
+  /** Clients counted of one stream. */
+  clientsMax: 100_000,
+  /** Streams counted. */
+  streamsMax: 1_000,
 } as const

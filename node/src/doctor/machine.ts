@@ -72,7 +72,8 @@ export async function checkPorts(
   }
   for (const multiaddr of settings.listen) {
     const match = /^\/ip[46]\/([^/]+)\/tcp\/(\d+)/.exec(multiaddr)
-    if (match !== null) wanted.push({ name: 'listen', host: match[1] ?? '', port: Number(match[2]) })
+    if (match !== null)
+      wanted.push({ name: 'listen', host: match[1] ?? '', port: Number(match[2]) })
   }
   return await Promise.all(
     wanted.map(({ name, host, port }) => checkPort(name, host, port, fixed(name))),

@@ -1,0 +1,103 @@
+/** `GET /openapi.json`: the API described from the declarations that the server enforces (OpenAPI 3.1). */
+import { STATUS_CODES } from 'node:http'
+import { z } from 'zod'
+import { PROBLEM_MEDIA_TYPE } from '../http/problem.ts'
+import { defineRoute, isTextAnswer, type Route } from '../http/route.ts'
+
+const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string().optional(),
+  code: z.string(),
+  instance: z.string().optional(),
+  errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+})
+
+/** The route; it describes `routes` and itself. */
+export function openapiRoute(routes: readonly Route[], info: { readonly version: string }): Route {
+  const route: Route = defineRoute({
+    method: 'GET',
+    path: '/openapi.json',
+    summary: 'This document.',
+    access: 'public',
+    response: { 200: z.record(z.string(), z.unknown()) },
+    handler: () => ({ status: 200, body: document() }),
+  })
+  let written: Record<string, unknown> | undefined
+  const document = () => {
+    written ??= openapiDocument([...routes, route], info)
+    return written
+  }
+  return route
+}
+
+function openapiDocument(
+  routes: readonly Route[],
+  info: { readonly version: string },
+): Record<string, unknown> {
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const route of routes) {
+    const path = route.path.replace(/:([A-Za-z0-9_]+)/g, '{$1}')
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) }
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Kairo', version: info.version },
+    paths,
+    components: {
+      schemas: { Problem: schemaOf(problemSchema, 'output') },
+      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
+    },
+  }
+}
+
+function operation(route: Route): Record<string, unknown> {
+  const responses: Record<string, unknown> = {
+    default: {
+      description: 'A problem document (RFC 9457).',
+      content: { [PROBLEM_MEDIA_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } },
+    },
+  }
+  for (const [status, schema] of Object.entries(route.response)) {
+    const mediaType = isTextAnswer(schema) ? route.textType : 'application/json'
+    responses[status] = {
+      description: STATUS_CODES[status] ?? 'Answer',
+      ...(status === '204'
+        ? {}
+        : { content: { [mediaType]: { schema: schemaOf(schema, 'output') } } }),
+    }
+  }
+  return {
+    summary: route.summary,
+    'x-kairo-access': route.access,
+    ...(route.access === 'public' ? {} : { security: [{ bearer: [] }] }),
+    parameters: [...parameters('path', route.params), ...parameters('query', route.query)],
+    ...(route.body === undefined
+      ? {}
+      : {
+          requestBody: {
+            required: true,
+            content: { 'application/json': { schema: schemaOf(route.body, 'input') } },
+          },
+        }),
+    responses,
+  }
+}
+
+function parameters(place: 'path' | 'query', schema: z.ZodObject | undefined): unknown[] {
+  if (schema === undefined) {
+    return []
+  }
+  return Object.entries(schema.shape).map(([name, field]) => ({
+    name,
+    in: place,
+    required: place === 'path' || !(field as z.ZodType).safeParse(undefined).success,
+    schema: schemaOf(field as z.ZodType, 'input'),
+  }))
+}
+
+function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
+  const { $schema: _, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any' })
+  return json
+}

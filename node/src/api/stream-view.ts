@@ -1,0 +1,40 @@
+/** How a stream is told to API clients: its record, and where this peer stands with it. */
+import type { Directory } from '../content/directory.ts'
+import type { StreamRecord, StreamSource } from '../content/stream.ts'
+import type { Audience } from '../delivery/audience.ts'
+import type { StreamView } from './schemas.ts'
+
+/** The rooms that know of streams. */
+export interface StreamViewComponents {
+  readonly directory: Directory
+  readonly streams: StreamSource
+  readonly audience: Audience
+}
+
+/** Every stream this peer knows of, live ones first, then by name. */
+export function streamViews(components: StreamViewComponents): StreamView[] {
+  return components.directory
+    .list()
+    .map((record) => streamView(components, record))
+    .sort(
+      (a, b) =>
+        Number(b.state === 'live') - Number(a.state === 'live') || a.name.localeCompare(b.name),
+    )
+}
+
+function streamView(components: StreamViewComponents, record: StreamRecord): StreamView {
+  const { directory, streams, audience } = components
+  const here = streams.get(record.id)
+  return {
+    name: directory.uniqueName(record),
+    id: record.id,
+    title: record.title,
+    state: record.state,
+    originPeer: record.originPeer,
+    sourcePeer: here?.sourcePeer ?? null,
+    status: here?.status ?? 'known',
+    startedAt: new Date(record.startedAtMs).toISOString(),
+    renditions: record.renditions.map((rendition) => ({ ...rendition })),
+    viewers: audience.viewers(record.id),
+  }
+}

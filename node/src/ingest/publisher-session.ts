@@ -1,0 +1,161 @@
+/** One admitted publisher: its packager, its pace against real time, and its bit rate. */
+import { strict as assert } from 'node:assert'
+import type { Clock } from '../clock.ts'
+import type { Publication } from '../content/publication.ts'
+import { publishingLimits, rtmpLimits } from '../limits.ts'
+import type { Logger } from '../logger.ts'
+import { type AccessUnit, TICKS_PER_SECOND, type TrackConfig } from '../media/access-unit.ts'
+import { Packager } from '../media/packager.ts'
+import type { PublicationSink, PublishRequest } from '../media/sink.ts'
+import type { PublisherInfo } from './publishing.ts'
+
+/** What a session needs. */
+export interface SessionInit {
+  readonly streamName: string
+  readonly request: PublishRequest
+  readonly publication: Publication
+  /** True when the stream is still live from the publisher before: its timeline goes on with a discontinuity. */
+  readonly continues: boolean
+  readonly partTargetMs: number
+  readonly segmentTargetMs: number
+  /** Called once, when the session is over for whatever reason. */
+  readonly onEnd: (session: PublisherSession, reason: string) => void
+}
+
+/** The sink that an ingest protocol writes to. */
+export class PublisherSession implements PublicationSink {
+  readonly streamName: string
+  readonly #clock: Clock
+  readonly #init: SessionInit
+  readonly #packager: Packager
+  readonly #sinceMs: number
+  readonly #pace: Pace
+  readonly #rate: RateMeter
+  #lastUnitMs: number
+  #ended = false
+
+  constructor(components: { readonly clock: Clock; readonly logger: Logger }, init: SessionInit) {
+    this.#clock = components.clock
+    this.#init = init
+    this.streamName = init.streamName
+    this.#sinceMs = components.clock.now()
+    this.#lastUnitMs = components.clock.monotonicMs()
+    this.#pace = new Pace(components.clock)
+    this.#rate = new RateMeter(components.clock)
+    const { publication } = init
+    this.#packager = new Packager(components, {
+      partTargetMs: init.partTargetMs,
+      segmentTargetMs: init.segmentTargetMs,
+      firstMsn: publication.nextMsn,
+      discontinuityAtStart: init.continues,
+      onRenditions: (renditions) => publication.setRenditions(renditions.map(({ info }) => info)),
+      onPart: (part) => publication.addPart(part),
+    })
+  }
+
+  expect(kinds: { readonly video?: boolean; readonly audio?: boolean }): void {
+    this.#packager.expect(kinds)
+  }
+
+  configure(config: TrackConfig): void {
+    assert(!this.#ended, 'configure after end')
+    this.#packager.configure(config)
+  }
+
+  write(unit: AccessUnit): Promise<void> | undefined {
+    assert(!this.#ended, 'write after end')
+    this.#lastUnitMs = this.#clock.monotonicMs()
+    this.#rate.add(unit.data.byteLength)
+    this.#packager.write(unit)
+    return this.#pace.waitFor(unit.dts)
+  }
+
+  end(reason: string): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#packager.end()
+    this.#init.onEnd(this, reason)
+  }
+
+  /** Ends the session and its connection. */
+  disconnect(reason: string): void {
+    this.end(reason)
+    this.#init.request.disconnect(reason)
+  }
+
+  /** Milliseconds since the publisher last sent a frame. */
+  silentMs(): number {
+    return this.#clock.monotonicMs() - this.#lastUnitMs
+  }
+
+  /** For status pages. */
+  info(): PublisherInfo {
+    return {
+      stream: this.streamName,
+      protocol: this.#init.request.protocol,
+      remote: this.#init.request.remote,
+      sinceMs: this.#sinceMs,
+      bitrateBps: this.#rate.bitsPerSecond(),
+    }
+  }
+}
+
+/** Holds a publisher back that sends faster than real time, for example a file pushed without pacing. */
+class Pace {
+  readonly #clock: Clock
+  #anchor: { dts: number; atMs: number } | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** A promise when the media time of `dts` lies too far in the future. */
+  waitFor(dts: number): Promise<void> | undefined {
+    const nowMs = this.#clock.monotonicMs()
+    const mediaMs =
+      this.#anchor === undefined ? 0 : ((dts - this.#anchor.dts) / TICKS_PER_SECOND) * 1000
+    const leadMs = this.#anchor === undefined ? 0 : mediaMs - (nowMs - this.#anchor.atMs)
+    if (this.#anchor === undefined || leadMs < 0 || leadMs > publishingLimits.paceResetMs) {
+      // The first unit, one that comes late, or one after a jump of the timestamps: real time counts from here, so that
+      // a pause is no credit for a burst.
+      this.#anchor = { dts, atMs: nowMs }
+      return undefined
+    }
+    const excessMs = leadMs - rtmpLimits.leadMsMax
+    if (excessMs <= 0) return undefined
+    return new Promise((resolve) => {
+      this.#clock.after(excessMs, resolve)
+    })
+  }
+}
+
+/** Bits a second over a sliding time. */
+class RateMeter {
+  readonly #clock: Clock
+  #windowStartMs: number
+  #bytes = 0
+  #lastBps = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#windowStartMs = clock.monotonicMs()
+  }
+
+  add(bytes: number): void {
+    this.#roll()
+    this.#bytes += bytes
+  }
+
+  bitsPerSecond(): number {
+    this.#roll()
+    return Math.round(this.#lastBps)
+  }
+
+  #roll(): void {
+    const elapsedMs = this.#clock.monotonicMs() - this.#windowStartMs
+    if (elapsedMs < publishingLimits.rateWindowMs) return
+    this.#lastBps = (this.#bytes * 8 * 1000) / elapsedMs
+    this.#bytes = 0
+    this.#windowStartMs += elapsedMs
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * Who may publish, and what becomes of it: admits one publisher a stream by its stream key, paces it, packages what it
+ * sends and hands the parts to the stream's publication. A stream outlives its publisher's connection by a grace time.
+ */
+import { strict as assert } from 'node:assert'
+import { Counter, Gauge, type Registry } from 'prom-client'
+import type { CancelTimer, Clock } from '../clock.ts'
+import type { Publication } from '../content/publication.ts'
+import { KairoError } from '../errors.ts'
+import { packagingLimits, publishingLimits } from '../limits.ts'
+import type { Logger } from '../logger.ts'
+import type { PublicationSink, Publishing, PublishRequest } from '../media/sink.ts'
+import { PublisherSession, type SessionInit } from './publisher-session.ts'
+import type { OwnedStream, StreamKeys } from './stream-keys.ts'
+
+/** What publishing works with. */
+export interface PublishingComponents {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly registry: Registry
+  readonly keys: StreamKeys
+  /** The publication of an owned stream; the same one for the life of the process. */
+  readonly publicationOf: (stream: OwnedStream) => Publication
+}
+
+/** How publishing behaves; see the settings of the same names. */
+export interface PublishingInit {
+  readonly partTargetMs: number
+  readonly segmentTargetMs: number
+  readonly endGraceMs: number
+  readonly takeover: 'reject' | 'replace'
+}
+
+/** A publisher at work, for status pages. */
+export interface PublisherInfo {
+  /** Name of the stream. */
+  readonly stream: string
+  readonly protocol: string
+  readonly remote: string
+  /** Wall milliseconds. */
+  readonly sinceMs: number
+  /** Over the last few seconds. */
+  readonly bitrateBps: number
+}
+
+interface LiveStreamState {
+  readonly publication: Publication
+  session: PublisherSession | undefined
+  /** Set while the stream waits for its publisher to come back. */
+  cancelEnd: CancelTimer | undefined
+  /** True between a stream's first publisher and its end. */
+  live: boolean
+}
+
+/** The door through which every ingest protocol publishes. */
+export class PublishingService implements Publishing {
+  readonly #components: PublishingComponents
+  readonly #init: PublishingInit
+  readonly #logger: Logger
+  readonly #refused: Counter<'code'>
+  readonly #streams = new Map<string, LiveStreamState>()
+  #stopped = false
+
+  constructor(components: PublishingComponents, init: PublishingInit) {
+    this.#components = components
+    this.#init = init
+    this.#logger = components.logger.child({ name: 'kairo:ingest' })
+    const registers = [components.registry]
+    this.#refused = new Counter({
+      name: 'kairo_ingest_refused_total',
+      help: 'Publishers refused, by error code',
+      labelNames: ['code'],
+      registers,
+    })
+    new Gauge({
+      name: 'kairo_ingest_publishers',
+      help: 'Publishers at work',
+      registers,
+      collect: () => this.publishers().length,
+    }).set(0)
+  }
+
+  publish(request: PublishRequest): PublicationSink {
+    try {
+      return this.#admit(request)
+    } catch (error) {
+      if (error instanceof KairoError) {
+        this.#refused.inc({ code: error.code })
+        this.#logger.warn(
+          { remote: request.remote, protocol: request.protocol, code: error.code },
+          `publisher refused: ${error.message}`,
+        )
+      }
+      throw error
+    }
+  }
+
+  /** Publishers at work. */
+  publishers(): PublisherInfo[] {
+    return [...this.#streams.values()].flatMap(({ session }) => session?.info() ?? [])
+  }
+
+  /**
+   * Ends the publisher of a stream; without waiting for it, the stream goes on as after any lost publisher.
+   * @throws KairoError `ERR_NOT_FOUND` when the stream has none.
+   */
+  disconnect(name: string, reason: string): void {
+    const session = this.#streams.get(name)?.session
+    if (session === undefined) throw new KairoError('ERR_NOT_FOUND', `${name} has no publisher`)
+    session.disconnect(reason)
+  }
+
+  /** Ends a stream at once, its publisher too; for a stream whose key is removed. */
+  remove(name: string): void {
+    const state = this.#streams.get(name)
+    if (state === undefined) return
+    state.session?.disconnect('removed')
+    this.#endStream(name, state)
+    this.#streams.delete(name)
+  }
+
+  /** Ends every publisher and every stream in order. */
+  stop(): void {
+    this.#stopped = true
+    for (const name of [...this.#streams.keys()]) this.remove(name)
+  }
+
+  #admit(request: PublishRequest): PublicationSink {
+    if (this.#stopped) throw new KairoError('ERR_STOPPED', 'the peer is shutting down')
+    const stream = this.#components.keys.bySecret(request.streamKey)
+    if (stream === undefined) {
+      throw new KairoError('ERR_STREAM_KEY', 'this stream key opens no stream of this peer')
+    }
+    const state = this.#stateOf(stream)
+    if (state.session !== undefined) this.#takeOver(stream, state.session)
+    if (this.publishers().length >= packagingLimits.publicationsMax) {
+      throw new KairoError(
+        'ERR_LIMIT',
+        `this peer takes at most ${packagingLimits.publicationsMax} publishers`,
+      )
+    }
+    state.cancelEnd?.()
+    state.cancelEnd = undefined
+    const session = this.#beginSession(stream, state, request)
+    state.session = session
+    state.live = true
+    return session
+  }
+
+  #takeOver(stream: OwnedStream, session: PublisherSession): void {
+    const silentMs = session.silentMs()
+    const silent = silentMs > publishingLimits.silentPublisherMs
+    if (this.#init.takeover === 'reject' && !silent) {
+      throw new KairoError('ERR_PUBLISHER_ACTIVE', `${stream.name} already has a publisher`)
+    }
+    this.#logger.info(
+      { stream: stream.name, silentMs: Math.round(silentMs) },
+      'a new publisher replaces the present one',
+    )
+    session.disconnect('replaced')
+  }
+
+  #stateOf(stream: OwnedStream): LiveStreamState {
+    const known = this.#streams.get(stream.name)
+    if (known !== undefined) return known
+    const state: LiveStreamState = {
+      publication: this.#components.publicationOf(stream),
+      session: undefined,
+      cancelEnd: undefined,
+      live: false,
+    }
+    this.#streams.set(stream.name, state)
+    return state
+  }
+
+  #beginSession(
+    stream: OwnedStream,
+    state: LiveStreamState,
+    request: PublishRequest,
+  ): PublisherSession {
+    this.#logger.info(
+      { stream: stream.name, remote: request.remote, protocol: request.protocol },
+      'publisher accepted',
+    )
+    const init: SessionInit = {
+      streamName: stream.name,
+      request,
+      publication: state.publication,
+      continues: state.live,
+      partTargetMs: this.#init.partTargetMs,
+      segmentTargetMs: this.#init.segmentTargetMs,
+      onEnd: (session, reason) => this.#onSessionEnd(stream.name, state, session, reason),
+    }
+    return new PublisherSession(this.#components, init)
+  }
+
+  #onSessionEnd(
+    name: string,
+    state: LiveStreamState,
+    session: PublisherSession,
+    reason: string,
+  ): void {
+    assert(state.session === session, 'a session ends once, and before the next begins')
+    state.session = undefined
+    this.#logger.info({ stream: name, reason }, 'publisher gone')
+    if (this.#stopped || this.#init.endGraceMs === 0) {
+      this.#endStream(name, state)
+      return
+    }
+    state.cancelEnd = this.#components.clock.after(this.#init.endGraceMs, () =>
+      this.#endStream(name, state),
+    )
+  }
+
+  #endStream(name: string, state: LiveStreamState): void {
+    state.cancelEnd?.()
+    state.cancelEnd = undefined
+    if (!state.live) return
+    state.live = false
+    state.publication.end()
+    this.#logger.info({ stream: name }, 'stream ended')
+  }
+}
