@@ -127,11 +127,12 @@ test('streams', async (t) => {
   })
 
   await t.test('an abort breaks both ends', async (t) => {
-    let ended: Promise<Buffer> | undefined
+    const { promise: ended, resolve } = Promise.withResolvers<Buffer>()
     await server.handle('/kairo-test/hold/1.0.0', async (stream) => {
-      ended = collect(stream)
+      const all = collect(stream)
+      resolve(all)
       await stream.write(Buffer.from('ready'))
-      await ended
+      await all
     })
     const stream = await client.open(server.peerId, '/kairo-test/hold/1.0.0', { signal: signal() })
     const reader = stream.incoming[Symbol.asyncIterator]()
