@@ -1,0 +1,115 @@
+/**
+ * The layers of node/src as data: which room may import which, and which packages each may use. Imports go down the
+ * house, never up; a room that needs a new line here is a change of the architecture and is argued in its commit.
+ */
+
+/** Files directly in node/src, by the layer they belong to. */
+export const rootFiles: Readonly<Record<string, readonly string[]>> = {
+  /** Leaves: they import nothing of Kairo but one another. */
+  shared: ['errors.ts', 'limits.ts', 'clock.ts', 'logger.ts', 'version.ts', 'home.ts'],
+  /** The only files that know every room. */
+  wiring: ['index.ts', 'peer.ts', 'components.ts'],
+  cli: ['cli.ts'],
+}
+
+/** Rooms that a room may import besides itself, lowest first. A path names one file of a room. */
+export const mayImport: Readonly<Record<string, readonly string[]>> = {
+  shared: [],
+  protocol: ['shared'],
+  config: ['shared'],
+  metrics: ['shared'],
+  auth: ['shared'],
+  http: ['shared'],
+  host: ['shared', 'protocol'],
+  content: ['shared', 'protocol', 'host'],
+  // What a rendition is, said once; media packages access units and knows no store, no network and no HTTP.
+  media: ['shared', 'content/stream.ts', 'content/digest.ts'],
+  ingest: ['shared', 'media', 'content'],
+  delivery: ['shared', 'content', 'media', 'http'],
+  doctor: ['shared', 'config', 'host', 'media'],
+  // The API fronts every domain.
+  api: [
+    'shared',
+    'config',
+    'metrics',
+    'auth',
+    'http',
+    'host',
+    'content',
+    'media',
+    'ingest',
+    'delivery',
+    'doctor',
+  ],
+  wiring: [
+    ...[
+      'shared',
+      'config',
+      'metrics',
+      'auth',
+      'protocol',
+      'http',
+      'host',
+      'content',
+      'media',
+      'ingest',
+      'delivery',
+    ],
+    ...['doctor', 'api'],
+  ],
+  cli: [
+    'shared',
+    'config',
+    'metrics',
+    'auth',
+    'http',
+    'host',
+    'content',
+    'media',
+    'doctor',
+    'api',
+    'wiring',
+  ],
+}
+
+/** Packages with weight of their own, and the rooms that may touch them. Others are free. */
+export const packageRooms: Readonly<Record<string, readonly string[]>> = {
+  libp2p: ['host'],
+  '@libp2p/': ['host'],
+  '@multiformats/multiaddr': ['host', 'config'],
+  'datastore-level': ['host'],
+  level: ['content'],
+  multiformats: ['content', 'host'],
+  '@bufbuild/protobuf': ['protocol', 'content', 'host'],
+  fastify: ['http', 'api'],
+  'node-av': ['media', 'ingest', 'doctor'],
+  'pino-pretty': ['cli'],
+  pino: ['cli'],
+}
+
+/** Public names of the services: they name a surface, never a mechanism. */
+export const mythicNames = [
+  ...['athena', 'hermes', 'morpheus', 'daedalus', 'prometheusnet', 'delphi', 'elysium'],
+  ...['arcadia', 'olympus'],
+]
+
+/** The room of a file of node/src, given its path there; undefined when the house has no place for it. */
+export function roomOf(path: string): string | undefined {
+  const [first, ...rest] = path.split('/') as [string, ...string[]]
+  if (rest.length > 0) return first in mayImport ? first : undefined
+  return Object.entries(rootFiles).find(([, files]) => files.includes(first))?.[0]
+}
+
+/** True when a file of `room` may import the file at `path` of `target`. */
+export function allowsImport(room: string, target: string, path: string): boolean {
+  const allowed = mayImport[room] ?? []
+  return room === target || allowed.includes(target) || allowed.includes(path)
+}
+
+/** Rooms that may use a package; undefined when all may. */
+export function roomsOfPackage(name: string): readonly string[] | undefined {
+  const entry = Object.entries(packageRooms).find(([key]) =>
+    key.endsWith('/') ? name.startsWith(key) : name === key,
+  )
+  return entry?.[1]
+}
