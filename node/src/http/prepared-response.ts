@@ -12,6 +12,8 @@ export interface PlainRequest {
   readonly query: string
   /** `If-None-Match` as sent, if it was. */
   readonly ifNoneMatch: string | undefined
+  /** `Accept-Encoding` as sent, if it was. */
+  readonly acceptEncoding?: string | undefined
 }
 
 /** A whole answer, ready for the socket. `Content-Length`, `Date` and `Connection` are added by the server. */

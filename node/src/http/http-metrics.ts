@@ -1,0 +1,134 @@
+/** What the HTTP server counts. The fast lane adds to plain numbers; they become metrics when someone scrapes. */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+
+/** Why a connection was ended by us rather than by its client. */
+export type EndReason =
+  | 'header-timeout'
+  | 'keep-alive-timeout'
+  | 'response-timeout'
+  | 'handler-timeout'
+  | 'bad-request'
+  | 'header-too-large'
+  | 'truncated'
+  | 'stop'
+
+/** Counts of the fast lane since start, by status where one applies. */
+export interface LaneCounts {
+  readonly answers: Map<number, number>
+  bodyBytes: number
+  handedOver: number
+  aborted: number
+}
+
+/** The server's metrics on one registry. */
+export class HttpMetrics {
+  readonly lane: LaneCounts = { answers: new Map(), bodyBytes: 0, handedOver: 0, aborted: 0 }
+  readonly ended: Counter<'reason'>
+  readonly dropped: Counter
+  readonly apiSeconds: Histogram<'method' | 'route' | 'status'>
+  readonly denied: Counter<'access' | 'reason'>
+  readonly invalidResponses: Counter<'route'>
+  readonly fallbackAnswers: Counter<'status'>
+
+  /** @param connections reads the number of open connections by where they are served. */
+  constructor(
+    registry: Registry,
+    connections: () => { lane: number; handed: number; waiting: number },
+  ) {
+    const registers = [registry]
+    this.#registerLane(registry, connections)
+    this.ended = new Counter({
+      name: 'kairo_http_connections_ended_total',
+      help: 'Connections the server ended, by the limit or fault that ended them.',
+      labelNames: ['reason'],
+      registers,
+    })
+    this.dropped = new Counter({
+      name: 'kairo_http_connections_dropped_total',
+      help: 'Connections refused because connectionsMax were open.',
+      registers,
+    })
+    this.apiSeconds = new Histogram({
+      name: 'kairo_http_api_request_seconds',
+      help: 'Time from a declared route being called to its answer being sent.',
+      labelNames: ['method', 'route', 'status'],
+      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
+      registers,
+    })
+    this.denied = new Counter({
+      name: 'kairo_http_denied_total',
+      help: 'Calls refused for want of valid credentials, or because their address failed too often.',
+      labelNames: ['access', 'reason'],
+      registers,
+    })
+    this.invalidResponses = new Counter({
+      name: 'kairo_http_invalid_responses_total',
+      help: 'Answers held back because they did not fit what their route declares.',
+      labelNames: ['route'],
+      registers,
+    })
+    this.fallbackAnswers = new Counter({
+      name: 'kairo_http_fallback_answers_total',
+      help: 'Plain answers given by the ordinary server on connections that left the fast lane.',
+      labelNames: ['status'],
+      registers,
+    })
+  }
+
+  #registerLane(
+    registry: Registry,
+    connections: () => { lane: number; handed: number; waiting: number },
+  ): void {
+    const registers = [registry]
+    const counts = this.lane
+    new Counter({
+      name: 'kairo_http_lane_answers_total',
+      help: 'Answers given in the fast lane.',
+      labelNames: ['status'],
+      registers,
+      collect() {
+        this.reset()
+        for (const [status, count] of counts.answers) {
+          this.inc({ status: String(status) }, count)
+        }
+      },
+    })
+    const plain = (name: string, help: string, read: () => number) =>
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset()
+          this.inc(read())
+        },
+      })
+    plain(
+      'kairo_http_lane_body_bytes_total',
+      'Body bytes handed to sockets in the fast lane.',
+      () => counts.bodyBytes,
+    )
+    plain(
+      'kairo_http_lane_handed_over_total',
+      'Connections the fast lane handed to the ordinary server.',
+      () => counts.handedOver,
+    )
+    plain(
+      'kairo_http_lane_aborted_total',
+      'Requests whose client left before the answer was ready.',
+      () => counts.aborted,
+    )
+    new Gauge({
+      name: 'kairo_http_connections',
+      help: 'Open connections: in the fast lane, of those waiting for an answer, and handed over.',
+      labelNames: ['state'],
+      registers,
+      collect() {
+        const now = connections()
+        this.set({ state: 'lane' }, now.lane)
+        this.set({ state: 'waiting' }, now.waiting)
+        this.set({ state: 'handed' }, now.handed)
+      },
+    })
+  }
+}

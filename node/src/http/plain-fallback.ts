@@ -1,0 +1,147 @@
+/**
+ * The plain handlers behind Node's own HTTP server, for connections that left the fast lane: the same answers, and
+ * what the lane does not do (byte ranges, HTTP/1.0, absolute request targets).
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { KairoError } from '../errors.ts'
+import { answerFields, bodyLength } from './answer.ts'
+import { partialResponse, selectRange, unsatisfiableResponse } from './byte-range.ts'
+import type { CorsPolicy } from './cors.ts'
+import type { HttpMetrics } from './http-metrics.ts'
+import type { PlainHandlers } from './plain-handlers.ts'
+import type { PlainRequest, PreparedResponse } from './prepared-response.ts'
+import { isPlainPath } from './request-head.ts'
+
+/** What the fallback is built on. */
+export interface PlainFallbackComponents {
+  readonly handlers: PlainHandlers
+  readonly metrics: HttpMetrics
+  readonly cors: CorsPolicy
+}
+
+/** Answers Node requests by asking the plain handlers. */
+export class PlainFallback {
+  readonly #metrics: HttpMetrics
+  readonly #cors: CorsPolicy
+  readonly #handlers: PlainHandlers
+
+  constructor(components: PlainFallbackComponents) {
+    this.#metrics = components.metrics
+    this.#cors = components.cors
+    this.#handlers = components.handlers
+  }
+
+  /** Takes the request if it is plain and a handler knows its path; false leaves it to the declared routes. */
+  serve(message: IncomingMessage, reply: ServerResponse): boolean {
+    const request = plainRequestOf(message)
+    if (request === undefined) {
+      return false
+    }
+    const controller = new AbortController()
+    const answer = this.#handlers.ask(request, controller.signal)
+    if (answer === undefined) {
+      return false
+    }
+    if (!(answer instanceof Promise)) {
+      this.#send(message, reply, request, answer)
+      return true
+    }
+    reply.once('close', () => {
+      if (!reply.writableFinished) {
+        controller.abort(new KairoError('ERR_STOPPED', 'the client left'))
+      }
+    })
+    answer.then(
+      (response) => this.#send(message, reply, request, response),
+      (error) => this.#send(message, reply, request, this.#handlers.failed(error, request)),
+    )
+    return true
+  }
+
+  #send(
+    message: IncomingMessage,
+    reply: ServerResponse,
+    request: PlainRequest,
+    whole: PreparedResponse,
+  ): void {
+    if (reply.destroyed) {
+      return
+    }
+    const response = withRange(message, request, whole)
+    let fields: string[]
+    try {
+      fields = answerFields(response, this.#cors, message.headers.origin)
+    } catch (error) {
+      // Only a response whose headers cannot be sent comes here; the problem that replaces it can.
+      this.#send(message, reply, request, this.#handlers.failed(error, request))
+      return
+    }
+    this.#metrics.fallbackAnswers.inc({ status: String(response.status) })
+    if (reply.shouldKeepAlive === false) {
+      fields.push('connection', 'close')
+    }
+    reply.writeHead(response.status, fields)
+    if (request.method === 'GET' && bodyLength(response) > 0) {
+      reply.cork()
+      for (const piece of response.body) {
+        reply.write(piece)
+      }
+      reply.uncork()
+    }
+    reply.end()
+  }
+}
+
+/** Undefined for what no plain handler may see. */
+function plainRequestOf(message: IncomingMessage): PlainRequest | undefined {
+  const { method, headers } = message
+  if (method !== 'GET' && method !== 'HEAD') {
+    return undefined
+  }
+  const target = originForm(message.url ?? '')
+  const mark = target.indexOf('?')
+  const path = mark < 0 ? target : target.slice(0, mark)
+  if (!isPlainPath(path)) {
+    return undefined
+  }
+  return {
+    method,
+    path,
+    query: mark < 0 ? '' : target.slice(mark + 1),
+    ifNoneMatch: headers['if-none-match'],
+    acceptEncoding: headers['accept-encoding']?.toString(),
+  }
+}
+
+/** The path and query of a request target; servers take the absolute form too (RFC 9112 3.2.2). */
+export function originForm(target: string): string {
+  const absolute = /^https?:\/\/[^/?#]+(.*)$/i.exec(target)
+  if (absolute === null) {
+    return target
+  }
+  const rest = absolute[1] as string
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+/** Applies `Range` (RFC 9110 14.2) to a 200 answer of a GET; other answers stay as they are. */
+function withRange(
+  message: IncomingMessage,
+  request: PlainRequest,
+  response: PreparedResponse,
+): PreparedResponse {
+  const { range, 'if-range': ifRange } = message.headers
+  if (range === undefined || request.method !== 'GET' || response.status !== 200) {
+    return response
+  }
+  if (ifRange !== undefined && ifRange !== response.headers.etag) {
+    return response
+  }
+  const length = bodyLength(response)
+  const selected = selectRange(range, length)
+  if (selected === undefined) {
+    return response
+  }
+  return selected === 'unsatisfiable'
+    ? unsatisfiableResponse(length, request.path)
+    : partialResponse(response, selected, length)
+}

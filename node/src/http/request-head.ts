@@ -1,0 +1,205 @@
+/**
+ * The fast lane's strict reading of one request head. It understands plain GET and HEAD requests with headers that
+ * cannot change what the request means; of everything else it says only that it does not understand it, and Node's
+ * own parser decides. The rules are narrower than RFC 9112, never wider, so the two can not disagree about where a
+ * request ends (request smuggling): there is no body, no folding, no bare CR or LF, no repeated framing header.
+ */
+import type { PlainRequest } from './prepared-response.ts'
+
+/** What the lane needs to know of a request it understands. */
+export interface RequestHead {
+  readonly request: PlainRequest
+  /** `Origin` as sent, if it was. */
+  readonly origin: string | undefined
+  /** False when the client asked to close the connection after the answer. */
+  readonly keepAlive: boolean
+}
+
+const requestLine =
+  /(GET|HEAD) (\/[A-Za-z0-9\-._~/]*)(?:\?([A-Za-z0-9\-._~!$'()*+,;:@/?&=]*))? HTTP\/1\.1\r\n/y
+const headerLine = /([A-Za-z0-9-]+): ?([\x20-\x7e]+)\r\n/y
+const hostValue = /^[A-Za-z0-9.\-_:[\]]+$/
+const plainPath = /^\/[A-Za-z0-9\-._~/]*$/
+/** A byte that no understood head holds, or a CR or LF that is not half of a line end. */
+const foreignByte = /[^\r\n\x20-\x7e]|(?:^|[^\r])\n|\r[^\n]/
+
+const HARMLESS = 0
+const HOST = 1
+const CONNECTION = 2
+const IF_NONE_MATCH = 3
+const ORIGIN = 4
+const ACCEPT_ENCODING = 5
+
+/** Headers that leave a plain GET what it is. A name that is not here sends the connection to Node's parser. */
+const headerKinds = new Map<string, number>([
+  ['host', HOST],
+  ['connection', CONNECTION],
+  ['if-none-match', IF_NONE_MATCH],
+  ['origin', ORIGIN],
+  ['accept-encoding', ACCEPT_ENCODING],
+])
+for (const name of [
+  'accept',
+  'accept-charset',
+  'accept-language',
+  'cache-control',
+  'cookie',
+  'dnt',
+  'from',
+  'if-modified-since',
+  'pragma',
+  'priority',
+  'purpose',
+  'referer',
+  'save-data',
+  'sec-ch-ua',
+  'sec-ch-ua-arch',
+  'sec-ch-ua-bitness',
+  'sec-ch-ua-full-version',
+  'sec-ch-ua-full-version-list',
+  'sec-ch-ua-mobile',
+  'sec-ch-ua-model',
+  'sec-ch-ua-platform',
+  'sec-ch-ua-platform-version',
+  'sec-fetch-dest',
+  'sec-fetch-mode',
+  'sec-fetch-site',
+  'sec-fetch-storage-access',
+  'sec-fetch-user',
+  'sec-gpc',
+  'sec-purpose',
+  'upgrade-insecure-requests',
+  'user-agent',
+  'x-playback-session-id',
+]) {
+  headerKinds.set(name, HARMLESS)
+}
+// The usual spelling of each name is found without making a lower-case copy first.
+for (const [name, kind] of [...headerKinds]) {
+  headerKinds.set(
+    name.replace(/(^|-)[a-z]/g, (letters) => letters.toUpperCase()),
+    kind,
+  )
+}
+
+/** True for a path that a {@link PlainRequest} may carry: unreserved characters, no segment that begins with a dot. */
+export function isPlainPath(path: string): boolean {
+  return plainPath.test(path) && !path.includes('/.')
+}
+
+/** True when bytes that are not a whole head yet can already not become one that the lane understands. */
+export function isForeignStart(text: string): boolean {
+  return foreignByte.test(text)
+}
+
+/**
+ * Reads one head. `end` is the index of the CRLF CRLF that ends it, `text` is latin1. Returns undefined for whatever
+ * the lane does not fully understand.
+ */
+export function parseRequestHead(
+  text: string,
+  start: number,
+  end: number,
+): RequestHead | undefined {
+  requestLine.lastIndex = start
+  const line = requestLine.exec(text)
+  if (line === null) {
+    return undefined
+  }
+  const path = line[2] as string
+  if (path.includes('/.')) {
+    return undefined
+  }
+  const fields = parseFields(text, requestLine.lastIndex, end + 2)
+  if (fields === undefined) {
+    return undefined
+  }
+  return {
+    request: {
+      method: line[1] as 'GET' | 'HEAD',
+      path,
+      query: line[3] ?? '',
+      ifNoneMatch: fields.ifNoneMatch,
+      acceptEncoding: fields.acceptEncoding,
+    },
+    origin: fields.origin,
+    keepAlive: fields.keepAlive,
+  }
+}
+
+interface Fields {
+  host: string | undefined
+  connection: string | undefined
+  ifNoneMatch: string | undefined
+  origin: string | undefined
+  acceptEncoding: string | undefined
+  keepAlive: boolean
+}
+
+function parseFields(text: string, start: number, end: number): Fields | undefined {
+  const fields: Fields = {
+    host: undefined,
+    connection: undefined,
+    ifNoneMatch: undefined,
+    origin: undefined,
+    acceptEncoding: undefined,
+    keepAlive: true,
+  }
+  let position = start
+  while (position < end) {
+    headerLine.lastIndex = position
+    const match = headerLine.exec(text)
+    if (match === null) {
+      return undefined
+    }
+    position = headerLine.lastIndex
+    const name = match[1] as string
+    const kind = headerKinds.get(name) ?? headerKinds.get(name.toLowerCase())
+    if (kind === undefined || (kind !== HARMLESS && !setField(fields, kind, match[2] as string))) {
+      return undefined
+    }
+  }
+  return fields.host === undefined ? undefined : fields
+}
+
+/** Notes a header that matters; false when it repeats or its value is not one the lane understands. */
+function setField(fields: Fields, kind: number, value: string): boolean {
+  if (value.startsWith(' ') || value.endsWith(' ')) {
+    return false
+  }
+  switch (kind) {
+    case HOST:
+      if (fields.host !== undefined || !hostValue.test(value)) {
+        return false
+      }
+      fields.host = value
+      return true
+    case CONNECTION: {
+      const option = value.toLowerCase()
+      if (fields.connection !== undefined || (option !== 'keep-alive' && option !== 'close')) {
+        return false
+      }
+      fields.connection = option
+      fields.keepAlive = option === 'keep-alive'
+      return true
+    }
+    case IF_NONE_MATCH:
+      if (fields.ifNoneMatch !== undefined) {
+        return false
+      }
+      fields.ifNoneMatch = value
+      return true
+    case ORIGIN:
+      if (fields.origin !== undefined) {
+        return false
+      }
+      fields.origin = value
+      return true
+    default:
+      if (fields.acceptEncoding !== undefined) {
+        return false
+      }
+      fields.acceptEncoding = value
+      return true
+  }
+}

@@ -1,0 +1,293 @@
+/**
+ * The peer's HTTP server: one port, on which every connection begins in the fast lane and leaves it for Node's HTTP
+ * server, with Fastify for the declared routes, as soon as it asks for more than a prepared answer.
+ */
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { type FastifyInstance, fastify } from 'fastify'
+import type { Registry } from 'prom-client'
+import type { Clock } from '../clock.ts'
+import { KairoError } from '../errors.ts'
+import { httpLimits } from '../limits.ts'
+import type { Logger } from '../logger.ts'
+import { CorsPolicy } from './cors.ts'
+import { FastLane } from './fast-lane.ts'
+import { type EndReason, HttpMetrics } from './http-metrics.ts'
+import { originForm, PlainFallback } from './plain-fallback.ts'
+import { PlainHandlers } from './plain-handlers.ts'
+import type { PlainHandler } from './prepared-response.ts'
+import { lastWords } from './problem.ts'
+import type { Route } from './route.ts'
+import { RouteTable, type RouteTableInit } from './route-table.ts'
+
+/** What the server is built on. */
+export interface HttpServerComponents {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly registry: Registry
+}
+
+/** What the server is told. */
+export interface HttpServerInit {
+  /** Address to listen on. */
+  readonly host: string
+  /** Port; 0 takes a free one. */
+  readonly port: number
+  /** Origins whose pages may read answers; default `['*']`: every page may read public ones. Empty: none. */
+  readonly corsOrigins?: readonly string[]
+  /** Asked in order, in the fast lane and beside it; the first that does not answer `undefined` has the request. */
+  readonly plainHandlers?: readonly PlainHandler[]
+  /** Routes of the API. */
+  readonly routes?: readonly Route[]
+  /** How callers prove each level of access; a level without one lets nobody in. */
+  readonly authenticators?: RouteTableInit['authenticators']
+}
+
+type Status = 'stopped' | 'starting' | 'started' | 'stopping'
+
+/** Serves plain answers and declared routes on one port. */
+export class HttpServer {
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #init: HttpServerInit
+  readonly #metrics: HttpMetrics
+  readonly #lane: FastLane
+  readonly #fallback: PlainFallback
+  readonly #table: RouteTable
+  readonly #handed = new Set<Socket>()
+  readonly #fastify: FastifyInstance
+  #parse: (socket: Socket) => void = () => {}
+  #status: Status = 'stopped'
+
+  constructor(components: HttpServerComponents, init: HttpServerInit) {
+    this.#clock = components.clock
+    this.#logger = components.logger.child({ name: 'kairo:http' })
+    this.#init = init
+    this.#metrics = new HttpMetrics(components.registry, () => ({
+      ...this.#lane.counts(),
+      handed: this.#handed.size,
+    }))
+    const shared = {
+      clock: this.#clock,
+      logger: this.#logger,
+      metrics: this.#metrics,
+      cors: new CorsPolicy(init.corsOrigins ?? ['*']),
+      handlers: new PlainHandlers({ logger: this.#logger }, init.plainHandlers ?? []),
+    }
+    this.#lane = new FastLane(shared, { handOver: (socket) => this.#takeOver(socket) })
+    this.#fallback = new PlainFallback(shared)
+    this.#table = new RouteTable(shared, {
+      routes: init.routes ?? [],
+      authenticators: init.authenticators ?? {},
+    })
+    this.#fastify = this.#createFastify()
+  }
+
+  /** Node's server behind the lane, for WebSocket servers to attach to (`upgrade`). */
+  get nodeServer(): Server {
+    return this.#fastify.server
+  }
+
+  /**
+   * Listens.
+   * @throws KairoError `ERR_ADDRESS_IN_USE` when the port is taken, `ERR_CONFIG` when the address cannot be bound.
+   */
+  async start(): Promise<void> {
+    if (this.#status !== 'stopped') {
+      throw new KairoError('ERR_STOPPED', `the HTTP server is ${this.#status}`)
+    }
+    this.#status = 'starting'
+    await this.#fastify.ready()
+    await this.#listen()
+    this.#lane.start()
+    this.#status = 'started'
+    this.#logger.info({ ...this.address() }, 'the HTTP server listens')
+  }
+
+  /** Stops accepting, ends idle connections, lets answers in flight finish for `stopGraceMs`, then cuts them. */
+  async stop(): Promise<void> {
+    if (this.#status !== 'started') {
+      return
+    }
+    this.#status = 'stopping'
+    const server = this.nodeServer
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    this.#lane.beginStop()
+    const cancelCut = this.#clock.after(httpLimits.stopGraceMs, () => this.#cut())
+    await closed
+    cancelCut()
+    this.#lane.endStop()
+    await this.#fastify.close()
+    this.#status = 'stopped'
+  }
+
+  /** Where it listens; undefined unless it does. */
+  address(): AddressInfo | undefined {
+    const address = this.nodeServer.address()
+    return address === null || typeof address === 'string' ? undefined : address
+  }
+
+  async #listen(): Promise<void> {
+    const { host, port } = this.#init
+    const server = this.nodeServer
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen({ host, port, backlog: 4096 }, () => {
+          server.off('error', reject)
+          resolve()
+        })
+      })
+    } catch (error) {
+      this.#status = 'stopped'
+      throw listenError(error, host, port)
+    }
+  }
+
+  #createFastify(): FastifyInstance {
+    const instance = fastify({
+      serverFactory: (handler) => this.#createServer(handler),
+      clientErrorHandler: (error, socket) => this.#refuse(error, socket as Socket),
+      bodyLimit: httpLimits.bodyBytesMax,
+      genReqId: () => randomUUID(),
+      frameworkErrors: (error, request, reply) => {
+        this.#table.sendError(error, request, reply)
+      },
+    })
+    instance.removeContentTypeParser('text/plain')
+    instance.addHook('onRequest', async (request, reply) => {
+      reply.headers({
+        'x-request-id': request.id,
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+        'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      })
+    })
+    instance.addHook('onResponse', async (request, reply) => {
+      this.#logger.debug(
+        {
+          requestId: request.id,
+          method: request.method,
+          path: request.url.split('?', 1)[0],
+          status: reply.statusCode,
+          durationMs: Math.round(reply.elapsedTime),
+          address: request.socket.remoteAddress,
+        },
+        'answered',
+      )
+    })
+    instance.setErrorHandler((error, request, reply) => {
+      this.#table.sendError(error, request, reply)
+    })
+    instance.setNotFoundHandler((request, reply) => {
+      this.#table.sendError(
+        new KairoError('ERR_NOT_FOUND', 'there is nothing under this path'),
+        request,
+        reply,
+      )
+    })
+    this.#table.register(instance)
+    return instance
+  }
+
+  /** Node's server, whose fresh connections go to the lane instead of to its own parser. */
+  #createServer(handler: (message: IncomingMessage, reply: ServerResponse) => void): Server {
+    const server = createServer(
+      {
+        keepAliveTimeout: httpLimits.keepAliveTimeoutMs,
+        headersTimeout: httpLimits.headerTimeoutMs,
+        requestTimeout: httpLimits.requestTimeoutMs,
+        connectionsCheckingInterval: httpLimits.sweepMs,
+        maxHeaderSize: httpLimits.headerBytesMax,
+        noDelay: true,
+      },
+      (message, reply) => {
+        message.url = originForm(message.url ?? '')
+        if (this.#status === 'stopping') {
+          reply.setHeader('connection', 'close')
+        }
+        if (!this.#fallback.serve(message, reply)) {
+          handler(message, reply)
+        }
+      },
+    )
+    const parse = server.listeners('connection') as ((socket: Socket) => void)[]
+    server.removeAllListeners('connection')
+    server.on('connection', (socket: Socket) => this.#lane.accept(socket))
+    this.#parse = (socket) => {
+      for (const listener of parse) {
+        listener.call(server, socket)
+      }
+    }
+    server.maxConnections = httpLimits.connectionsMax
+    server.timeout = httpLimits.responseTimeoutMs
+    server.on('timeout', (socket: Socket) => this.#stalled(socket))
+    server.on('drop', () => this.#metrics.dropped.inc())
+    return server
+  }
+
+  /** Gives a connection that left the lane to Node's parser. */
+  #takeOver(socket: Socket): void {
+    this.#handed.add(socket)
+    socket.once('close', () => this.#handed.delete(socket))
+    this.#parse(socket)
+  }
+
+  /** Ends a handed-over connection that moved no byte for too long. */
+  #stalled(socket: Socket): void {
+    const reason = socket.writableLength > 0 ? 'response-timeout' : 'keep-alive-timeout'
+    this.#metrics.ended.inc({ reason })
+    socket.destroy()
+  }
+
+  /** Answers bytes that are no request, as far as the connection still takes an answer. */
+  #refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+    if (error.code === 'ECONNRESET' || socket.destroyed) {
+      return
+    }
+    const [reason, status, code, detail] = refusals[error.code ?? ''] ?? refusals.HPE_INVALID
+    this.#metrics.ended.inc({ reason })
+    if (socket.writable) {
+      socket.write(lastWords(status, code, detail))
+    }
+    socket.destroySoon()
+  }
+
+  #cut(): void {
+    this.#lane.endStop()
+    for (const socket of [...this.#handed]) {
+      this.#metrics.ended.inc({ reason: 'stop' })
+      socket.destroy()
+    }
+  }
+}
+
+type Refusal = readonly [reason: EndReason, status: number, code: string, detail: string]
+
+/** What is said to a client whose request Node's parser refuses, by Node's error code. */
+const refusals: Readonly<Record<string, Refusal>> & { readonly HPE_INVALID: Refusal } = {
+  HPE_HEADER_OVERFLOW: ['header-too-large', 431, 'ERR_LIMIT', 'the request head is too large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [
+    'header-timeout',
+    408,
+    'ERR_TIMEOUT',
+    'the request did not come in time',
+  ],
+  HPE_INVALID: ['bad-request', 400, 'ERR_PROTOCOL', 'this is not an HTTP request'],
+}
+
+function listenError(error: unknown, host: string, port: number): KairoError {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') {
+    return new KairoError(
+      'ERR_ADDRESS_IN_USE',
+      `port ${port} on ${host} is taken by another program; stop that program or choose another port with --http (0 takes a free one)`,
+      { cause: error },
+    )
+  }
+  const reason = code === 'EACCES' ? 'ports below 1024 need more rights' : (error as Error).message
+  return new KairoError('ERR_CONFIG', `cannot listen on ${host}:${port}: ${reason}`, {
+    cause: error,
+  })
+}
