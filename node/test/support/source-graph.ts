@@ -20,6 +20,8 @@ export interface SourceFile extends SourceText {
   readonly imports: readonly Import[]
   /** Names exported by declarations and lists of this file, re-exports included. */
   readonly exports: readonly string[]
+  /** Of these, the interfaces and type aliases. */
+  readonly exportedTypes: readonly string[]
 }
 
 const FROM =
@@ -30,6 +32,7 @@ const LOCATED =
   /\bnew\s+URL\(\s*(['"])(?=[^'"]*['"]\s*,\s*import\.meta\.url)|\bimport\.meta\.resolve\(\s*(['"])/g
 const DECLARED =
   /^export\s+(?:declare\s+)?(?:abstract\s+)?(?:async\s+)?(?:const|let|function\*?|class|interface|type|enum)\s+([\w$]+)/gm
+const DECLARED_TYPE = /^export\s+(?:declare\s+)?(?:interface|type)\s+([\w$]+)/gm
 const LISTED = /^export\s+(?:type\s+)?\{([^}]*)\}/gm
 
 /** Reads the files with an extension below a folder; generated code is left out. */
@@ -55,7 +58,8 @@ export function listFiles(root: string, folder: string): string[] {
 /** Reads one file's text. */
 export function parseSource(path: string, raw: string): SourceFile {
   const text = splitSource(raw)
-  return { path, ...text, imports: importsOf(text), exports: exportsOf(text) }
+  const exportedTypes = [...text.code.matchAll(DECLARED_TYPE)].map((match) => match[1] as string)
+  return { path, ...text, imports: importsOf(text), exports: exportsOf(text), exportedTypes }
 }
 
 /** The scanned file that an import names, or undefined for a package or a file outside. */
