@@ -144,6 +144,10 @@ export const contentLimits = {
   feedWriteMsMax: 20_000,
   /** Time to open a feed and receive its window, and for a served peer to send its request. */
   feedOpenMsMax: 5_000,
+  /** Time for a feed's sender to find the bytes of an object; then its subscriber must fetch them. Less than the silence allowed. */
+  feedObjectMsMax: 1_500,
+  /** Time that a feed's sender may be without a way to the publisher before its subscribers look for another. */
+  feedDetachedMsMax: 5_000,
   /** A feed's sender shows a sign of life this often. */
   feedHeartbeatMs: 1_000,
   /** Silence after which a feed counts as broken. */

@@ -209,6 +209,12 @@ export declare type FeedFrame = Message<"kairo.v1.FeedFrame"> & {
      */
     value: FeedEnd;
     case: "end";
+  } | {
+    /**
+     * @generated from field: kairo.v1.FeedRoute route = 7;
+     */
+    value: FeedRoute;
+    case: "route";
   } | { case: undefined; value?: undefined };
 };
 
@@ -254,6 +260,13 @@ export declare type FeedWindow = Message<"kairo.v1.FeedWindow"> & {
    * @generated from field: uint32 backlog_part = 5;
    */
   backlogPart: number;
+
+  /**
+   * As in FeedRoute.
+   *
+   * @generated from field: repeated string route = 6;
+   */
+  route: string[];
 };
 
 /**
@@ -261,6 +274,25 @@ export declare type FeedWindow = Message<"kairo.v1.FeedWindow"> & {
  * Use `create(FeedWindowSchema)` to create a new message.
  */
 export declare const FeedWindowSchema: GenMessage<FeedWindow>;
+
+/**
+ * Peer ids from the sender to the peer where the publisher is, the sender first; empty while the sender itself looks for a
+ * provider. Sent when it changes and as a sign of life. A peer never follows a route that it is on.
+ *
+ * @generated from message kairo.v1.FeedRoute
+ */
+export declare type FeedRoute = Message<"kairo.v1.FeedRoute"> & {
+  /**
+   * @generated from field: repeated string peers = 1;
+   */
+  peers: string[];
+};
+
+/**
+ * Describes the message kairo.v1.FeedRoute.
+ * Use `create(FeedRouteSchema)` to create a new message.
+ */
+export declare const FeedRouteSchema: GenMessage<FeedRoute>;
 
 /**
  * A new part: its payload, its entry, and the signature of the window that it now ends.

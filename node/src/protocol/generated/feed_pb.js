@@ -11,7 +11,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file feed.proto.
  */
 export const file_feed = /*@__PURE__*/
-  fileDesc("CgpmZWVkLnByb3RvEghrYWlyby52MSLqAQoKSW5kZXhFbnRyeRILCgNtc24YASABKAQSDAoEcGFydBgCIAEoDRIOCgZkaWdlc3QYAyABKAwSDQoFYnl0ZXMYBCABKA0SEwoLZHVyYXRpb25fdXMYBSABKA0SEwoLaW5kZXBlbmRlbnQYBiABKAgSFgoOZW5kX29mX3NlZ21lbnQYByABKAgSFgoOc2VnbWVudF9kaWdlc3QYCCABKAwSHAoUcHJvZ3JhbV9kYXRlX3RpbWVfbXMYCSABKAQSFQoNZGlzY29udGludWl0eRgKIAEoCBITCgtpbml0X2RpZ2VzdBgLIAEoDCKTAQoJSW5kZXhIZWFkEhEKCXJlbmRpdGlvbhgBIAEoCRIRCglmaXJzdF9tc24YAiABKAQSHgoWZGlzY29udGludWl0eV9zZXF1ZW5jZRgDIAEoBBIZChF0YXJnZXRfZHVyYXRpb25fcxgEIAEoDRIWCg5wYXJ0X3RhcmdldF91cxgFIAEoDRINCgVlbmRlZBgGIAEoCCJ8CgtGZWVkUmVxdWVzdBIPCgd2ZXJzaW9uGAEgASgNEhIKCnB1YmxpY19rZXkYAiABKAwSEQoJcmVuZGl0aW9uGAMgASgJEg4KBnJlc3VtZRgEIAEoCBIRCglhZnRlcl9tc24YBSABKAQSEgoKYWZ0ZXJfcGFydBgGIAEoDSLoAQoJRmVlZEZyYW1lEhUKDXBheWxvYWRfYnl0ZXMYASABKA0SJgoGd2luZG93GAIgASgLMhQua2Fpcm8udjEuRmVlZFdpbmRvd0gAEiIKBHBhcnQYAyABKAsyEi5rYWlyby52MS5GZWVkUGFydEgAEiYKBm9iamVjdBgEIAEoCzIULmthaXJvLnYxLkZlZWRPYmplY3RIABImCgZ1cGRhdGUYBSABKAsyFC5rYWlyby52MS5GZWVkVXBkYXRlSAASIAoDZW5kGAYgASgLMhEua2Fpcm8udjEuRmVlZEVuZEgAQgYKBGJvZHkiaQoKRmVlZFdpbmRvdxIMCgRoZWFkGAEgASgMEg8KB2VudHJpZXMYAiADKAwSEQoJc2lnbmF0dXJlGAMgASgMEhMKC2JhY2tsb2dfbXNuGAQgASgEEhQKDGJhY2tsb2dfcGFydBgFIAEoDSI6CghGZWVkUGFydBIMCgRoZWFkGAEgASgMEg0KBWVudHJ5GAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCIcCgpGZWVkT2JqZWN0Eg4KBmRpZ2VzdBgBIAEoDCItCgpGZWVkVXBkYXRlEgwKBGhlYWQYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIigKB0ZlZWRFbmQSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIi8KDEZldGNoUmVxdWVzdBIPCgd2ZXJzaW9uGAEgASgNEg4KBmRpZ2VzdBgCIAEoDCI0Cg1GZXRjaFJlc3BvbnNlEgwKBGNvZGUYASABKAkSFQoNcGF5bG9hZF9ieXRlcxgCIAEoDWIGcHJvdG8z");
+  fileDesc("CgpmZWVkLnByb3RvEghrYWlyby52MSLqAQoKSW5kZXhFbnRyeRILCgNtc24YASABKAQSDAoEcGFydBgCIAEoDRIOCgZkaWdlc3QYAyABKAwSDQoFYnl0ZXMYBCABKA0SEwoLZHVyYXRpb25fdXMYBSABKA0SEwoLaW5kZXBlbmRlbnQYBiABKAgSFgoOZW5kX29mX3NlZ21lbnQYByABKAgSFgoOc2VnbWVudF9kaWdlc3QYCCABKAwSHAoUcHJvZ3JhbV9kYXRlX3RpbWVfbXMYCSABKAQSFQoNZGlzY29udGludWl0eRgKIAEoCBITCgtpbml0X2RpZ2VzdBgLIAEoDCKTAQoJSW5kZXhIZWFkEhEKCXJlbmRpdGlvbhgBIAEoCRIRCglmaXJzdF9tc24YAiABKAQSHgoWZGlzY29udGludWl0eV9zZXF1ZW5jZRgDIAEoBBIZChF0YXJnZXRfZHVyYXRpb25fcxgEIAEoDRIWCg5wYXJ0X3RhcmdldF91cxgFIAEoDRINCgVlbmRlZBgGIAEoCCJ8CgtGZWVkUmVxdWVzdBIPCgd2ZXJzaW9uGAEgASgNEhIKCnB1YmxpY19rZXkYAiABKAwSEQoJcmVuZGl0aW9uGAMgASgJEg4KBnJlc3VtZRgEIAEoCBIRCglhZnRlcl9tc24YBSABKAQSEgoKYWZ0ZXJfcGFydBgGIAEoDSKOAgoJRmVlZEZyYW1lEhUKDXBheWxvYWRfYnl0ZXMYASABKA0SJgoGd2luZG93GAIgASgLMhQua2Fpcm8udjEuRmVlZFdpbmRvd0gAEiIKBHBhcnQYAyABKAsyEi5rYWlyby52MS5GZWVkUGFydEgAEiYKBm9iamVjdBgEIAEoCzIULmthaXJvLnYxLkZlZWRPYmplY3RIABImCgZ1cGRhdGUYBSABKAsyFC5rYWlyby52MS5GZWVkVXBkYXRlSAASIAoDZW5kGAYgASgLMhEua2Fpcm8udjEuRmVlZEVuZEgAEiQKBXJvdXRlGAcgASgLMhMua2Fpcm8udjEuRmVlZFJvdXRlSABCBgoEYm9keSJ4CgpGZWVkV2luZG93EgwKBGhlYWQYASABKAwSDwoHZW50cmllcxgCIAMoDBIRCglzaWduYXR1cmUYAyABKAwSEwoLYmFja2xvZ19tc24YBCABKAQSFAoMYmFja2xvZ19wYXJ0GAUgASgNEg0KBXJvdXRlGAYgAygJIhoKCUZlZWRSb3V0ZRINCgVwZWVycxgBIAMoCSI6CghGZWVkUGFydBIMCgRoZWFkGAEgASgMEg0KBWVudHJ5GAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCIcCgpGZWVkT2JqZWN0Eg4KBmRpZ2VzdBgBIAEoDCItCgpGZWVkVXBkYXRlEgwKBGhlYWQYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIigKB0ZlZWRFbmQSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIi8KDEZldGNoUmVxdWVzdBIPCgd2ZXJzaW9uGAEgASgNEg4KBmRpZ2VzdBgCIAEoDCI0Cg1GZXRjaFJlc3BvbnNlEgwKBGNvZGUYASABKAkSFQoNcGF5bG9hZF9ieXRlcxgCIAEoDWIGcHJvdG8z");
 
 /**
  * Describes the message kairo.v1.IndexEntry.
@@ -49,44 +49,51 @@ export const FeedWindowSchema = /*@__PURE__*/
   messageDesc(file_feed, 4);
 
 /**
+ * Describes the message kairo.v1.FeedRoute.
+ * Use `create(FeedRouteSchema)` to create a new message.
+ */
+export const FeedRouteSchema = /*@__PURE__*/
+  messageDesc(file_feed, 5);
+
+/**
  * Describes the message kairo.v1.FeedPart.
  * Use `create(FeedPartSchema)` to create a new message.
  */
 export const FeedPartSchema = /*@__PURE__*/
-  messageDesc(file_feed, 5);
+  messageDesc(file_feed, 6);
 
 /**
  * Describes the message kairo.v1.FeedObject.
  * Use `create(FeedObjectSchema)` to create a new message.
  */
 export const FeedObjectSchema = /*@__PURE__*/
-  messageDesc(file_feed, 6);
+  messageDesc(file_feed, 7);
 
 /**
  * Describes the message kairo.v1.FeedUpdate.
  * Use `create(FeedUpdateSchema)` to create a new message.
  */
 export const FeedUpdateSchema = /*@__PURE__*/
-  messageDesc(file_feed, 7);
+  messageDesc(file_feed, 8);
 
 /**
  * Describes the message kairo.v1.FeedEnd.
  * Use `create(FeedEndSchema)` to create a new message.
  */
 export const FeedEndSchema = /*@__PURE__*/
-  messageDesc(file_feed, 8);
+  messageDesc(file_feed, 9);
 
 /**
  * Describes the message kairo.v1.FetchRequest.
  * Use `create(FetchRequestSchema)` to create a new message.
  */
 export const FetchRequestSchema = /*@__PURE__*/
-  messageDesc(file_feed, 9);
+  messageDesc(file_feed, 10);
 
 /**
  * Describes the message kairo.v1.FetchResponse.
  * Use `create(FetchResponseSchema)` to create a new message.
  */
 export const FetchResponseSchema = /*@__PURE__*/
-  messageDesc(file_feed, 10);
+  messageDesc(file_feed, 11);
 
