@@ -7,6 +7,7 @@ import type { IndexEntry, LiveRendition, LiveStream } from '../content/stream.ts
 import { KairoError } from '../errors.ts'
 import type { PreparedResponse } from '../http/prepared-response.ts'
 import { deliveryLimits } from '../limits.ts'
+import { stillFrom } from '../media/still.ts'
 import type { RequestScope } from './request-scope.ts'
 import { type Headers, immutableHeaders, stillHeaders } from './responses.ts'
 
@@ -75,7 +76,6 @@ export class MediaObjects {
       this.#bytes(context, entry.initDigest),
       this.#bytes(context, entry.digest),
     ])
-    const { stillFrom } = await import('../media/still.ts')
     const body = stillFrom(init, part)
     const headers = stillHeaders(body, context.rendition.head.targetDurationS)
     const response = { status: 200, headers, body: [body] }

@@ -7,7 +7,7 @@ import { nextPart, type PlaylistView, segmentsOf, type WindowSegment } from './s
 
 /** Needed for EXT-X-SKIP (RFC 8216bis 8). Full playlists say the same, so that a delta update differs in its segments only. */
 const PROTOCOL_VERSION = 9
-/** Segments nearer to the end than this carry their parts (RFC 8216bis 6.2.2), in target durations. */
+/** Segments that begin this near to the end carry their parts (RFC 8216bis 6.2.2), in target durations. */
 const PARTS_WITHIN_TARGETS = 3
 /** Skip Boundary (RFC 8216bis 4.4.3.8: at least six target durations). */
 const SKIP_BOUNDARY_TARGETS = 6
@@ -123,11 +123,11 @@ function renderSegments(
   for (const segment of segments.slice(skipped)) {
     const first = segment.parts[0]
     if (first === undefined) continue
+    const recent = remainingUs <= targetDurationS * 1_000_000 * PARTS_WITHIN_TARGETS
     remainingUs -= segment.durationUs
-    const withParts = remainingUs < targetDurationS * 1_000_000 * PARTS_WITHIN_TARGETS
     renderSegmentTags(lines, first, init)
     init = first.initDigest
-    if (withParts || !segment.complete) for (const part of segment.parts) lines.push(partTag(part))
+    if (recent || !segment.complete) for (const part of segment.parts) lines.push(partTag(part))
     if (segment.complete) renderSegmentEnd(lines, segment)
   }
 }
