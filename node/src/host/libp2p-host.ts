@@ -69,6 +69,7 @@ export class Libp2pHost implements Transport, PeerWatch {
   readonly #logger: Logger
   readonly #metrics: HostMetrics
   readonly #watchers = new Set<Watcher>()
+  readonly #disconnectListeners = new Set<(peerId: string) => void>()
   /** The connection on which each connected peer was last identified, and what it speaks. */
   readonly #identified = new Map<string, { connectionId: string; protocols: readonly string[] }>()
   /** Addresses that others see this peer under, with the last wall time. */
@@ -215,6 +216,12 @@ export class Libp2pHost implements Transport, PeerWatch {
     return () => this.#watchers.delete(watcher)
   }
 
+  /** Calls `listener` with the id of each peer whose last connection closes. Returns the way to stop. */
+  onDisconnect(listener: (peerId: string) => void): () => void {
+    this.#disconnectListeners.add(listener)
+    return () => this.#disconnectListeners.delete(listener)
+  }
+
   /** Peers remembered from before, that are not connected: at most `max` of them, with addresses. */
   async rememberedPeers(max: number): Promise<{ peerId: string; addresses: string[] }[]> {
     const connected = new Set(this.peers())
@@ -298,8 +305,11 @@ export class Libp2pHost implements Transport, PeerWatch {
   }
 
   #onDisconnect(peerId: PeerId): void {
-    this.#identified.delete(peerId.toString())
-    this.#logger.debug({ peer: peerId.toString() }, 'peer disconnected')
+    const id = peerId.toString()
+    this.#identified.delete(id)
+    if (this.#node === undefined) return
+    this.#logger.debug({ peer: id }, 'peer disconnected')
+    for (const listener of this.#disconnectListeners) listener(id)
   }
 
   #notify(watcher: Watcher, peerId: string): void {
