@@ -170,7 +170,9 @@ export class Session {
     this.#offset = 0
     this.#components.metrics.disconnects.inc({ reason })
     const level = reason === 'internal' ? 'error' : QUIET_REASONS.has(reason) ? 'info' : 'warn'
-    const fields = { reason, stream: streamName, ...(cause === undefined ? {} : { err: cause }) }
+    // A client's fault is told by its code and words; a stack trace helps only with the rest.
+    const blame = cause instanceof KairoError ? { code: cause.code } : { err: cause }
+    const fields = { reason, stream: streamName, ...blame }
     this.#logger[level](fields, `an RTMP connection ended: ${detail}`)
     this.#port.close()
   }

@@ -1,0 +1,11 @@
+/**
+ * Builds bit fields for tests of codec headers: `bits([2, 5], [3, 4])` is 5 bits of value 2, then 4 bits of value 3, padded with
+ * zeros to whole bytes.
+ */
+
+/** The bytes of these `[value, width]` fields, most significant bit first. */
+export function bits(...fields: readonly (readonly [value: number, width: number])[]): Uint8Array {
+  const text = fields.map(([value, width]) => value.toString(2).padStart(width, '0')).join('')
+  const padded = text.padEnd(Math.ceil(text.length / 8) * 8, '0')
+  return Uint8Array.from(padded.match(/.{8}/g) ?? [], (byte) => Number.parseInt(byte, 2))
+}
