@@ -8,11 +8,11 @@ interface Timer {
   readonly callback: () => void
 }
 
-/** Wall and monotonic time move together by {@link advance}. */
+/** Wall and monotonic time move together by {@link advance} or {@link pass}. */
 export class ManualClock implements Clock {
   #elapsedMs = 0
   readonly #startMs: number
-  readonly #timers = new Set<Timer>()
+  readonly #waiting = new Set<Timer>()
 
   /** @param startMs wall time at the start. */
   constructor(startMs = 1_700_000_000_000) {
@@ -29,29 +29,40 @@ export class ManualClock implements Clock {
 
   after(delayMs: number, callback: () => void): CancelTimer {
     const timer = { atMs: this.#elapsedMs + delayMs, callback }
-    this.#timers.add(timer)
-    return () => this.#timers.delete(timer)
+    this.#waiting.add(timer)
+    return () => this.#waiting.delete(timer)
   }
 
-  /** Timers that have not fired. */
-  get pending(): number {
-    return this.#timers.size
+  /** Timers that have neither fired nor been cancelled. */
+  get timers(): number {
+    return this.#waiting.size
   }
 
-  /** Moves time on; after each timer that fires, promises that are ready run. */
-  async advance(ms: number): Promise<void> {
+  /** Moves time on and fires what is due, all in this turn: promises run afterwards. */
+  advance(ms: number): void {
     const endMs = this.#elapsedMs + ms
-    for (;;) {
-      const due = [...this.#timers].filter(({ atMs }) => atMs <= endMs)
-      const [next] = due.sort((a, b) => a.atMs - b.atMs)
-      if (next === undefined) break
-      this.#timers.delete(next)
-      this.#elapsedMs = Math.max(this.#elapsedMs, next.atMs)
-      next.callback()
-      await settle()
-    }
+    while (this.#fireNext(endMs));
     this.#elapsedMs = endMs
+  }
+
+  /** Moves time on, and after each timer that fires lets promises that are ready run, so that they may set timers too. */
+  async pass(ms: number): Promise<void> {
+    const endMs = this.#elapsedMs + ms
     await settle()
+    while (this.#fireNext(endMs)) await settle()
+    this.#elapsedMs = endMs
+  }
+
+  #fireNext(endMs: number): boolean {
+    let next: Timer | undefined
+    for (const timer of this.#waiting) {
+      if (timer.atMs <= endMs && (next === undefined || timer.atMs < next.atMs)) next = timer
+    }
+    if (next === undefined) return false
+    this.#waiting.delete(next)
+    this.#elapsedMs = Math.max(this.#elapsedMs, next.atMs)
+    next.callback()
+    return true
   }
 }
 
