@@ -1,0 +1,174 @@
+/**
+ * The audio rendition: frames on a sample-counted clock, cut into segments where the video is cut, or on its own when
+ * there is no video. Missing audio becomes silence, so that every segment exists in both renditions and players that
+ * wait for both go on.
+ */
+import { packagingLimits } from '../../limits.ts'
+import { type AccessUnit, type AudioConfig, TICKS_PER_SECOND } from '../access-unit.ts'
+import { AUDIO_TRACK_ID, audioInitSegment } from '../cmaf/init-segment.ts'
+import { AudioClock } from './audio-clock.ts'
+import type { PackagerMetrics } from './packager-metrics.ts'
+import { PartTarget } from './part-target.ts'
+import { type Cut, type PackagedPart, RenditionWriter, type Sample } from './rendition-writer.ts'
+import { silentFrame } from './silent-frame.ts'
+import { TICKS_PER_MS, type Timeline } from './timeline.ts'
+
+/** Fixed for a track's life. */
+export interface AudioTrackInit {
+  readonly partTargetMs: number
+  readonly metrics: PackagerMetrics | undefined
+  readonly onPart: (part: PackagedPart) => void
+}
+
+/** Writes the audio rendition. Times in 1/90000 s of the output timeline unless the name says otherwise. */
+export class AudioTrack {
+  readonly writer: RenditionWriter
+  readonly target: PartTarget
+  readonly #metrics: PackagerMetrics | undefined
+  #config: AudioConfig
+  #timeline: Timeline
+  #clock: AudioClock
+  #init: Buffer | undefined
+  /** Cuts announced by the video that audio has not reached; few, since the lag is bounded. */
+  #cuts: Cut[] = []
+  #lastFrame: Uint8Array | undefined
+  #lagMs: number = packagingLimits.audioLagMs
+
+  constructor(init: AudioTrackInit, config: AudioConfig, timeline: Timeline, cut: Cut) {
+    this.target = new PartTarget(init.partTargetMs)
+    this.#metrics = init.metrics
+    this.writer = new RenditionWriter({
+      rendition: 'audio',
+      layout: 'uniform',
+      trackId: AUDIO_TRACK_ID,
+      target: this.target,
+      metrics: init.metrics,
+      onPart: init.onPart,
+    })
+    this.#config = config
+    this.#timeline = timeline
+    this.#clock = this.begin(config, timeline, cut)
+  }
+
+  get config(): AudioConfig {
+    return this.#config
+  }
+
+  /** End of what has been written. */
+  get end(): number {
+    return this.#toOut(this.#clock.next)
+  }
+
+  /** Starts a stretch; frames before `cut.time` are dropped. */
+  begin(config: AudioConfig, timeline: Timeline, cut: Cut): AudioClock {
+    if (this.#init === undefined || config !== this.#config) this.#init = audioInitSegment(config)
+    this.#config = config
+    this.#timeline = timeline
+    this.#lastFrame = undefined
+    const { sampleRate, samplesPerFrame } = config
+    this.#clock = new AudioClock({
+      sampleRate,
+      samplesPerFrame,
+      start: Math.ceil(this.#toSamples(cut.time)),
+    })
+    const frameUs = (samplesPerFrame * 1e6) / sampleRate
+    // Another configuration may have longer frames: the target grows for them as for any longer part.
+    if (this.target.us === 0) this.target.settleExactly(frameUs)
+    this.writer.begin(
+      {
+        init: this.#init,
+        timescale: sampleRate,
+        frameUs,
+        wallMs: (samples) => timeline.wallMs((samples * TICKS_PER_SECOND) / sampleRate),
+      },
+      cut,
+    )
+    return this.#clock
+  }
+
+  /** Takes a frame. `videoTime` is the newest video decoding time, which tells how late the publisher's audio comes. */
+  write(unit: AccessUnit, videoTime: number | undefined, cutFor?: (time: number) => Cut): void {
+    const time = this.#timeline.out(unit.pts)
+    const verdict = this.#clock.judge(Math.round(this.#toSamples(time)))
+    if (!verdict.take) {
+      this.#metrics?.count('audio_dropped')
+      if (videoTime !== undefined && this.writer.holds) this.#allowLag(videoTime - time)
+      return
+    }
+    this.#fill(verdict.missing, cutFor)
+    this.#lastFrame = unit.data
+    this.#take(unit.data, cutFor)
+  }
+
+  /** Learns where the video is cut. */
+  announce(cut: Cut): void {
+    this.#cuts.push(cut)
+    // Frames past the cut may wait in the open part already; those in published parts stay where they are.
+    for (const sample of this.writer.takePending()) this.#push(sample)
+  }
+
+  /** Fills with silence what is missing more than the allowed lag behind the video. */
+  keepUp(videoTime: number): void {
+    const until = this.#toSamples(videoTime - this.#lagMs * TICKS_PER_MS)
+    const missing = Math.floor((until - this.#clock.next) / this.#config.samplesPerFrame)
+    if (missing > 0) this.#fill(missing)
+  }
+
+  /** Ends the stretch, and its segment, at `time`: silence up to there, and through every cut announced. */
+  finish(time: number): void {
+    const frames = (this.#toSamples(time) - this.#clock.next) / this.#config.samplesPerFrame
+    this.#fill(Math.max(0, Math.round(frames)))
+    while (this.#cuts.length > 0 || !this.writer.holds) this.#fill(1)
+    this.writer.finish()
+  }
+
+  #fill(frames: number, cutFor?: (time: number) => Cut): void {
+    if (frames <= 0) return
+    this.#metrics?.count('audio_filled', frames)
+    // Unusual layouts repeat their last frame, which decodes for certain.
+    const data = silentFrame(this.#config.channels) ?? this.#lastFrame ?? SILENT_STEREO
+    for (let index = 0; index < frames; index++) this.#take(data, cutFor)
+  }
+
+  #take(data: Uint8Array, cutFor?: (time: number) => Cut): void {
+    const duration = this.#config.samplesPerFrame
+    const time = this.#clock.take()
+    if (cutFor !== undefined && this.writer.holds && this.#isDue(time)) {
+      this.#cuts.push(cutFor(this.#toOut(time)))
+    }
+    this.#push({ time, duration, compositionOffset: 0, sync: true, data })
+  }
+
+  #push(sample: Sample): void {
+    const cut = this.#cuts[0]
+    // A cut needs a frame before it in its segment; the one at hand is left there when there is no other.
+    if (cut !== undefined && this.writer.holds && this.#toOut(sample.time) >= cut.time - 1) {
+      this.#cuts.shift()
+      this.writer.push(sample, cut)
+    } else {
+      this.writer.push(sample)
+    }
+  }
+
+  #isDue(time: number): boolean {
+    return this.writer.elapsedUs(time) >= this.segmentUs
+  }
+
+  /** Length of segments that audio cuts on its own, in microseconds. */
+  segmentUs = 0
+
+  #allowLag(lagTicks: number): void {
+    const lagMs = lagTicks / TICKS_PER_MS + packagingLimits.audioLagMs / 2
+    this.#lagMs = Math.min(packagingLimits.audioLagMsMax, Math.max(this.#lagMs, lagMs))
+  }
+
+  #toSamples(out: number): number {
+    return (out * this.#config.sampleRate) / TICKS_PER_SECOND
+  }
+
+  #toOut(samples: number): number {
+    return (samples * TICKS_PER_SECOND) / this.#config.sampleRate
+  }
+}
+
+const SILENT_STEREO = silentFrame(2) ?? new Uint8Array(0)

@@ -1,0 +1,68 @@
+/**
+ * What all packagers of a peer count together: parts made, and every time the input was corrected or a limit was hit.
+ */
+import { Counter, type Registry } from 'prom-client'
+
+/** What a packager did to input that does not fit, or why it cut early. */
+export type PackagerEvent =
+  /** A decoding time at or before the one before it was moved up by a tick. */
+  | 'dts_clamped'
+  /** Silent frames put where audio is missing or late. */
+  | 'audio_filled'
+  /** Audio frames dropped: too late, doubled, or far from the video's time. */
+  | 'audio_dropped'
+  /** Units dropped because decoding cannot start at them. */
+  | 'before_keyframe_dropped'
+  /** Units without a configuration or without bytes. */
+  | 'undecodable_dropped'
+  /** Units dropped because the start-up queue is full. */
+  | 'startup_dropped'
+  /** A start without a track that was expected. */
+  | 'startup_track_missing'
+  /** A segment cut without a keyframe (`segmentMsMax`, `segmentBytesMax`). */
+  | 'segment_forced'
+  /** A part closed before its target (`partBytesMax`). */
+  | 'part_forced'
+  /** PART-TARGET had to grow for a longer picture. */
+  | 'part_target_grown'
+  | 'discontinuity'
+
+/** Counters shared by every packager; made once with the peer's registry. */
+export class PackagerMetrics {
+  readonly #events: Counter<'event'>
+  readonly #parts: Counter<'rendition'>
+  readonly #bytes: Counter<'rendition'>
+
+  constructor(registry: Registry) {
+    const registers = [registry]
+    this.#events = new Counter({
+      name: 'kairo_packager_events_total',
+      help: 'Corrections of input and limits hit while packaging, by event.',
+      labelNames: ['event'],
+      registers,
+    })
+    this.#parts = new Counter({
+      name: 'kairo_packager_parts_total',
+      help: 'Parts made.',
+      labelNames: ['rendition'],
+      registers,
+    })
+    this.#bytes = new Counter({
+      name: 'kairo_packager_bytes_total',
+      help: 'Bytes of the parts made.',
+      labelNames: ['rendition'],
+      registers,
+    })
+  }
+
+  /** Counts an event `times`. */
+  count(event: PackagerEvent, times = 1): void {
+    this.#events.inc({ event }, times)
+  }
+
+  /** Counts a finished part. */
+  part(rendition: string, bytes: number): void {
+    this.#parts.inc({ rendition })
+    this.#bytes.inc({ rendition }, bytes)
+  }
+}

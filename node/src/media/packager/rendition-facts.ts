@@ -1,0 +1,91 @@
+/**
+ * What playlists and the stream record say about a rendition, gathered while its parts are made. Figures that players
+ * hold on to only grow, and small changes of bitrate are not worth a new record.
+ */
+import type { RenditionInfo } from '../../content/stream.ts'
+import type { AudioConfig, VideoConfig } from '../access-unit.ts'
+import type { PartTarget } from './part-target.ts'
+import type { PackagedPart } from './rendition-writer.ts'
+
+/** The measured peak is announced again when it has grown by this share. */
+const BANDWIDTH_STEP = 1.1
+
+/** A rendition as the packager announces it. */
+export interface PackagerRendition {
+  readonly info: RenditionInfo
+  /** PART-TARGET in microseconds; only grows. */
+  readonly partTargetUs: number
+  /** EXT-X-TARGETDURATION in seconds, the same for all renditions; only grows. */
+  readonly targetDurationS: number
+  /**
+   * Discontinuities of the session before this rendition's first part: 0 for one that is there from the start. A rendition
+   * that appears late begins its index with this discontinuity sequence, so that the counts of both agree.
+   */
+  readonly discontinuitiesBefore: number
+}
+
+/** Gathers the facts of one rendition. */
+export class RenditionFacts {
+  readonly #target: PartTarget
+  readonly #discontinuitiesBefore: number
+  #segmentBytes = 0
+  #segmentUs = 0
+  #peakBps = 0
+  #measured = false
+  #announced = ''
+
+  constructor(target: PartTarget, discontinuitiesBefore: number) {
+    this.#target = target
+    this.#discontinuitiesBefore = discontinuitiesBefore
+  }
+
+  /** True once its PART-TARGET is settled and a part was made. */
+  get known(): boolean {
+    return this.#target.us > 0 && this.#peakBps > 0
+  }
+
+  /** Notes a part. The first segment's rate counts from its first part on; later only whole segments do. */
+  note(part: PackagedPart): void {
+    this.#segmentBytes += part.data.byteLength
+    this.#segmentUs += part.durationUs
+    const bps = Math.round((this.#segmentBytes * 8e6) / this.#segmentUs)
+    if (!this.#measured && this.#peakBps === 0) this.#peakBps = bps
+    if (!part.endOfSegment) return
+    if (!this.#measured || bps > this.#peakBps * BANDWIDTH_STEP) this.#peakBps = bps
+    this.#measured = true
+    this.#segmentBytes = 0
+    this.#segmentUs = 0
+  }
+
+  /** The rendition as it is now. */
+  describe(config: VideoConfig | AudioConfig, targetDurationS: number): PackagerRendition {
+    return {
+      info: {
+        name: config.kind === 'video' ? 'source' : 'audio',
+        kind: config.kind,
+        codecs: config.codecString,
+        bandwidthBps: this.#peakBps,
+        width: config.kind === 'video' ? config.width : 0,
+        height: config.kind === 'video' ? config.height : 0,
+        frameRate: config.kind === 'video' ? this.#frameRate(config) : 0,
+        channels: config.kind === 'audio' ? config.channels : 0,
+      },
+      partTargetUs: this.#target.us,
+      targetDurationS,
+      discontinuitiesBefore: this.#discontinuitiesBefore,
+    }
+  }
+
+  /** True when the description differs from the last one that this was asked about. */
+  changed(description: PackagerRendition): boolean {
+    const text = JSON.stringify(description)
+    if (text === this.#announced) return false
+    this.#announced = text
+    return true
+  }
+
+  #frameRate(config: VideoConfig): number {
+    if (config.frameRate !== undefined) return config.frameRate
+    return this.#target.frameUs > 0 ? Math.round(1e8 / this.#target.frameUs) / 100 : 0
+  }
+}
