@@ -40,14 +40,19 @@ export interface PublicationInit {
   readonly peerId: string
   /** Segments kept in the index (default 15). */
   readonly windowSegments?: number
-  /** Declared before the first part says otherwise, microseconds (default 200,000). */
-  readonly partTargetUs?: number
-  /** Declared before the first part says otherwise, seconds (default 2). */
-  readonly targetDurationS?: number
-  /** Time a record holds without a refresh, milliseconds (default 60,000). */
-  readonly recordTtlMs?: number
-  /** Called when the record changed and should be announced. */
+  /** Called when a session began or ended or its renditions changed; `sequence` and `expiresAtMs` are the directory's to set. */
   readonly onRecord?: (record: StreamRecord) => void
+}
+
+/** A rendition as the packager announces it. */
+export interface RenditionSetup {
+  readonly info: RenditionInfo
+  /** PART-TARGET in microseconds; only grows within a session. */
+  readonly partTargetUs: number
+  /** EXT-X-TARGETDURATION in seconds; only grows within a session. */
+  readonly targetDurationS: number
+  /** Discontinuities of the session before this rendition's first part: 0 for one that is there from the start. */
+  readonly discontinuitiesBefore: number
 }
 
 /** One part as the packager made it. */
@@ -64,11 +69,10 @@ export interface PublishedPart {
   readonly discontinuity: boolean
   /** The init segment that the part needs; the same array as long as it is the same. */
   readonly init: Uint8Array
-  readonly partTargetUs: number
-  readonly targetDurationS: number
 }
 
 interface Track {
+  setup: RenditionSetup
   readonly rendition: WindowedRendition
   /** Hash over the parts of the segment that is open. */
   segmentHash: Hash
@@ -76,30 +80,33 @@ interface Track {
   begun: boolean
 }
 
+/** Where the present session's numbering began. */
+interface Session {
+  /** Segment number of its first part in any rendition; undefined until it came. */
+  firstMsn: number | undefined
+  /** Discontinuities before the session. */
+  readonly discontinuities: number
+  /** True when its first segment does not continue from anything published before. */
+  readonly resumes: boolean
+}
+
 const DEFAULT_WINDOW_SEGMENTS = 15
-const DEFAULT_PART_TARGET_US = 200_000
-const DEFAULT_TARGET_DURATION_S = 2
-const DEFAULT_RECORD_TTL_MS = 60_000
 
 /** A stream of this peer, over all its sessions while the process lives. */
 export class Publication implements ServedStream {
   readonly status: UpstreamStatus = 'origin'
-  readonly #clock: Clock
-  readonly #registry: Registry
-  readonly #store: ContentStore
-  readonly #sequence: SequenceCursor
+  readonly #components: PublicationComponents
   readonly #init: PublicationInit
   readonly #parts: Counter
   readonly #tracks = new Map<string, Track>()
   readonly #initDigests = new WeakMap<Uint8Array, Digest>()
   #record: StreamRecord
+  #session: Session | undefined
   #nextMsn: number
+  #discontinuities: number
 
   constructor(components: PublicationComponents, init: PublicationInit) {
-    this.#clock = components.clock
-    this.#registry = components.registry
-    this.#store = components.store
-    this.#sequence = components.sequence
+    this.#components = components
     this.#init = init
     this.#parts = sharedCounter(
       components.registry,
@@ -107,17 +114,17 @@ export class Publication implements ServedStream {
       'Parts published at this peer',
     )
     this.#nextMsn = components.sequence.nextMsn
-    const now = this.#clock.now()
+    this.#discontinuities = components.sequence.discontinuitySequence
     this.#record = {
       id: init.key.id,
       alias: init.alias,
       title: init.title,
       state: 'ended',
-      sequence: now,
+      sequence: 0,
       renditions: [],
       originPeer: init.peerId,
-      startedAtMs: now,
-      expiresAtMs: now + (init.recordTtlMs ?? DEFAULT_RECORD_TTL_MS),
+      startedAtMs: 0,
+      expiresAtMs: 0,
     }
   }
 
@@ -141,22 +148,18 @@ export class Publication implements ServedStream {
   touch(): void {}
 
   /** Begins a session, or tells that the renditions of the present one have changed. */
-  setRenditions(infos: readonly RenditionInfo[]): void {
-    assert(infos.length <= contentLimits.renditionsMax, 'too many renditions')
-    const began = this.#record.state === 'ended'
-    for (const info of infos) {
-      const track = this.#tracks.get(info.name)
-      if (track === undefined) this.#tracks.set(info.name, this.#newTrack(info))
+  setRenditions(setups: readonly RenditionSetup[]): void {
+    assert(setups.length <= contentLimits.renditionsMax, 'too many renditions')
+    if (this.#session === undefined) this.#begin()
+    for (const setup of setups) {
+      const track = this.#tracks.get(setup.info.name)
+      if (track === undefined) this.#tracks.set(setup.info.name, this.#newTrack(setup))
       else {
-        track.rendition.describe(info)
-        if (began) track.begun = false
+        track.setup = setup
+        track.rendition.describe(setup.info)
       }
     }
-    this.#updateRecord({
-      state: 'live',
-      renditions: [...infos],
-      ...(began ? { startedAtMs: this.#clock.now() } : {}),
-    })
+    this.#updateRecord({ state: 'live', renditions: setups.map(({ info }) => info) })
   }
 
   /**
@@ -165,16 +168,20 @@ export class Publication implements ServedStream {
    */
   addPart(part: PublishedPart): void {
     const track = this.#tracks.get(part.rendition)
+    const session = this.#session
     assert(track !== undefined, `unknown rendition ${part.rendition}`)
-    assert(this.#record.state === 'live', 'a part after the end of the session')
+    assert(session !== undefined, 'a part outside a session')
+    const { store, sequence } = this.#components
     const { rendition } = track
     const data = toBuffer(part.data)
     const initDigest = this.#storeInit(part.init)
     const digest = digestOf(data)
-    this.#store.put(digest, data)
+    store.put(digest, data)
     if (part.part === 0) track.segmentHash = createHash('sha256')
     track.segmentHash.update(data)
-    const resumes = !track.begun && part.msn > 0
+    session.firstMsn ??= part.msn
+    const opensSession = !track.begun && part.part === 0 && part.msn === session.firstMsn
+    track.begun = true
     const entry: IndexEntry = {
       msn: part.msn,
       part: part.part,
@@ -185,30 +192,27 @@ export class Publication implements ServedStream {
       endOfSegment: part.endOfSegment,
       segmentDigest: part.endOfSegment ? track.segmentHash.digest('hex') : undefined,
       programDateTimeMs: part.programDateTimeMs,
-      discontinuity: part.discontinuity || resumes,
+      discontinuity: part.discontinuity || (opensSession && session.resumes),
       initDigest,
     }
-    const head = this.#headFor(track, part, entry)
-    track.begun = true
+    const head = this.#headFor(track, session, entry)
     this.#nextMsn = Math.max(this.#nextMsn, part.msn + 1)
     rendition.apply(rendition.window.append(this.#init.key, head, entry), 'part')
-    this.#sequence.note(this.#nextMsn, countDiscontinuities(rendition.window))
+    const discontinuities = discontinuitiesUpTo(rendition.window, entry.msn)
+    this.#discontinuities = Math.max(this.#discontinuities, discontinuities)
+    sequence.note(this.#nextMsn, this.#discontinuities)
     this.#parts.inc()
   }
 
   /** Ends the session: players are told that nothing follows. A later {@link Publication.setRenditions} begins the next. */
   end(): void {
-    if (this.#record.state === 'ended') return
+    if (this.#session === undefined) return
+    this.#session = undefined
     for (const { rendition } of this.#tracks.values()) {
       const head = { ...rendition.head, ended: true }
       rendition.apply(rendition.window.withHead(this.#init.key, head), 'head')
     }
     this.#updateRecord({ state: 'ended' })
-  }
-
-  /** Signs a new expiry into the record; to be called well before the old one. */
-  refreshRecord(): void {
-    this.#updateRecord({})
   }
 
   /** Ends the session and lets go of the stream's objects and numbering. */
@@ -217,7 +221,7 @@ export class Publication implements ServedStream {
     for (const { rendition } of this.#tracks.values()) {
       rendition.release(new KairoError('ERR_STOPPED', 'the stream is closed'))
     }
-    await this.#sequence.close()
+    await this.#components.sequence.close()
   }
 
   async rendition(name: string): Promise<WindowedRendition> {
@@ -233,59 +237,95 @@ export class Publication implements ServedStream {
   }
 
   peek(digest: Digest): Buffer | undefined {
-    return this.#store.peek(digest)
+    return this.#components.store.peek(digest)
   }
 
   async read(digest: Digest, options: { readonly signal: AbortSignal }): Promise<Buffer> {
-    const bytes = await this.#store.read(digest, options)
+    const bytes = await this.#components.store.read(digest, options)
     if (bytes === undefined) {
       throw new KairoError('ERR_NOT_FOUND', 'the object is no longer kept here')
     }
     return bytes
   }
 
-  #newTrack(info: RenditionInfo): Track {
+  #begin(): void {
+    this.#record = { ...this.#record, startedAtMs: Math.floor(this.#components.clock.now()) }
+    this.#session = {
+      firstMsn: undefined,
+      discontinuities: this.#discontinuities,
+      resumes: this.#nextMsn > 0,
+    }
+    for (const track of this.#tracks.values()) track.begun = false
+  }
+
+  #newTrack(setup: RenditionSetup): Track {
     const head: IndexHead = {
-      rendition: info.name,
+      rendition: setup.info.name,
       firstMsn: this.#nextMsn,
-      discontinuitySequence: this.#sequence.discontinuitySequence,
-      targetDurationS: this.#init.targetDurationS ?? DEFAULT_TARGET_DURATION_S,
-      partTargetUs: this.#init.partTargetUs ?? DEFAULT_PART_TARGET_US,
+      discontinuitySequence: this.#discontinuities,
+      targetDurationS: setup.targetDurationS,
+      partTargetUs: setup.partTargetUs,
       ended: false,
     }
+    const { store, registry } = this.#components
     const rendition = new WindowedRendition(
-      { pins: this.#store, registry: this.#registry },
-      { info, window: IndexWindow.create(this.#init.key, head) },
+      { pins: store, registry },
+      { info: setup.info, window: IndexWindow.create(this.#init.key, head) },
     )
-    return { rendition, segmentHash: createHash('sha256'), begun: false }
+    return { setup, rendition, segmentHash: createHash('sha256'), begun: false }
   }
 
   /** The head with which a part's window is signed: what leaves the window, and targets that only grow. */
-  #headFor(track: Track, part: PublishedPart, entry: IndexEntry): IndexHead {
-    const { window } = track.rendition
-    const { head, entries } = window
-    const segments = this.#init.windowSegments ?? DEFAULT_WINDOW_SEGMENTS
-    const isJump =
-      entry.part === 0 && window.last !== undefined && entry.msn !== window.last.msn + 1
-    let firstMsn = Math.max(entries[0]?.msn ?? entry.msn, entry.msn - segments + 1)
-    if (isJump) firstMsn = entry.msn
-    while (
-      entries.length - window.indexAtOrAfter({ msn: firstMsn, part: 0 }) >=
-        contentLimits.windowEntriesMax &&
-      firstMsn < entry.msn
-    ) {
-      firstMsn += 1
-    }
-    const gone = entries.slice(0, window.indexAtOrAfter({ msn: firstMsn, part: 0 }))
+  #headFor(track: Track, session: Session, entry: IndexEntry): IndexHead {
+    const { setup, rendition } = track
+    const { head, entries, last } = rendition.window
+    const continues = last !== undefined && entry.msn <= last.msn + 1
+    const firstMsn = continues ? this.#firstMsn(rendition.window, entry) : entry.msn
+    const gone = entries.filter((old) => old.msn < firstMsn && old.discontinuity).length
+    const discontinuitySequence = continues
+      ? head.discontinuitySequence + gone
+      : this.#discontinuitiesBefore(track, session, entry)
     return {
       rendition: head.rendition,
       firstMsn,
-      discontinuitySequence:
-        head.discontinuitySequence + gone.filter((old) => old.discontinuity).length,
-      targetDurationS: Math.max(head.targetDurationS, part.targetDurationS),
-      partTargetUs: Math.max(head.partTargetUs, part.partTargetUs, part.durationUs),
+      discontinuitySequence: Math.max(head.discontinuitySequence, discontinuitySequence),
+      targetDurationS: Math.max(head.targetDurationS, setup.targetDurationS),
+      partTargetUs: Math.max(head.partTargetUs, setup.partTargetUs, entry.durationUs),
       ended: false,
     }
+  }
+
+  #firstMsn(window: IndexWindow, entry: IndexEntry): number {
+    const segments = this.#init.windowSegments ?? DEFAULT_WINDOW_SEGMENTS
+    let firstMsn = Math.max(window.head.firstMsn, entry.msn - segments + 1)
+    const kept = (): number =>
+      window.entries.length - window.indexAtOrAfter({ msn: firstMsn, part: 0 })
+    while (kept() >= contentLimits.windowEntriesMax && firstMsn < entry.msn) firstMsn += 1
+    return firstMsn
+  }
+
+  /**
+   * Discontinuities before the first segment of a window that begins anew, so that all renditions count alike
+   * (RFC 8216 6.2.4). One that appears late takes the count of those that are there.
+   */
+  #discontinuitiesBefore(track: Track, session: Session, entry: IndexEntry): number {
+    if (entry.msn === session.firstMsn) return session.discontinuities
+    const atSegment = [...this.#tracks.values()]
+      .filter((other) => other !== track && other.begun)
+      .map((other) => discontinuitiesUpTo(other.rendition.window, entry.msn))
+    const announced =
+      session.discontinuities + (session.resumes ? 1 : 0) + track.setup.discontinuitiesBefore
+    return Math.max(announced, ...atSegment) - (entry.discontinuity ? 1 : 0)
+  }
+
+  #updateRecord(changes: Pick<Partial<StreamRecord>, 'state' | 'renditions'>): void {
+    const now = Math.floor(this.#components.clock.now())
+    this.#record = {
+      ...this.#record,
+      ...changes,
+      sequence: Math.max(now, this.#record.sequence + 1),
+    }
+    this.#init.onRecord?.(this.#record)
   }
 
   #storeInit(init: Uint8Array): Digest {
@@ -293,26 +333,15 @@ export class Publication implements ServedStream {
     if (known !== undefined) return known
     const bytes = toBuffer(init)
     const digest = digestOf(bytes)
-    this.#store.put(digest, bytes)
+    this.#components.store.put(digest, bytes)
     this.#initDigests.set(init, digest)
     return digest
   }
-
-  #updateRecord(changes: Partial<StreamRecord>): void {
-    const now = this.#clock.now()
-    this.#record = {
-      ...this.#record,
-      ...changes,
-      sequence: Math.max(now, this.#record.sequence + 1),
-      expiresAtMs: now + (this.#init.recordTtlMs ?? DEFAULT_RECORD_TTL_MS),
-    }
-    this.#init.onRecord?.(this.#record)
-  }
 }
 
-/** Discontinuities up to the end of the window: the numbering that a next session must not fall behind. */
-function countDiscontinuities(window: IndexWindow): number {
-  const inWindow = window.entries.filter((entry) => entry.discontinuity).length
+/** Discontinuities up to and with a segment: its discontinuity sequence number (RFC 8216 6.2.1). */
+function discontinuitiesUpTo(window: IndexWindow, msn: number): number {
+  const inWindow = window.entries.filter((entry) => entry.discontinuity && entry.msn <= msn).length
   return window.head.discontinuitySequence + inWindow
 }
 

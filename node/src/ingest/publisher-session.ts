@@ -48,7 +48,7 @@ export class PublisherSession implements PublicationSink {
       segmentTargetMs: init.segmentTargetMs,
       firstMsn: publication.nextMsn,
       discontinuityAtStart: init.continues,
-      onRenditions: (renditions) => publication.setRenditions(renditions.map(({ info }) => info)),
+      onRenditions: (renditions) => publication.setRenditions(renditions),
       onPart: (part) => publication.addPart(part),
     })
   }
