@@ -16,7 +16,7 @@ const HOLD_BACK_TARGETS = 3
 /** PART-HOLD-BACK (RFC 8216bis 4.4.3.8: should be at least three part targets). */
 const PART_HOLD_BACK_TARGETS = 3
 /** With very short parts, three of them are less than the jitter of an ordinary network and a busy browser. */
-const PART_HOLD_BACK_US_MIN = 1_000_000
+const PART_HOLD_BACK_US_MIN = 800_000
 
 /** How far another rendition of the stream has come (RFC 8216bis 4.4.5.4). */
 export interface RenditionReport {

@@ -23,7 +23,7 @@ test('the text of a small window', async (t) => {
       '#EXTM3U',
       '#EXT-X-VERSION:9',
       '#EXT-X-TARGETDURATION:1',
-      '#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=3.0,PART-HOLD-BACK=1.0',
+      '#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=3.0,PART-HOLD-BACK=0.8',
       '#EXT-X-PART-INF:PART-TARGET=0.2',
       '#EXT-X-MEDIA-SEQUENCE:7',
       '#EXT-X-DISCONTINUITY-SEQUENCE:3',
@@ -47,7 +47,7 @@ test('the text of a small window', async (t) => {
   )
 })
 
-test('hold-back follows the part target once three parts exceed a second', async (t) => {
+test('hold-back follows the part target once three parts exceed its least value', async (t) => {
   const view = rendition({ partTargetUs: 500_000 })
   view.pushSegment(4)
   t.match(renderMediaPlaylist(view), /,PART-HOLD-BACK=1\.5\n/)
@@ -120,7 +120,7 @@ test('hls-parser and m3u8-parser read the same thing', async (t) => {
   t.equal(parsed.partTargetDuration, 0.2)
   t.equal(parsed.mediaSequenceBase, 100)
   t.equal(parsed.lowLatencyCompatibility?.canBlockReload, true)
-  t.equal(parsed.lowLatencyCompatibility?.partHoldBack, 1)
+  t.equal(parsed.lowLatencyCompatibility?.partHoldBack, 0.8)
   t.equal(parsed.segments.length, 10, 'nine whole ones and the open one')
   t.equal(parsed.segments[8]?.uri, '108.m4s')
   t.equal(parsed.segments[8]?.parts.length, 10)
