@@ -19,6 +19,8 @@ export interface ReadyLine {
   readonly streamKey: string
   /** Name of the stream that the key opens. */
   readonly stream: string
+  /** Name of the built-in test stream; null without one. */
+  readonly testStream: string | null
 }
 
 /** One running peer. */
@@ -52,7 +54,8 @@ export async function startKairo(extra: readonly string[] = []): Promise<KairoPr
   }
 }
 
-function readyLine(program: ChildProgram): Promise<ReadyLine> {
+/** Waits for a peer's ready line on the standard output of its program. */
+export function readyLine(program: ChildProgram): Promise<ReadyLine> {
   return new Promise((resolve, reject) => {
     const fail = (why: string): void => reject(new Error(`kairo ${why}: ${program.log()}`))
     const timer = setTimeout(() => fail('is not ready in time'), READY_MS)
