@@ -118,8 +118,8 @@ export function parseStreamId(text: string): Uint8Array | undefined {
   }
 }
 
-/** The libp2p-key CID of a raw public key; its multihash is what the DHT provides. */
-export function streamCid(raw: Uint8Array): CID {
+/** The libp2p-key CID of a raw public key. The DHT takes no identity hash: its key is providerCid of provider.ts. */
+function streamCid(raw: Uint8Array): CID {
   const key = new Uint8Array(PUBLIC_KEY_PREFIX.byteLength + raw.byteLength)
   key.set(PUBLIC_KEY_PREFIX)
   key.set(raw, PUBLIC_KEY_PREFIX.byteLength)
