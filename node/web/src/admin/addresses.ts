@@ -1,0 +1,36 @@
+/** Who the peer is and how others reach it. */
+
+import type { Status } from '../shared/api.ts'
+import { copyLine } from '../shared/copy.ts'
+import { type Component, h } from '../shared/dom.ts'
+import { section } from './section.ts'
+
+/** Creates the part about identity and addresses. */
+export function createAddresses(): Component<Status> {
+  const lines = h('dl', { class: 'address-list' })
+  const element = section('This peer', undefined, lines)
+  let shown = ''
+  return {
+    element,
+    update: ({ peerId, version, home, addresses }) => {
+      const wanted = JSON.stringify([peerId, version, home, addresses])
+      if (wanted === shown) return
+      shown = wanted
+      const line = (name: string, ...values: readonly string[]) => [
+        h('dt', {}, name),
+        h('dd', {}, ...values.map((value) => copyLine(value, `Copy: ${name}`))),
+      ]
+      const [best] = addresses.multiaddrs
+      lines.replaceChildren(
+        ...line('Peer id', peerId),
+        ...line('Watch page', addresses.http),
+        ...(addresses.rtmp === null ? [] : line('RTMP ingest', addresses.rtmp)),
+        ...(best === undefined ? [] : line('Join from another machine', `kairo up --join ${best}`)),
+        ...line('Network addresses', ...addresses.multiaddrs),
+        h('dt', {}, 'Program'),
+        h('dd', { class: 'plain' }, `Kairo ${version}, home `, h('code', {}, home)),
+      )
+    },
+    dispose: () => {},
+  }
+}

@@ -1,0 +1,112 @@
+/** The network's streams as this peer sees them, with the publishers that push to it. */
+
+import type { Api, Status, Stream } from '../shared/api.ts'
+import { confirmDialog } from '../shared/confirm.ts'
+import { type Component, h, setText } from '../shared/dom.ts'
+import { bitrate, describeRenditions, duration, shortPeerId } from '../shared/format.ts'
+import { icon } from '../shared/icon.ts'
+import { createKeyedList } from '../shared/keyed-list.ts'
+import { emptyLine, section } from './section.ts'
+
+/** One stream and, when it is pushed to this peer, who pushes it. */
+interface StreamRow {
+  readonly stream: Stream
+  readonly publisher: Status['publishers'][number] | undefined
+}
+
+/** Runs a change and shows its failure; resolves when both are done. */
+export type Change = (work: () => Promise<void>) => Promise<void>
+
+/** Creates the list of streams. */
+export function createStreams(api: Api, change: Change): Component<Status> {
+  const rows = createKeyedList(h('ul', { class: 'rows' }), {
+    key: ({ stream }: StreamRow) => stream.id,
+    create: ({ stream }) => createRow(stream.name, api, change),
+  })
+  const none = emptyLine('No stream is known in this network yet.')
+  return {
+    element: section('Streams', undefined, none, rows.element),
+    update: ({ streams, publishers }) => {
+      none.hidden = streams.length > 0
+      rows.update(
+        streams.map((stream) => ({
+          stream,
+          publisher: publishers.find((publisher) => publisher.stream === stream.name),
+        })),
+      )
+    },
+    dispose: rows.dispose,
+  }
+}
+
+function createRow(name: string, api: Api, change: Change): Component<StreamRow> {
+  const badge = h('span')
+  const title = h('a', { class: 'row-title', href: `/#/watch/${encodeURIComponent(name)}` })
+  const facts = h('p', { class: 'row-facts' })
+  const source = h('p', { class: 'row-facts' })
+  const kick = h('button', {
+    class: 'button button-small button-danger',
+    type: 'button',
+    hidden: true,
+  })
+  kick.append(icon('unplug'), 'Disconnect')
+  kick.addEventListener('click', () => void disconnect(name, api, change))
+  const element = h(
+    'li',
+    { class: 'row' },
+    h('div', { class: 'row-text' }, h('div', { class: 'row-head' }, badge, title), facts, source),
+    h('div', { class: 'row-actions' }, kick),
+  )
+  return {
+    element,
+    update: ({ stream, publisher }) => {
+      const live = stream.state === 'live'
+      badge.className = live ? 'badge-live' : 'badge-live badge-quiet'
+      setText(badge, live ? 'LIVE' : 'ENDED')
+      setText(title, stream.title || stream.name)
+      setText(
+        facts,
+        [stream.name, describeRenditions(stream), viewers(stream)].filter(Boolean).join(' · '),
+      )
+      setText(
+        source,
+        publisher === undefined ? describeSource(stream) : describePublisher(publisher),
+      )
+      source.title = stream.sourcePeer ?? stream.originPeer
+      kick.hidden = publisher === undefined
+      kick.setAttribute('aria-label', `Disconnect the publisher of ${name}`)
+    },
+    dispose: () => {},
+  }
+}
+
+async function disconnect(name: string, api: Api, change: Change): Promise<void> {
+  const agreed = await confirmDialog({
+    title: 'Disconnect the publisher?',
+    text: `The connection that pushes “${name}” ends now. Its program may connect again: delete the stream key to keep it out.`,
+    action: 'Disconnect',
+  })
+  if (agreed) await change(() => api.disconnect(name))
+}
+
+function viewers(stream: Stream): string {
+  return stream.viewers === 0 ? '' : `${stream.viewers} watching here`
+}
+
+function describePublisher(publisher: Status['publishers'][number]): string {
+  const sinceS = (Date.now() - Date.parse(publisher.since)) / 1_000
+  const { protocol, remote, bitrateBps } = publisher
+  return `${protocol.toUpperCase()} from ${remote} · ${bitrate(bitrateBps)} · for ${duration(sinceS)}`
+}
+
+function describeSource(stream: Stream): string {
+  const origin = shortPeerId(stream.originPeer)
+  const texts: Readonly<Record<Stream['status'], string>> = {
+    origin: 'published at this peer',
+    known: `published at ${origin}, not followed`,
+    connecting: `published at ${origin}, connecting`,
+    following: `following ${shortPeerId(stream.sourcePeer ?? stream.originPeer)}`,
+    lost: `lost ${shortPeerId(stream.sourcePeer ?? stream.originPeer)}, looking for another`,
+  }
+  return texts[stream.status]
+}

@@ -1,0 +1,121 @@
+/** The peer's HTTP API as the pages use it. The shapes come from the routes' own declarations. */
+
+import type { output } from 'zod'
+import type {
+  configSchema,
+  doctorSchema,
+  keysSchema,
+  peerSchema,
+  StreamView,
+  statusSchema,
+} from '../../../src/api/schemas.ts'
+
+/** One stream of the network. */
+export type Stream = StreamView
+/** One encoding of a stream. */
+export type Rendition = Stream['renditions'][number]
+/** Who this peer is. */
+export type PeerInfo = output<typeof peerSchema>
+/** All that an operator sees of a peer. */
+export type Status = output<typeof statusSchema>
+/** A stream key and what it opens. */
+export type StreamKey = output<typeof keysSchema>['keys'][number]
+/** One check of the doctor. */
+export type Check = output<typeof doctorSchema>['checks'][number]
+/** One effective setting. */
+export type Setting = output<typeof configSchema>['settings'][number]
+
+/** A request that waits longer is given up; the next poll tries again. */
+const requestTimeoutMs = 8_000
+
+/** A refusal by the peer (RFC 9457 problem) or a peer that does not answer (`status` 0). */
+export class ApiError extends Error {
+  override readonly name = 'ApiError'
+  /** HTTP status; 0 when no answer came. */
+  readonly status: number
+
+  constructor(status: number, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.status = status
+  }
+}
+
+/** Asks the API of the peer that served the page. */
+export class Api {
+  readonly #token: string | undefined
+
+  /** `token` is the operator's; without it only the public routes answer. */
+  constructor(token?: string) {
+    this.#token = token
+  }
+
+  async streams(): Promise<readonly Stream[]> {
+    return (await this.#request<{ streams: Stream[] }>('GET', 'streams')).streams
+  }
+
+  peer(): Promise<PeerInfo> {
+    return this.#request('GET', 'peer')
+  }
+
+  status(): Promise<Status> {
+    return this.#request('GET', 'status')
+  }
+
+  async keys(): Promise<readonly StreamKey[]> {
+    return (await this.#request<{ keys: StreamKey[] }>('GET', 'keys')).keys
+  }
+
+  async createKey(name: string, title: string): Promise<void> {
+    await this.#request('POST', 'keys', title === '' ? { name } : { name, title })
+  }
+
+  async deleteKey(name: string): Promise<void> {
+    await this.#request('DELETE', `keys/${encodeURIComponent(name)}`)
+  }
+
+  /** Ends the connection of the stream's publisher. */
+  async disconnect(name: string): Promise<void> {
+    await this.#request('POST', `keys/${encodeURIComponent(name)}/disconnect`)
+  }
+
+  async doctor(): Promise<readonly Check[]> {
+    return (await this.#request<{ checks: Check[] }>('GET', 'doctor')).checks
+  }
+
+  async config(): Promise<readonly Setting[]> {
+    return (await this.#request<{ settings: Setting[] }>('GET', 'config')).settings
+  }
+
+  async #request<T>(method: string, path: string, body?: object): Promise<T> {
+    const headers: Record<string, string> = { accept: 'application/json' }
+    if (this.#token !== undefined) headers['authorization'] = `Bearer ${this.#token}`
+    if (body !== undefined) headers['content-type'] = 'application/json'
+    let response: Response
+    try {
+      response = await fetch(`/api/${path}`, {
+        method,
+        headers,
+        cache: 'no-store',
+        signal: AbortSignal.timeout(requestTimeoutMs),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+    } catch (cause) {
+      throw new ApiError(0, 'This peer does not answer.', { cause })
+    }
+    const text = await response.text()
+    if (!response.ok) throw new ApiError(response.status, problemText(text, response.status))
+    return (text === '' ? undefined : JSON.parse(text)) as T
+  }
+}
+
+/** The sentence of a problem document, or a general one when the answer is something else. */
+function problemText(text: string, status: number): string {
+  try {
+    const problem = JSON.parse(text) as { title?: unknown; detail?: unknown }
+    if (typeof problem.detail === 'string') return problem.detail
+    if (typeof problem.title === 'string') return problem.title
+  } catch {
+    // Not a problem document: some proxy answered in the peer's place.
+  }
+  return `The peer answered with status ${status}.`
+}
