@@ -132,7 +132,7 @@ export function publishBytes(streamKey = STREAM_KEY): Buffer {
 
 /** A 320x240 x264 configuration as a legacy video tag. */
 export const VIDEO_CONFIG_TAG: Buffer = Buffer.from(
-  `1700000000${'0164000dffe100196764000dacd94141fb0110000003001000000303c0f14299600100066'}8ebe3cb22c0fdf8f800`,
+  '17000000000164000dffe100196764000dacd94141fb0110000003001000000303c0f142996001000668ebe3cb22c0fdf8f800',
   'hex',
 )
 /** AAC-LC, 48 kHz, stereo, as a legacy audio tag. */
