@@ -119,7 +119,6 @@ class HlsDelivery {
     scope.close()
     const status = isKairoError(error) ? errorStatus[error.code] : 500
     this.#metrics.answered(kind, scope.clientSignal.aborted ? CLIENT_GONE : status, 0)
-    if (!isKairoError(error)) this.#logger.error({ err: error, kind }, 'an HLS request failed')
     throw error
   }
 
@@ -227,6 +226,8 @@ class HlsDelivery {
     const signal = scope.clientSignal
     const outcome = await this.#blocked.wait({ rendition, msn, part, timeoutMs, signal })
     if (outcome === 'woken') return undefined
+    const where = { stream: stream.record.id, rendition: rendition.info.name, msn, part }
+    this.#logger.debug({ ...where, status: stream.status }, 'a blocked request waited in vain')
     return unavailable('ERR_TIMEOUT', 'what was asked for did not come in time')
   }
 }

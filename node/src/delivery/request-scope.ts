@@ -3,6 +3,7 @@
  * started for requests that have to look something up; those answered from RAM cost none.
  */
 import type { CancelTimer, Clock } from '../clock.ts'
+import { KairoError } from '../errors.ts'
 
 /** The bounds of one request. */
 export class RequestScope {
@@ -24,7 +25,7 @@ export class RequestScope {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
       this.#cancelTimer = this.#clock.after(this.#timeoutMs, this.#abort)
-      if (this.clientSignal.aborted) this.#controller.abort()
+      if (this.clientSignal.aborted) this.#abort()
       else this.clientSignal.addEventListener('abort', this.#abort, { once: true })
     }
     return this.#controller.signal
@@ -37,6 +38,6 @@ export class RequestScope {
   }
 
   readonly #abort = (): void => {
-    this.#controller?.abort()
+    this.#controller?.abort(new KairoError('ERR_TIMEOUT', 'no answer was found in time'))
   }
 }

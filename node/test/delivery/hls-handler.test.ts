@@ -47,7 +47,7 @@ const MEDIA = '/live/demo/source/media.m3u8'
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 test('playlists', async (t) => {
-  const { ask, stream, handler } = setUp()
+  const { ask, stream, handler, video } = setUp()
   const master = await ask('/live/demo/master.m3u8')
   t.match(textOf(master), /source\/media\.m3u8/)
   t.equal(master.headers['content-type'], 'application/vnd.apple.mpegurl')
@@ -60,6 +60,7 @@ test('playlists', async (t) => {
   const blocking = await ask(`${MEDIA}?_HLS_msn=110&_HLS_part=0`)
   t.equal(blocking.headers['cache-control'], 'public, max-age=12')
   t.equal(blocking.body, plain.body, 'one rendered buffer')
+  t.equal(video.waitCalls, 0, 'what is there already is not waited for')
   const unchanged = await ask(MEDIA, { ifNoneMatch: `"x", W/${plain.headers.etag}` })
   t.same([unchanged.status, unchanged.body, unchanged.headers.etag], [304, [], plain.headers.etag])
   t.equal((await ask(MEDIA, { ifNoneMatch: '"x"' })).status, 200)
