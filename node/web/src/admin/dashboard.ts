@@ -87,8 +87,8 @@ export function createDashboard(init: DashboardInit): Component {
       h(
         'div',
         { class: 'columns' },
-        h('div', {}, streams.element, keys.element, settings.element),
-        h('div', {}, addresses.element, network.element, doctor.element),
+        h('div', {}, streams.element, keys.element, doctor.element),
+        h('div', {}, addresses.element, network.element, settings.element),
       ),
     ),
     update: () => {},

@@ -29,7 +29,7 @@ export function createSignIn(
       'p',
       { id: 'token-hint' },
       'The token was printed when this peer first started. It is also in the file ',
-      h('code', {}, 'operator-token'),
+      h('code', {}, 'operator.token'),
       ' in the peer’s home folder.',
     ),
     h('label', { for: 'token' }, 'Operator token'),

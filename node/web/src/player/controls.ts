@@ -77,13 +77,7 @@ export function createControls(init: ControlsInit): Component<ControlsData> {
   const showPlay = () =>
     setIcon(play, video.paused ? 'play' : 'pause', video.paused ? 'Play (k)' : 'Pause (k)')
 
-  const stored = Number(readStored(local, volumeKey))
-  if (stored > 0 && stored <= 1) video.volume = stored
-  volume.addEventListener('input', () => {
-    video.volume = Number(volume.value)
-    video.muted = video.volume === 0
-    if (video.volume > 0) writeStored(local, volumeKey, String(video.volume))
-  })
+  bindVolume(volume, video)
   video.addEventListener('volumechange', showVolume, { signal })
   video.addEventListener('play', showPlay, { signal })
   video.addEventListener('pause', showPlay, { signal })
@@ -112,6 +106,17 @@ export function createControls(init: ControlsInit): Component<ControlsData> {
     },
     dispose: () => events.abort(),
   }
+}
+
+/** Takes the stored volume, and stores what the slider sets. */
+function bindVolume(slider: HTMLInputElement, video: HTMLVideoElement): void {
+  const stored = Number(readStored(local, volumeKey))
+  if (stored > 0 && stored <= 1) video.volume = stored
+  slider.addEventListener('input', () => {
+    video.volume = Number(slider.value)
+    video.muted = video.volume === 0
+    if (video.volume > 0) writeStored(local, volumeKey, String(video.volume))
+  })
 }
 
 function control(name: IconName, label: string, onclick: () => void): HTMLButtonElement {

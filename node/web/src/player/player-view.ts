@@ -100,7 +100,7 @@ export function createPlayer(name: string): Component<PlayerData> {
 function createHead(name: string): Component<Stream | undefined> {
   const title = h('h1', {}, name)
   const badge = h('span', { class: 'badge-live', hidden: true }, 'LIVE')
-  const facts = h('div', { class: 'card-facts' })
+  const facts = h('p', { class: 'card-facts' })
   const shareText = h('span', {}, 'Share')
   const share = h('button', { class: 'button', type: 'button' })
   share.append(icon('share'), shareText)
@@ -125,23 +125,22 @@ function createHead(name: string): Component<Stream | undefined> {
       badge.hidden = stream === undefined
       badge.className = stream?.state === 'live' ? 'badge-live' : 'badge-live badge-quiet'
       setText(badge, stream?.state === 'live' ? 'LIVE' : 'ENDED')
-      const texts = stream === undefined ? [] : describe(stream)
-      if (facts.textContent !== texts.join('')) {
-        facts.replaceChildren(...texts.map((text) => h('span', {}, text)))
-      }
+      setText(facts, stream === undefined ? '' : describe(stream))
     },
     dispose: () => {},
   }
 }
 
-function describe(stream: Stream): string[] {
+function describe(stream: Stream): string {
   return [
     describeRenditions(stream),
     stream.status === 'origin'
       ? 'published at this peer'
       : `published at ${shortPeerId(stream.originPeer)}`,
     stream.viewers > 0 ? `${count(stream.viewers, 'viewer')} here` : '',
-  ].filter((text) => text !== '')
+  ]
+    .filter((text) => text !== '')
+    .join(' · ')
 }
 
 /** Shares by the device's own sheet on phones, else copies; true when it copied. */

@@ -88,7 +88,7 @@ export class Api {
 
   async #request<T>(method: string, path: string, body?: object): Promise<T> {
     const headers: Record<string, string> = { accept: 'application/json' }
-    if (this.#token !== undefined) headers['authorization'] = `Bearer ${this.#token}`
+    if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`
     if (body !== undefined) headers['content-type'] = 'application/json'
     let response: Response
     try {

@@ -24,8 +24,8 @@ function createStreamCard(stream: Stream): Component<Stream> {
   const viewersChip = h('span', { class: 'chip', hidden: true })
   viewersChip.append(icon('viewers'), viewers)
   const title = h('h2', { class: 'card-title' })
-  const format = h('span')
-  const source = h('span')
+  const format = h('p', { class: 'card-facts' })
+  const source = h('p', { class: 'card-facts' })
   const play = h('span', { class: 'still-play' })
   play.append(icon('play'))
   const link = h(
@@ -38,7 +38,7 @@ function createStreamCard(stream: Stream): Component<Stream> {
       play,
       h('div', { class: 'still-top' }, badge, viewersChip),
     ),
-    h('div', { class: 'card-text' }, title, h('div', { class: 'card-facts' }, format, source)),
+    h('div', { class: 'card-text' }, title, format, source),
   )
   const update = (next: Stream) => {
     const live = next.state === 'live'

@@ -5,6 +5,7 @@ import { type Component, h, setText } from '../shared/dom.ts'
 import { count } from '../shared/format.ts'
 import { icon } from '../shared/icon.ts'
 import { createEmptyState } from './empty-state.ts'
+import { createPublishingHelp } from './publishing-help.ts'
 import { createCardList } from './stream-card.ts'
 
 /** What the wall is told: the streams, that they are not known yet, or that they cannot be had. */
@@ -22,6 +23,12 @@ export function createWall(retry: () => void): Component<WallData> {
     { 'aria-label': 'Live streams' },
     h('div', { class: 'wall-head' }, h('h1', {}, 'Live now'), summary),
     list.element,
+    h(
+      'details',
+      { class: 'publish' },
+      h('summary', {}, 'Publish to this network'),
+      createPublishingHelp(location.hostname),
+    ),
   )
   const loading = createLoading()
   const empty = createEmptyState(location.hostname)
