@@ -179,20 +179,30 @@ class HlsDelivery {
   }
 
   /**
-   * A media playlist, held until it reaches what the directives name. A plain request is held too while there is no whole
-   * segment yet: players take a playlist without segments for a broken one.
+   * A media playlist, held until it has a whole segment: players take one without segments for broken, be it that the stream
+   * has just begun or that its publisher came back and the window began anew.
    */
-  #playlist(context: ObjectContext, { msn, part, skip }: PlaylistDirectives): Answer {
+  #playlist(context: ObjectContext, directives: PlaylistDirectives): Answer {
+    const { rendition } = context
+    const { msn, part } = directives
+    if (msn !== undefined && !reaches(rendition, msn, part) && tooFarAhead(rendition, msn, part)) {
+      throw new KairoError('ERR_OUT_OF_WINDOW', 'the requested position is too far ahead')
+    }
+    const firstMsn = rendition.entries[0]?.msn ?? rendition.head.firstMsn
+    if (reaches(rendition, firstMsn, undefined)) return this.#playlistAt(context, directives)
+    return this.#block(context, firstMsn, undefined).then(
+      (vain) => vain ?? this.#playlistAt(context, directives),
+    )
+  }
+
+  /** A media playlist, held until it reaches what the directives name. */
+  #playlistAt(context: ObjectContext, { msn, part, skip }: PlaylistDirectives): Answer {
     const { stream, rendition } = context
     const blocking = msn !== undefined
     const render = (): PreparedResponse =>
       this.#playlists.media(stream, rendition, { skip, blocking })
-    const wanted = msn ?? rendition.entries[0]?.msn ?? rendition.head.firstMsn
-    if (reaches(rendition, wanted, part)) return render()
-    if (tooFarAhead(rendition, wanted, part)) {
-      throw new KairoError('ERR_OUT_OF_WINDOW', 'the requested position is too far ahead')
-    }
-    return this.#block(context, wanted, part).then((vain) => vain ?? render())
+    if (!blocking || reaches(rendition, msn, part)) return render()
+    return this.#block(context, msn, part).then((vain) => vain ?? render())
   }
 
   /** An object of the live edge: at once when it is there, after a wait when it is about to come, else 404. */

@@ -218,6 +218,23 @@ test('a player that comes before the first whole segment is held', async (t) => 
   t.match(textOf(await answer), /100\.m4s/)
 })
 
+test('a player is held until a publisher that came back has made a whole segment', async (t) => {
+  const { ask, video } = setUp()
+  video.entries = []
+  video.setHead({ firstMsn: 112, discontinuitySequence: 1 })
+  video.push({ discontinuity: true })
+  const passed = ask(`${MEDIA}?_HLS_msn=110&_HLS_part=1`)
+  const coming = ask(`${MEDIA}?_HLS_msn=112&_HLS_part=2`)
+  await settled()
+  t.equal(video.waitCalls, 1)
+  video.push({ last: true })
+  t.match(textOf(await passed), /MEDIA-SEQUENCE:112\n[\s\S]*\n112\.m4s\n/)
+  await settled()
+  t.equal(video.waitCalls, 2, 'part 2 is now part 0 of the next segment')
+  video.push()
+  t.match(textOf(await coming), /URI="113\.0\.m4s",/)
+})
+
 test('a hinted part and a coming segment block until they are there', async (t) => {
   const { ask, video } = setUp()
   const hinted = ask('/live/demo/source/110.1.m4s')
