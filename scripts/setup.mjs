@@ -41,12 +41,13 @@ export async function setup({ web = true } = {}) {
  * Runs a TypeScript entry of the repository under the right Node, in our place.
  * @param {string} node as {@link setup} gives it
  * @param {string[]} args script and its arguments
- * @param {NodeJS.ProcessEnv} [env]
+ * @param {(output: import('node:stream').Readable) => Promise<void>} [read] takes its stdout instead of ours
  */
-export function runUnderNode(node, args, env = process.env) {
+export function runUnderNode(node, args, read = undefined) {
   // Children that ask for `node` by name must find the same one.
-  const path = [dirname(node), join(root, 'node_modules/.bin'), env.PATH ?? ''].join(delimiter)
-  return runInPlace(node, args, { cwd: root, env: { ...env, PATH: path } })
+  const { PATH = '' } = process.env
+  const path = [dirname(node), join(root, 'node_modules/.bin'), PATH].join(delimiter)
+  return runInPlace(node, args, { cwd: root, env: { ...process.env, PATH: path } }, read)
 }
 
 /** Hash of all that decides what gets installed; a changed script or description is no reason to install again. */

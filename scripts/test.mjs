@@ -10,6 +10,7 @@ import { ensurePartners } from './lib/partners.mjs'
 import { exitWith } from './lib/run.mjs'
 import { filesBelow } from './lib/stamps.mjs'
 import { readTally, tallyLine } from './lib/tally.mjs'
+import { logTap } from './lib/tap-log.mjs'
 import { root, runUnderNode, setup } from './setup.mjs'
 
 /** A whole test file; a loaded 2-core machine may take many times what a desk does. */
@@ -49,7 +50,13 @@ async function runTests(
   mkdirSync(join(root, '.tap'), { recursive: true })
   rmSync(output, { force: true })
   rmSync(report, { force: true })
-  const code = files.length === 0 ? 1 : await runUnderNode(node, tapArguments(files, output, gate))
+  // A terminal gets tap's own live report, a log file plain lines.
+  const read = process.stdout.isTTY
+    ? undefined
+    : (/** @type {import('node:stream').Readable} */ tap) =>
+        logTap(tap, (line) => process.stdout.write(`${line}\n`))
+  const code =
+    files.length === 0 ? 1 : await runUnderNode(node, tapArguments(files, output, gate), read)
   const tally = readTally(output)
   if (gate) {
     const problem = checkCoverage(root, report)
@@ -75,7 +82,7 @@ function tapArguments(
     '--serial=node/test/interop',
     `--timeout=${FILE_TIMEOUT_S}`,
     `--output-file=${output}`,
-    `--reporter=${process.stdout.isTTY ? 'base' : 'terse'}`,
+    `--reporter=${process.stdout.isTTY ? 'base' : 'tap'}`,
     ...(coverage ? ['--coverage-report=lcovonly'] : ['--disable-coverage']),
     ...files,
   ]

@@ -46,15 +46,17 @@ export function runQuietly(command, args, options = {}) {
  * @param {string} command
  * @param {string[]} args
  * @param {import('node:child_process').SpawnOptions} [options]
+ * @param {(output: import('node:stream').Readable) => Promise<void>} [read] takes its stdout, which is ours otherwise
  * @returns {Promise<number>} its exit code; 128 plus the signal's number when a signal ended it
  */
-export function runInPlace(command, args, options = {}) {
+export function runInPlace(command, args, options = {}, read = undefined) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       ...options,
-      stdio: 'inherit',
+      stdio: ['inherit', read === undefined ? 'inherit' : 'pipe', 'inherit'],
       detached: process.platform !== 'win32',
     })
+    const reading = child.stdout === null ? undefined : read?.(child.stdout)
     let lastSignalAtMs = Number.NEGATIVE_INFINITY
     const forward = (/** @type {NodeJS.Signals} */ signal) => {
       const now = performance.now()
@@ -70,7 +72,9 @@ export function runInPlace(command, args, options = {}) {
       reject(new SetupError(`could not run "${command}": ${cause.message}`, { cause }))
     })
     child.once('exit', (code, signal) => {
-      resolve(code ?? 128 + constants.signals[signal ?? 'SIGTERM'])
+      const result = code ?? 128 + constants.signals[signal ?? 'SIGTERM']
+      if (reading === undefined) resolve(result)
+      else reading.then(() => resolve(result), reject)
     })
   })
 }
