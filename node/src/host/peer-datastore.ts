@@ -4,6 +4,7 @@
  */
 import { mkdir, rm } from 'node:fs/promises'
 import { LevelDatastore } from 'datastore-level'
+import { Level } from 'level'
 import { KairoError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 
@@ -34,12 +35,18 @@ export async function openPeerDatastore(path: string, logger: Logger): Promise<L
 }
 
 async function open(path: string): Promise<LevelDatastore> {
-  const datastore = new LevelDatastore(path)
+  // Opened here, since the datastore's own opening hides why it failed.
+  const database = new Level<string, Uint8Array>(path, {
+    keyEncoding: 'utf8',
+    valueEncoding: 'view',
+  })
+  await database.open()
+  const datastore = new LevelDatastore(database)
   await datastore.open()
   return datastore
 }
 
-/** The innermost code: level and datastore-level each wrap the reason (`LEVEL_LOCKED`) in an error of their own. */
+/** The innermost code: level wraps the reason (`LEVEL_LOCKED`) in an error of its own. */
 function codeOf(error: unknown): string {
   let code = 'unknown error'
   for (let at = error; at instanceof Error; at = at.cause) {

@@ -5,6 +5,8 @@
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { z } from 'zod'
+import { type HostPort, parseAddress } from '../config/address.ts'
+import type { SettingKey, Settings } from '../config/schema.ts'
 import { parseJson, writeFileAtomic } from '../home.ts'
 
 const portsSchema = z.record(z.string().max(40), z.number().int().min(1).max(65_535))
@@ -44,6 +46,63 @@ export class PortMemory {
     writeFileAtomic(this.#file, `${JSON.stringify(Object.fromEntries(this.#ports))}\n`)
   }
 }
+
+/** Where each server of a peer is to listen. */
+export interface ChosenPorts {
+  readonly http: HostPort
+  /** Undefined when RTMP is off. */
+  readonly rtmp: HostPort | undefined
+  /** Multiaddrs. */
+  readonly listen: readonly string[]
+}
+
+/** Chooses a port for every server of the settings. */
+export async function choosePorts(
+  memory: PortMemory,
+  settings: Settings,
+  fixed: (key: SettingKey) => boolean,
+): Promise<ChosenPorts> {
+  const choose = async (key: 'http' | 'rtmp'): Promise<HostPort | undefined> => {
+    const wanted = parseAddress(settings[key])
+    if (wanted === undefined) return undefined
+    const options = { fixed: fixed(key) }
+    return { ...wanted, port: await memory.choose(key, wanted.host, wanted.port, options) }
+  }
+  const listen: string[] = []
+  for (const [index, multiaddr] of settings.listen.entries()) {
+    const match = TCP_MULTIADDR.exec(multiaddr)
+    if (match?.groups === undefined) {
+      listen.push(multiaddr)
+      continue
+    }
+    const { before = '', host = '', port = '0', after = '' } = match.groups
+    const options = { fixed: fixed('listen') }
+    const chosen = await memory.choose(`listen${index}`, host, Number(port), options)
+    listen.push(`${before}${chosen}${after}`)
+  }
+  const http = await choose('http')
+  return { http: http ?? { host: '127.0.0.1', port: 0 }, rtmp: await choose('rtmp'), listen }
+}
+
+/** Notes what every server got, for the next start. */
+export function rememberPorts(
+  memory: PortMemory,
+  servers: { readonly http: number | undefined; readonly rtmp: number | undefined },
+  listened: { readonly wanted: readonly string[]; readonly got: readonly string[] },
+): void {
+  if (servers.http !== undefined) memory.remember('http', servers.http)
+  if (servers.rtmp !== undefined) memory.remember('rtmp', servers.rtmp)
+  for (const [index, multiaddr] of listened.wanted.entries()) {
+    const wanted = TCP_MULTIADDR.exec(multiaddr)?.groups
+    if (wanted === undefined) continue
+    const got = listened.got
+      .map((address) => TCP_MULTIADDR.exec(address.replace(/\/p2p\/.*$/, ''))?.groups)
+      .find((groups) => groups?.after === wanted.after)
+    if (got?.port !== undefined) memory.remember(`listen${index}`, Number(got.port))
+  }
+}
+
+const TCP_MULTIADDR = /^(?<before>\/ip[46]\/(?<host>[^/]+)\/tcp\/)(?<port>\d+)(?<after>.*)$/
 
 /** True when a TCP server could listen there now. */
 export function isPortFree(host: string, port: number): Promise<boolean> {

@@ -290,7 +290,7 @@ test('over real hosts', async (t) => {
   const [first, second] = [generateStreamKey(), generateStreamKey()]
   a.publishOwn(first, recordFields({ alias: 'first' }))
   b.publishOwn(second, recordFields({ alias: 'second' }))
-  await hostB.dial(hostA.multiaddrs(), { signal: AbortSignal.timeout(10_000) })
+  await hostB.dial(hostA.multiaddrs(), { signal: AbortSignal.timeout(60_000) })
   await until(() => b.resolve('first') !== undefined, 'the first at B')
   await until(() => a.resolve('second') !== undefined, 'the second at A')
   await until(() => {

@@ -216,18 +216,18 @@ test('over real hosts: a stream held before anybody came is found by a peer told
   }
   serviceOf(provider).provide(id)
   const bootstrap = await startHost(t)
-  await provider.dial(bootstrap.multiaddrs(), { signal: AbortSignal.timeout(10_000) })
+  await provider.dial(bootstrap.multiaddrs(), { signal: AbortSignal.timeout(60_000) })
   const seeker = await startHost(t, { join: [bootstrap] })
   const service = serviceOf(seeker)
   let found: string[] = []
   await until(async () => {
-    found = await all(service.findProviders(id, { signal: AbortSignal.timeout(10_000) }))
+    found = await all(service.findProviders(id, { signal: AbortSignal.timeout(60_000) }))
     return found.length > 0
   }, 'the provider')
   t.same(found, [provider.peerId])
   await provider.handle('/kairo-test/1.0.0', (stream) => stream.write(Buffer.from('here')))
   const stream = await seeker.open(provider.peerId, '/kairo-test/1.0.0', {
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(60_000),
   })
   const chunks: Uint8Array[] = []
   for await (const chunk of stream.incoming) chunks.push(chunk)

@@ -6,13 +6,16 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { Registry } from 'prom-client'
-import { type Test, test } from 'tap'
+import { type Test, t, test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { Join, type JoinStatus } from '../../src/host/join.ts'
 import type { Libp2pHost } from '../../src/host/libp2p-host.ts'
 import { fetchPeerInfo } from '../../src/host/peer-info.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { startHost, until } from '../support/hosts.ts'
+
+// Real hosts share the machine with whatever else runs there.
+t.setTimeout(180_000)
 
 function startJoin(t: Test, host: Libp2pHost, targets: string[]): Join {
   const join = new Join(

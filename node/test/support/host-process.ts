@@ -1,7 +1,6 @@
 /**
  * A libp2p host as a process of its own: prints its id and addresses, joins what it is told, answers a test protocol, and
- * stops when its standard input ends. Arguments: home folder, `mdns` or `quiet`, then join targets; `--say-peers` prints
- * the connected peers as soon as there are some.
+ * stops when its standard input ends. Arguments: home folder, then join targets.
  */
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
@@ -9,18 +8,15 @@ import { systemClock } from '../../src/clock.ts'
 import { loadIdentity } from '../../src/host/identity.ts'
 import { Join } from '../../src/host/join.ts'
 import { Libp2pHost } from '../../src/host/libp2p-host.ts'
-import { KAD_PROTOCOL } from '../../src/host/protocols.ts'
 import { silentLogger } from '../../src/logger.ts'
 
-const [home = '', discovery, ...rest] = process.argv.slice(2)
-const sayPeers = rest.includes('--say-peers')
-const targets = rest.filter((target) => target !== '--say-peers')
+const [home = '', ...targets] = process.argv.slice(2)
 const components = { clock: systemClock, logger: silentLogger, registry: new Registry() }
 const { privateKey } = await loadIdentity(home, silentLogger)
 const host = new Libp2pHost(components, {
   privateKey,
   listen: ['/ip4/127.0.0.1/tcp/0'],
-  mdns: discovery === 'mdns',
+  mdns: false,
   datastorePath: join(home, 'peers'),
 })
 await host.start()
@@ -28,9 +24,6 @@ await host.handle('/kairo-test/hold/1.0.0', async (stream) => {
   await stream.write(Buffer.from('held'))
   for await (const _ of stream.incoming);
 })
-if (sayPeers) {
-  host.watch(KAD_PROTOCOL, () => process.stdout.write(`${JSON.stringify(host.peers())}\n`))
-}
 const joining = new Join({ ...components, host, random: Math.random }, { targets })
 joining.start()
 process.stdout.write(`${JSON.stringify({ peerId: host.peerId, multiaddrs: host.multiaddrs() })}\n`)

@@ -14,6 +14,7 @@ export interface TestHostOptions {
   readonly privateKey?: PrivateKey
   readonly listen?: readonly string[]
   readonly datastorePath?: string
+  readonly mdns?: boolean
   /** Hosts to dial after start. */
   readonly join?: readonly Libp2pHost[]
 }
@@ -25,23 +26,23 @@ export async function startHost(t: Test, options: TestHostOptions = {}): Promise
     {
       privateKey: options.privateKey ?? (await generateKeyPair('Ed25519')),
       listen: options.listen ?? ['/ip4/127.0.0.1/tcp/0'],
-      mdns: false,
+      mdns: options.mdns ?? false,
       ...(options.datastorePath === undefined ? {} : { datastorePath: options.datastorePath }),
     },
   )
   await host.start()
   t.teardown(() => host.stop())
   for (const other of options.join ?? []) {
-    await host.dial(other.multiaddrs(), { signal: AbortSignal.timeout(10_000) })
+    await host.dial(other.multiaddrs(), { signal: AbortSignal.timeout(60_000) })
   }
   return host
 }
 
-/** Resolves once `condition` holds, looked at each turn of a short timer; fails after ten seconds. */
+/** Resolves once `condition` holds, looked at each turn of a short timer; fails after a minute. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  timeoutMs = 10_000,
+  timeoutMs = 60_000,
 ): Promise<void> {
   const end = performance.now() + timeoutMs
   while (!(await condition())) {
