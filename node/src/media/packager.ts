@@ -197,6 +197,7 @@ export class Packager {
   #trackInit() {
     return {
       partTargetMs: this.#partTargetMs,
+      segmentTargetMs: this.#segmentTargetMs,
       metrics: this.#metrics,
       onPart: (part: PackagedPart) => this.#take(part),
     }
@@ -293,7 +294,6 @@ export class Packager {
       return
     }
     const { track } = this.#audio
-    track.segmentUs = this.#segmentTargetMs * 1_000
     track.write(unit, undefined, (time) => ({
       time,
       msn: track.writer.msn + 1,

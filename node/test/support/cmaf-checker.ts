@@ -294,7 +294,7 @@ function checkInit(rendition: CheckedRendition, part: CheckedPart, report: Repor
   if (init.readUInt32BE(times.body + 4) !== 0) report(part, 'init', 'samples in the init segment')
   const { description } = rendition
   const entry = findBox(init, 'moov', 'trak', 'mdia', 'minf', 'stbl', 'stsd')
-  if (description !== undefined && !bytesOf(init, entry).includes(description)) {
+  if (description !== undefined && !bytesOf(init, entry).includes(Buffer.from(description))) {
     report(part, 'codec-config', 'not in the sample entry')
   }
 }

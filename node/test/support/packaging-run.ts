@@ -145,6 +145,11 @@ export function picture(ms: number, keyframe: boolean, compositionMs = 0, bytes 
   return { kind: 'video', dts, pts: dts + compositionMs * 90, keyframe, data }
 }
 
+/** The same picture as an IDR, or as none. */
+export function marked(unit: AccessUnit, keyframe: boolean): AccessUnit {
+  return { ...picture(0, keyframe), dts: unit.dts, pts: unit.pts }
+}
+
 /** An audio frame at `ms`, quantised as RTMP does. */
 export function sound(ms: number): AccessUnit {
   const dts = Math.round(ms) * 90

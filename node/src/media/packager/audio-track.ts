@@ -16,6 +16,7 @@ import { TICKS_PER_MS, type Timeline } from './timeline.ts'
 /** Fixed for a track's life. */
 export interface AudioTrackInit {
   readonly partTargetMs: number
+  readonly segmentTargetMs: number
   readonly metrics: PackagerMetrics | undefined
   readonly onPart: (part: PackagedPart) => void
 }
@@ -24,6 +25,8 @@ export interface AudioTrackInit {
 export class AudioTrack {
   readonly writer: RenditionWriter
   readonly target: PartTarget
+  /** Length of segments that audio cuts on its own, in microseconds. */
+  readonly #segmentUs: number
   readonly #metrics: PackagerMetrics | undefined
   #config: AudioConfig
   #timeline: Timeline
@@ -36,6 +39,7 @@ export class AudioTrack {
 
   constructor(init: AudioTrackInit, config: AudioConfig, timeline: Timeline, cut: Cut) {
     this.target = new PartTarget(init.partTargetMs)
+    this.#segmentUs = init.segmentTargetMs * 1_000
     this.#metrics = init.metrics
     this.writer = new RenditionWriter({
       rendition: 'audio',
@@ -47,7 +51,7 @@ export class AudioTrack {
     })
     this.#config = config
     this.#timeline = timeline
-    this.#clock = this.begin(config, timeline, cut)
+    this.#clock = this.#begin(config, timeline, cut, 0)
   }
 
   get config(): AudioConfig {
@@ -60,7 +64,11 @@ export class AudioTrack {
   }
 
   /** Starts a stretch; frames before `cut.time` are dropped. */
-  begin(config: AudioConfig, timeline: Timeline, cut: Cut): AudioClock {
+  begin(config: AudioConfig, timeline: Timeline, cut: Cut): void {
+    this.#begin(config, timeline, cut, this.end)
+  }
+
+  #begin(config: AudioConfig, timeline: Timeline, cut: Cut, end: number): AudioClock {
     if (this.#init === undefined || config !== this.#config) this.#init = audioInitSegment(config)
     this.#config = config
     this.#timeline = timeline
@@ -69,7 +77,7 @@ export class AudioTrack {
     this.#clock = new AudioClock({
       sampleRate,
       samplesPerFrame,
-      start: Math.ceil(this.#toSamples(cut.time)),
+      start: Math.ceil(this.#toSamples(Math.max(cut.time, end))),
     })
     const frameUs = (samplesPerFrame * 1e6) / sampleRate
     // Another configuration may have longer frames: the target grows for them as for any longer part.
@@ -151,11 +159,8 @@ export class AudioTrack {
   }
 
   #isDue(time: number): boolean {
-    return this.writer.elapsedUs(time) >= this.segmentUs
+    return this.writer.elapsedUs(time) >= this.#segmentUs
   }
-
-  /** Length of segments that audio cuts on its own, in microseconds. */
-  segmentUs = 0
 
   #allowLag(lagTicks: number): void {
     const lagMs = lagTicks / TICKS_PER_MS + packagingLimits.audioLagMs / 2
