@@ -58,7 +58,9 @@ export async function probeEncoders(options: ProbeEncodersOptions = {}): Promise
   }
   cancel()
   return [...encoderKinds].map(([name, kind]) => {
-    const error = errors.has(name) ? errors.get(name) : 'not tried: another encoder hung before it'
+    const error = errors.has(name)
+      ? errors.get(name)
+      : 'not tried: the time was over before its turn'
     return error === null || error === undefined
       ? { name, kind, ok: true }
       : { name, kind, ok: false, error }
@@ -93,8 +95,9 @@ function probeInChild(
       const cause = signal.aborted
         ? 'it hangs'
         : (failure?.message ?? `its process ended with ${exitSignal ?? `code ${code}`}`)
-      // A child that never began cannot say anything about any of them.
-      for (const name of inWork === undefined ? left : [inWork]) errors.set(name, cause)
+      // A child that died before it named one cannot say anything about any of them.
+      const blamed = inWork === undefined && !signal.aborted ? left : [inWork ?? '']
+      for (const name of blamed) errors.set(name, cause)
       resolve()
     })
     signal.addEventListener('abort', kill, { once: true })

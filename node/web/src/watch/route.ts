@@ -4,7 +4,7 @@
 export type Route = { readonly view: 'wall' } | { readonly view: 'player'; readonly name: string }
 
 /** Reads `#/watch/<name>`, and `?stream=<name>` for links written by hand. */
-export function readRoute(location: Pick<Location, 'hash' | 'search'>): Route {
+export function readRoute(location: { readonly hash: string; readonly search: string }): Route {
   const match = /^#\/watch\/([^/?]+)/.exec(location.hash)
   const name = match?.[1] === undefined ? undefined : decode(match[1])
   if (name !== undefined) return { view: 'player', name }
