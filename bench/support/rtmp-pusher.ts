@@ -113,13 +113,13 @@ async function shakeHands(socket: Socket): Promise<Answers> {
     wake()
   }
   socket.on('data', collect)
+  socket.once('close', () => wake())
   const until = async (what: string, ready: () => boolean): Promise<void> => {
     const timer = setTimeout(() => socket.destroy(new Error(`no answer to ${what}`)), ANSWER_MS)
     while (!ready()) {
       if (socket.destroyed) throw new Error(`the server closed the connection at ${what}`)
       await new Promise<void>((resolve) => {
         wake = resolve
-        socket.once('close', resolve)
       })
     }
     clearTimeout(timer)
