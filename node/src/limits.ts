@@ -128,6 +128,8 @@ export const contentLimits = {
   diskLanes: 4,
   /** After a failed write the disk is left alone for this long before it is tried again. */
   diskRetryMs: 2_000,
+  /** The same when outages recur, at most. */
+  diskRetryMsMax: 60_000,
   /** Time that a stop gives to writes still queued. */
   diskFlushMsMax: 3_000,
   /** Parts of one segment. */
@@ -366,6 +368,8 @@ export const deliveryLimits = {
 export const lifecycleLimits = {
   /** All of an orderly stop; what is not done by then is cut off. */
   stopMsMax: 8_000,
+  /** What every room gets at least, however long the others took. */
+  stopStepMsMin: 200,
 } as const
 
 /** Counting viewers. */

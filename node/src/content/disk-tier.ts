@@ -8,14 +8,14 @@ import { KairoError } from '../errors.ts'
 import { contentLimits } from '../limits.ts'
 import { type Digest, digestOf, isDigest } from './digest.ts'
 
+/** Room for some parts: a disk that takes less is as good as full. */
+const PROBE_BYTES = 256 * 1024
 const SHARD_PATTERN = /^[0-9a-f]{2}$/
 
 /** What happens on disk, for metrics and health. */
 export interface DiskEvents {
   /** A write or removal failed; `error` is the system's. */
   failed(error: NodeJS.ErrnoException): void
-  /** A write worked. */
-  worked(): void
   /** A file did not hold what its name says, or could not be read; it is deleted. */
   corrupt(digest: Digest, cause: unknown): void
   /** An object was removed to make room. */
@@ -105,7 +105,6 @@ export class DiskTier {
     this.#inLane(digest, async () => {
       try {
         await this.#writeFile(digest, bytes)
-        this.#events.worked()
       } catch (error) {
         this.#forget(digest)
         this.#events.failed(error as NodeJS.ErrnoException)
@@ -154,12 +153,12 @@ export class DiskTier {
     })
   }
 
-  /** Writes and removes a small file, to learn whether the disk takes writes again. */
+  /** Writes and removes a file, to learn whether the disk takes writes again. */
   async probe(): Promise<void> {
     const path = join(this.#temporary, 'probe')
     await mkdir(this.#temporary, { recursive: true, mode: 0o700 })
     try {
-      await writeFile(path, Buffer.alloc(64 * 1024))
+      await writeFile(path, Buffer.alloc(PROBE_BYTES))
     } finally {
       await rm(path, { force: true })
     }

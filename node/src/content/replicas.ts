@@ -20,10 +20,13 @@ export class Replicas implements StreamSource, ServedStreams {
   readonly #publications = new Map<StreamId, Publication>()
   readonly #replicas = new Map<StreamId, Replica>()
   readonly #refused: Counter
+  readonly #idleMs: number
   #cancelSweep: CancelTimer | undefined
   #stopped = false
 
-  constructor(components: ReplicasComponents) {
+  /** @param init `idleMs`: a replica that nobody asked for this long is given up. Default 30 s. */
+  constructor(components: ReplicasComponents, init: { readonly idleMs?: number } = {}) {
+    this.#idleMs = init.idleMs ?? contentLimits.replicaIdleMs
     this.#components = { ...components, feedMetrics: new FeedMetrics(components.registry) }
     this.#logger = components.logger.child({ name: 'kairo:replica' })
     const replicas = this.#replicas
@@ -119,7 +122,7 @@ export class Replicas implements StreamSource, ServedStreams {
     for (const replica of this.#replicas.values()) {
       if (idlest === undefined || replica.idleMs > idlest.idleMs) idlest = replica
     }
-    if (idlest === undefined || idlest.idleMs < contentLimits.replicaIdleMs / 4) {
+    if (idlest === undefined || idlest.idleMs < this.#idleMs / 4) {
       this.#refused.inc()
       throw new KairoError('ERR_LIMIT', 'this peer replicates as many streams as it can')
     }
@@ -127,9 +130,9 @@ export class Replicas implements StreamSource, ServedStreams {
   }
 
   #sweepLater(): void {
-    this.#cancelSweep = this.#components.clock.after(contentLimits.replicaIdleMs / 4, () => {
+    this.#cancelSweep = this.#components.clock.after(this.#idleMs / 4, () => {
       for (const replica of this.#replicas.values()) {
-        if (replica.idleMs >= contentLimits.replicaIdleMs) this.#giveUp(replica.id)
+        if (replica.idleMs >= this.#idleMs) this.#giveUp(replica.id)
       }
       this.#sweepLater()
     })

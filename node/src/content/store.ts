@@ -51,6 +51,9 @@ export class ContentStore {
   /** The failure that began the present outage of the disk. */
   #outage: NodeJS.ErrnoException | undefined
   #cancelRetry: CancelTimer | undefined
+  /** Grows while outages follow each other closely, so that a disk on the brink is not tried, and logged, all the time. */
+  #retryMs: number = contentLimits.diskRetryMs
+  #recoveredMs = Number.NEGATIVE_INFINITY
   #stopped = false
 
   constructor(components: ContentStoreComponents, init: ContentStoreInit) {
@@ -70,7 +73,6 @@ export class ContentStore {
         bytesMax: init.diskBytesMax,
         events: {
           failed: (error) => this.#diskFailed(error),
-          worked: () => this.#diskWorked(),
           corrupt: (digest, cause) => this.#diskCorrupt(digest, cause),
           evicted: () => this.#metrics.evictedDisk.inc(),
         },
@@ -186,7 +188,6 @@ export class ContentStore {
     try {
       await this.#disk.open()
       this.#diskOpen = true
-      this.#diskWorked()
     } catch (error) {
       this.#diskFailed(error as NodeJS.ErrnoException)
     }
@@ -196,6 +197,11 @@ export class ContentStore {
     this.#metrics.diskErrors.inc({ code: error.code ?? 'UNKNOWN' })
     if (this.#outage !== undefined) return
     this.#outage = error
+    const sinceMs = this.#clock.monotonicMs() - this.#recoveredMs
+    const isRecurring = sinceMs < contentLimits.diskRetryMsMax
+    this.#retryMs = isRecurring
+      ? Math.min(this.#retryMs * 2, contentLimits.diskRetryMsMax)
+      : contentLimits.diskRetryMs
     this.#metrics.degraded.set(1)
     const cause = new KairoError('ERR_STORAGE', 'the disk cache cannot write', { cause: error })
     this.#logger.error(
@@ -207,7 +213,7 @@ export class ContentStore {
 
   #retryLater(): void {
     if (this.#stopped) return
-    this.#cancelRetry = this.#clock.after(contentLimits.diskRetryMs, () => {
+    this.#cancelRetry = this.#clock.after(this.#retryMs, () => {
       this.#retry().catch((error: NodeJS.ErrnoException) => {
         this.#diskFailed(error)
         this.#retryLater()
@@ -225,9 +231,10 @@ export class ContentStore {
     this.#diskWorked()
   }
 
+  /** Only a probe ends an outage: of many writes under way some may still work on a disk that is full for the others. */
   #diskWorked(): void {
-    if (this.#outage === undefined) return
     this.#outage = undefined
+    this.#recoveredMs = this.#clock.monotonicMs()
     this.#metrics.degraded.set(0)
     this.#logger.info({}, 'the disk cache can write again')
   }
