@@ -20,26 +20,17 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   metrics: ['shared'],
   auth: ['shared'],
   http: ['shared'],
-  host: ['shared', 'protocol'],
+  host: ['shared', 'config', 'protocol'],
   content: ['shared', 'protocol', 'host'],
   // What a rendition is, said once; media packages access units and knows no store, no network and no HTTP.
   media: ['shared', 'content/stream.ts', 'content/digest.ts'],
   ingest: ['shared', 'media', 'content'],
   delivery: ['shared', 'content', 'media', 'http'],
-  doctor: ['shared', 'config', 'host', 'media'],
-  // The API fronts every domain.
+  doctor: ['shared', 'config', 'host', 'content', 'media'],
+  // The API fronts every domain, and is handed them as the one object that the wiring builds.
   api: [
-    'shared',
-    'config',
-    'metrics',
-    'auth',
-    'http',
-    'host',
-    'content',
-    'media',
-    'ingest',
-    'delivery',
-    'doctor',
+    ...['shared', 'config', 'metrics', 'auth', 'http', 'host', 'content', 'media', 'ingest'],
+    ...['delivery', 'doctor', 'components.ts'],
   ],
   wiring: [
     ...[
@@ -78,7 +69,7 @@ export const packageRooms: Readonly<Record<string, readonly string[]>> = {
   '@libp2p/': ['host'],
   '@multiformats/multiaddr': ['host', 'config'],
   'datastore-level': ['host'],
-  level: ['content'],
+  level: ['content', 'host'],
   multiformats: ['content', 'host'],
   '@bufbuild/protobuf': ['protocol', 'content', 'host'],
   fastify: ['http', 'api'],
