@@ -80,7 +80,7 @@ export function keyRoutes(components: KeyRouteComponents): Route[] {
         publishing.remove(stream.name)
         keys.remove(stream.name)
         await components.forget(stream)
-        return { status: 200, body: { done: true } }
+        return { status: 200, body: { done: true as const } }
       },
     }),
     defineRoute({
@@ -92,7 +92,7 @@ export function keyRoutes(components: KeyRouteComponents): Route[] {
       response: { 200: doneSchema },
       handler: ({ params }) => {
         publishing.disconnect(params.name, 'operator')
-        return { status: 200, body: { done: true } }
+        return { status: 200, body: { done: true as const } }
       },
     }),
   ]

@@ -3,13 +3,7 @@ import { styleText } from 'node:util'
 import { doctorSchema } from '../api/schemas.ts'
 import { settingsFixed } from '../config/load.ts'
 import type { Check } from '../doctor/check.ts'
-import {
-  checkDisk,
-  checkEncoders,
-  checkHome,
-  checkNode,
-  checkPorts,
-} from '../doctor/machine.ts'
+import { checkDisk, checkEncoders, checkHome, checkNode, checkPorts } from '../doctor/machine.ts'
 import { homeAt, readRunning } from '../home.ts'
 import type { Arguments } from './arguments.ts'
 import { PeerClient } from './client.ts'
@@ -23,7 +17,12 @@ export async function doctor(input: Arguments): Promise<number> {
   const checks: readonly Check[] = running
     ? (await new PeerClient(settings.home).call('GET', '/api/doctor', doctorSchema)).checks
     : [
-        { name: 'peer', status: 'warn', detail: `no peer runs on ${settings.home}`, hint: 'Start one with `kairo up`; some checks need it.' },
+        {
+          name: 'peer',
+          status: 'warn',
+          detail: `no peer runs on ${settings.home}`,
+          hint: 'Start one with `kairo up`; some checks need it.',
+        },
         checkNode(),
         checkHome(settings.home),
         checkDisk(settings.home, settings.diskBytesMax),

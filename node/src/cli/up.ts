@@ -13,8 +13,8 @@ export async function up(input: Arguments): Promise<number> {
   const stopped = stopOnSignal(peer, input.json)
   await peer.start()
   if (input.json) {
-    peer.addEventListener('stream', (event) => printJson({ event: 'stream', ...event.detail }))
     printJson({ event: 'ready', ...peer.addresses() })
+    peer.events.on('stream', (notice) => printJson({ event: 'stream', ...notice }))
   } else {
     print(welcome(peer))
   }

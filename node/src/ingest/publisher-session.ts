@@ -5,11 +5,19 @@ import type { Publication } from '../content/publication.ts'
 import { publishingLimits, rtmpLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import { type AccessUnit, TICKS_PER_SECOND, type TrackConfig } from '../media/access-unit.ts'
+import type { PackagerMetrics } from '../media/packager/packager-metrics.ts'
 import { Packager } from '../media/packager.ts'
 import type { PublicationSink, PublishRequest } from '../media/sink.ts'
 import type { PublisherInfo } from './publishing.ts'
 
-/** What a session needs. */
+/** What a session works with. */
+export interface SessionComponents {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly packagerMetrics: PackagerMetrics
+}
+
+/** What a session is about. */
 export interface SessionInit {
   readonly streamName: string
   readonly request: PublishRequest
@@ -34,7 +42,7 @@ export class PublisherSession implements PublicationSink {
   #lastUnitMs: number
   #ended = false
 
-  constructor(components: { readonly clock: Clock; readonly logger: Logger }, init: SessionInit) {
+  constructor(components: SessionComponents, init: SessionInit) {
     this.#clock = components.clock
     this.#init = init
     this.streamName = init.streamName
@@ -42,15 +50,18 @@ export class PublisherSession implements PublicationSink {
     this.#lastUnitMs = components.clock.monotonicMs()
     this.#pace = new Pace(components.clock)
     this.#rate = new RateMeter(components.clock)
-    const { publication } = init
-    this.#packager = new Packager(components, {
-      partTargetMs: init.partTargetMs,
-      segmentTargetMs: init.segmentTargetMs,
-      firstMsn: publication.nextMsn,
-      discontinuityAtStart: init.continues,
-      onRenditions: (renditions) => publication.setRenditions(renditions),
-      onPart: (part) => publication.addPart(part),
-    })
+    const metrics = components.packagerMetrics
+    this.#packager = new Packager(
+      { clock: components.clock, logger: components.logger, metrics },
+      {
+        partTargetMs: init.partTargetMs,
+        segmentTargetMs: init.segmentTargetMs,
+        firstMsn: init.publication.nextMsn,
+        discontinuityAtStart: init.continues,
+        onRenditions: (renditions) => init.publication.setRenditions(renditions),
+        onPart: (part) => init.publication.addPart(part),
+      },
+    )
   }
 
   expect(kinds: { readonly video?: boolean; readonly audio?: boolean }): void {

@@ -9,6 +9,7 @@ import type { Publication } from '../content/publication.ts'
 import { KairoError } from '../errors.ts'
 import { packagingLimits, publishingLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
+import type { PackagerMetrics } from '../media/packager/packager-metrics.ts'
 import type { PublicationSink, Publishing, PublishRequest } from '../media/sink.ts'
 import { PublisherSession, type SessionInit } from './publisher-session.ts'
 import type { OwnedStream, StreamKeys } from './stream-keys.ts'
@@ -19,6 +20,7 @@ export interface PublishingComponents {
   readonly logger: Logger
   readonly registry: Registry
   readonly keys: StreamKeys
+  readonly packagerMetrics: PackagerMetrics
   /** The publication of an owned stream; the same one for the life of the process. */
   readonly publicationOf: (stream: OwnedStream) => Publication
 }
@@ -72,12 +74,15 @@ export class PublishingService implements Publishing {
       labelNames: ['code'],
       registers,
     })
+    const publishers = (): number => this.publishers().length
     new Gauge({
       name: 'kairo_ingest_publishers',
       help: 'Publishers at work',
       registers,
-      collect: () => this.publishers().length,
-    }).set(0)
+      collect() {
+        this.set(publishers())
+      },
+    })
   }
 
   publish(request: PublishRequest): PublicationSink {
@@ -119,10 +124,16 @@ export class PublishingService implements Publishing {
     this.#streams.delete(name)
   }
 
-  /** Ends every publisher and every stream in order. */
+  /**
+   * Ends every publisher. Streams are not ended: a peer that comes back goes on with them, and players of its
+   * followers wait for that.
+   */
   stop(): void {
     this.#stopped = true
-    for (const name of [...this.#streams.keys()]) this.remove(name)
+    for (const state of this.#streams.values()) {
+      state.cancelEnd?.()
+      state.session?.disconnect('stopping')
+    }
   }
 
   #admit(request: PublishRequest): PublicationSink {
@@ -203,7 +214,8 @@ export class PublishingService implements Publishing {
     assert(state.session === session, 'a session ends once, and before the next begins')
     state.session = undefined
     this.#logger.info({ stream: name, reason }, 'publisher gone')
-    if (this.#stopped || this.#init.endGraceMs === 0) {
+    if (this.#stopped) return
+    if (this.#init.endGraceMs === 0) {
       this.#endStream(name, state)
       return
     }

@@ -1,0 +1,48 @@
+/** Every route of the peer's API, put together. */
+
+import type { Components } from '../components.ts'
+import { KairoError } from '../errors.ts'
+import type { Route } from '../http/route.ts'
+import { KAIRO_VERSION } from '../version.ts'
+import { healthRoutes } from './health.ts'
+import { keyRoutes } from './keys.ts'
+import { metricsRoute } from './metrics.ts'
+import { openapiRoute } from './openapi.ts'
+import type { OperatorRouteComponents } from './operator.ts'
+import { operatorRoutes } from './operator.ts'
+import { peerRoutes } from './peer.ts'
+import { streamRoutes } from './streams.ts'
+
+/** What the routes front. */
+export type ApiComponents = Components &
+  OperatorRouteComponents & { readonly rtmpUrl: () => string | null }
+
+/** The routes, the document that describes them last. */
+export function apiRoutes(components: ApiComponents): Route[] {
+  const { publications, replicas, store, host } = components
+  const routes = [
+    ...healthRoutes(components, {
+      checks: {
+        store: async () => {
+          const health = store.health()
+          if (health.status !== 'ok') throw new KairoError('ERR_STORAGE', health.reason)
+        },
+        network: async () => {
+          if (host.multiaddrs().length === 0) {
+            throw new KairoError('ERR_STOPPED', 'the network host listens on no address')
+          }
+        },
+      },
+    }),
+    metricsRoute(components),
+    ...peerRoutes(components),
+    ...streamRoutes({ ...components, streams: replicas }),
+    ...operatorRoutes(components),
+    ...keyRoutes({
+      ...components,
+      prepare: (stream) => publications.prepare(stream),
+      forget: (stream) => publications.forget(stream),
+    }),
+  ]
+  return [...routes, openapiRoute(routes, { version: KAIRO_VERSION })]
+}

@@ -1,0 +1,166 @@
+/**
+ * Everything a peer is made of, built in one place and in the order of need. Building does nothing yet: no
+ * socket is bound and no timer runs before `peer.ts` starts the rooms.
+ */
+import type { Registry } from 'prom-client'
+import { loadOperatorToken, type OperatorToken } from './auth/operator-token.ts'
+import { type Clock, systemClock } from './clock.ts'
+import type { LoadedSettings } from './config/load.ts'
+import { Directory } from './content/directory.ts'
+import { FeedServer } from './content/feed/server.ts'
+import { Fetcher } from './content/fetch-client.ts'
+import { FetchServer } from './content/fetch-server.ts'
+import { ProviderService } from './content/provider.ts'
+import { Replicas } from './content/replicas.ts'
+import { SequenceStore } from './content/sequence-store.ts'
+import { ContentStore } from './content/store.ts'
+import { Audience } from './delivery/audience.ts'
+import type { Home } from './home.ts'
+import { type Identity, loadIdentity } from './host/identity.ts'
+import { Join } from './host/join.ts'
+import { Libp2pHost } from './host/libp2p-host.ts'
+import { Publications } from './ingest/publications.ts'
+import { PublishingService } from './ingest/publishing.ts'
+import { StreamKeys } from './ingest/stream-keys.ts'
+import type { Logger } from './logger.ts'
+import { PackagerMetrics } from './media/packager/packager-metrics.ts'
+import { createRegistry } from './metrics/registry.ts'
+
+/** The rooms of one peer. */
+export interface Components {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly registry: Registry
+  readonly identity: Identity
+  readonly operatorToken: OperatorToken
+  readonly host: Libp2pHost
+  readonly join: Join
+  readonly store: ContentStore
+  readonly sequences: SequenceStore
+  readonly directory: Directory
+  readonly providers: ProviderService
+  readonly keys: StreamKeys
+  readonly publications: Publications
+  readonly publishing: PublishingService
+  readonly replicas: Replicas
+  readonly feeds: FeedServer
+  readonly fetches: FetchServer
+  readonly audience: Audience
+}
+
+/** What components are built from. */
+export interface ComponentsInit {
+  readonly loaded: LoadedSettings
+  readonly home: Home
+  readonly logger: Logger
+  /** Multiaddrs to listen on, with the ports chosen. */
+  readonly listen: readonly string[]
+  readonly clock?: Clock
+  readonly random?: () => number
+}
+
+interface Base {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly registry: Registry
+  readonly host: Libp2pHost
+  readonly random: () => number
+}
+
+/**
+ * Builds every room.
+ * @throws KairoError `ERR_CONFIG` for a damaged key file, `ERR_STORAGE` when the home folder fails.
+ */
+export async function createComponents(init: ComponentsInit): Promise<Components> {
+  const { settings } = init.loaded
+  const { home, logger } = init
+  const clock = init.clock ?? systemClock
+  const registry = createRegistry()
+  const [identity, operatorToken] = await Promise.all([
+    loadIdentity(home.root, logger),
+    loadOperatorToken(home.root),
+  ])
+  const host = new Libp2pHost(
+    { clock, logger, registry },
+    {
+      privateKey: identity.privateKey,
+      listen: init.listen,
+      ...(settings.announce.length === 0 ? {} : { announce: settings.announce }),
+      mdns: settings.mdns,
+      datastorePath: home.networkDirectory,
+    },
+  )
+  const base: Base = { clock, logger, registry, host, random: init.random ?? Math.random }
+  const content = createContent(base, init)
+  const ingest = createIngest(base, content, init)
+  return {
+    clock,
+    logger,
+    registry,
+    identity,
+    operatorToken,
+    host,
+    join: new Join(base, { targets: settings.join }),
+    audience: new Audience({ clock }),
+    ...content,
+    ...ingest,
+  }
+}
+
+function createContent(base: Base, { loaded: { settings }, home }: ComponentsInit) {
+  const { clock, logger, registry, host, random } = base
+  const network = { clock, logger, registry, transport: host }
+  const store = new ContentStore(base, {
+    directory: home.contentDirectory,
+    memoryBytesMax: settings.memoryBytesMax,
+    diskBytesMax: settings.diskBytesMax,
+  })
+  const directory = new Directory({ ...network, gossip: host.gossip, peers: host })
+  const providers = new ProviderService({
+    ...network,
+    routing: host.routing,
+    peers: host,
+    records: directory,
+    peerId: host.peerId,
+  })
+  const fetcher = new Fetcher({ ...network, store })
+  const replicas = new Replicas(
+    { ...network, store, fetcher, records: directory, providers, random },
+    { idleMs: settings.replicaIdleMs },
+  )
+  return {
+    store,
+    sequences: new SequenceStore({ logger, registry }, { directory: home.stateDirectory }),
+    directory,
+    providers,
+    replicas,
+    feeds: new FeedServer({ ...network, streams: replicas }),
+    fetches: new FetchServer({ ...network, store }),
+  }
+}
+
+function createIngest(
+  base: Base,
+  content: ReturnType<typeof createContent>,
+  { loaded: { settings }, home }: ComponentsInit,
+) {
+  const { clock, logger, registry, host } = base
+  const { store, sequences, directory, providers, replicas } = content
+  const keys = new StreamKeys(home.streamsDirectory)
+  const publications = new Publications(
+    { clock, registry, store, sequences, directory, providers, replicas, peerId: host.peerId },
+    settings,
+  )
+  const publishing = new PublishingService(
+    {
+      clock,
+      logger,
+      registry,
+      keys,
+      packagerMetrics: new PackagerMetrics(registry),
+      publicationOf: (stream) => publications.of(stream),
+    },
+    settings,
+  )
+  return { keys, publications, publishing }
+}

@@ -1,0 +1,103 @@
+/** What `kairo doctor` can say of a running peer's place in the network: store, clock, joining, reachability. */
+
+import type { StoreHealth } from '../content/store.ts'
+import type { StreamRecord } from '../content/stream.ts'
+import type { JoinStatus } from '../host/join.ts'
+import { recordLimits } from '../limits.ts'
+import type { Check } from './check.ts'
+
+/** Difference of clocks that does no harm: players tolerate it, records do not care. */
+const CLOCK_TOLERANCE_MS = 2_000
+
+/** Whether the cache does all it should. */
+export function checkStore(health: StoreHealth): Check {
+  if (health.status === 'ok')
+    return { name: 'cache', status: 'ok', detail: 'objects are kept in RAM and on disk' }
+  return {
+    name: 'cache',
+    status: 'warn',
+    detail: health.reason,
+    hint: 'Free disk space or repair the disk; writing resumes by itself.',
+  }
+}
+
+/**
+ * This machine's clock against those of other publishers: a live record was signed at its sequence and is signed
+ * again every few seconds, so a clock that is right sees it a few seconds old.
+ */
+export function checkClock(
+  nowMs: number,
+  ownPeer: string,
+  records: readonly StreamRecord[],
+): Check {
+  const ages = records
+    .filter(({ originPeer, state }) => originPeer !== ownPeer && state === 'live')
+    .map(({ sequence }) => nowMs - sequence)
+    .sort((a, b) => a - b)
+  const median = ages[ages.length >> 1]
+  if (median === undefined) {
+    return { name: 'clock', status: 'ok', detail: 'no other publisher to compare this clock with' }
+  }
+  const behindMs = -median
+  const aheadMs = median - recordLimits.recordTtlMs
+  const offMs = Math.max(behindMs, aheadMs)
+  if (offMs <= CLOCK_TOLERANCE_MS) {
+    return { name: 'clock', status: 'ok', detail: `agrees with ${ages.length} other publishers` }
+  }
+  return {
+    name: 'clock',
+    status: 'warn',
+    detail: `this clock is ${Math.round(offMs / 1000)} s ${behindMs > aheadMs ? 'behind' : 'ahead of'} those of other publishers`,
+    hint: 'Let the system set its clock by NTP (timedatectl set-ntp true); program times of streams depend on it.',
+  }
+}
+
+/** Whether the peers that the operator named were reached. */
+export function checkJoin(targets: readonly JoinStatus[]): Check[] {
+  return targets.map(({ target, state, lastError }) => {
+    const name = 'join'
+    if (state === 'connected') return { name, status: 'ok', detail: `${target} is connected` }
+    if (state === 'self') {
+      return {
+        name,
+        status: 'warn',
+        detail: `${target} is this very peer`,
+        hint: 'Name another peer with --join.',
+      }
+    }
+    return {
+      name,
+      status: 'fail',
+      detail: `${target} is not reached${lastError === undefined ? '' : `: ${lastError.message}`}`,
+      hint: 'Check that it runs, that the address is right, and that a firewall lets it through. Trying goes on.',
+    }
+  })
+}
+
+/** What other peers see of this one. */
+export function checkReachability(view: {
+  readonly connections: readonly { readonly direction: 'inbound' | 'outbound' }[]
+  readonly multiaddrs: readonly string[]
+  readonly observed: readonly string[]
+}): Check {
+  const name = 'reachability'
+  const inbound = view.connections.filter(({ direction }) => direction === 'inbound').length
+  const listens = `listening on ${view.multiaddrs.length} addresses`
+  if (view.connections.length === 0) {
+    return {
+      name,
+      status: 'warn',
+      detail: `${listens}, connected to nobody`,
+      hint: 'That is fine for a first peer. Otherwise join one with --join, or run both on one local network.',
+    }
+  }
+  const seen = view.observed.length === 0 ? '' : `; others see ${view.observed.join(', ')}`
+  const detail = `${listens}, ${view.connections.length} connections, ${inbound} of them from outside${seen}`
+  if (inbound > 0) return { name, status: 'ok', detail }
+  return {
+    name,
+    status: 'warn',
+    detail,
+    hint: 'Nobody has connected to this peer yet. If it stays so, open its port in the firewall or router and name the outer address with --announce.',
+  }
+}

@@ -1,0 +1,42 @@
+/** What `kairo doctor` says of a running peer: its machine, its servers, its store, its clock, its reachability. */
+import type { Settings } from './config/schema.ts'
+import type { Check } from './doctor/check.ts'
+import { checkDisk, checkEncoders, checkHome, checkNode } from './doctor/machine.ts'
+import { checkClock, checkJoin, checkReachability, checkStore } from './doctor/network.ts'
+import type { PeerAddresses, RunningRooms } from './peer.ts'
+
+/** Runs every check on a running peer. */
+export async function peerDoctor(
+  { components, testStream }: RunningRooms,
+  addresses: PeerAddresses,
+  settings: Settings,
+): Promise<Check[]> {
+  const { clock, host, join, store, directory } = components
+  return [
+    checkNode(),
+    checkHome(settings.home),
+    checkDisk(settings.home, settings.diskBytesMax),
+    checkStore(store.health()),
+    {
+      name: 'ports',
+      status: 'ok',
+      detail: `HTTP on ${addresses.http}, RTMP ${addresses.rtmp ?? 'off'}`,
+    },
+    checkClock(clock.now(), host.peerId, directory.list()),
+    ...checkJoin(join.status()),
+    checkReachability({
+      connections: host.connections(),
+      multiaddrs: host.multiaddrs(),
+      observed: host.observedAddresses(),
+    }),
+    await checkEncoders(),
+    ...(testStream === undefined ? [] : [checkTestStream(testStream.status)]),
+  ]
+}
+
+function checkTestStream(status: { readonly state: string; readonly error: string | null }): Check {
+  if (status.state === 'running' || status.state === 'starting') {
+    return { name: 'test stream', status: 'ok', detail: status.state }
+  }
+  return { name: 'test stream', status: 'warn', detail: `${status.state}: ${status.error ?? ''}` }
+}

@@ -1,0 +1,53 @@
+/** The whole peer as `kairo status` and the admin page show it. */
+import type { z } from 'zod'
+import type { statusSchema } from './api/schemas.ts'
+import { streamViews } from './api/stream-view.ts'
+import type { Settings } from './config/schema.ts'
+import type { PeerAddresses, RunningRooms } from './peer.ts'
+import { KAIRO_VERSION } from './version.ts'
+
+/** Gathers the status of a running peer. */
+export function peerStatus(
+  { components, testStream, startedMs }: RunningRooms,
+  addresses: PeerAddresses,
+  settings: Settings,
+): z.input<typeof statusSchema> {
+  const { clock, host, join, store, publishing, replicas } = components
+  const usage = store.usage
+  return {
+    peerId: addresses.peerId,
+    version: KAIRO_VERSION,
+    uptimeS: Math.max(0, (clock.now() - startedMs) / 1000),
+    home: addresses.home,
+    addresses: {
+      http: addresses.http,
+      rtmp: addresses.rtmp,
+      multiaddrs: [...addresses.multiaddrs],
+    },
+    peers: host.connections().map(({ peerId, multiaddr, direction }) => ({
+      peerId,
+      address: multiaddr,
+      direction,
+    })),
+    streams: streamViews({ ...components, streams: replicas }),
+    publishers: publishing.publishers().map((publisher) => ({
+      stream: publisher.stream,
+      protocol: publisher.protocol,
+      remote: publisher.remote,
+      since: new Date(publisher.sinceMs).toISOString(),
+      bitrateBps: publisher.bitrateBps,
+    })),
+    store: {
+      ...usage,
+      memoryBytesMax: settings.memoryBytesMax,
+      diskBytesMax: settings.diskBytesMax,
+      degraded: store.health().status !== 'ok',
+    },
+    join: join.status().map(({ target, state, lastError }) => ({
+      target,
+      state,
+      error: lastError?.message ?? null,
+    })),
+    testStream: testStream === undefined ? null : { ...testStream.status },
+  }
+}

@@ -1,0 +1,309 @@
+/**
+ * A peer, from start to stop: opens its home, starts its rooms in the order of need, joins the network, and stops in
+ * the reverse order within a bounded time. The rooms themselves are built in `components.ts`.
+ */
+import { EventEmitter } from 'node:events'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { apiRoutes } from './api/routes.ts'
+import { type Components, createComponents } from './components.ts'
+import { formatAddress, localHost } from './config/address.ts'
+import type { LoadedSettings } from './config/load.ts'
+import type { SettingKey } from './config/schema.ts'
+import { createHlsHandler } from './delivery/hls-handler.ts'
+import { KairoError } from './errors.ts'
+import { clearRunning, type Home, openHome, writeRunning } from './home.ts'
+import { choosePorts, PortMemory, rememberPorts } from './host/ports.ts'
+import type { PlainHandler } from './http/prepared-response.ts'
+import { HttpServer } from './http/server.ts'
+import { loadStaticPages } from './http/static.ts'
+import { RtmpServer } from './ingest/rtmp/server.ts'
+import { TestStream } from './ingest/test-stream/test-stream.ts'
+import { lifecycleLimits } from './limits.ts'
+import type { Logger } from './logger.ts'
+import { peerDoctor } from './peer-doctor.ts'
+import { peerStatus } from './peer-status.ts'
+
+/** How a peer is made. */
+export interface PeerInit extends LoadedSettings {
+  /** Which settings the operator chose: they are taken literally, defaults may give way. Default: all. */
+  readonly fixed?: (key: SettingKey) => boolean
+  readonly logger: Logger
+}
+
+/** Where a running peer is reached; the body of the ready line. */
+export interface PeerAddresses {
+  readonly peerId: string
+  readonly home: string
+  readonly http: string
+  /** Without the stream key; null when RTMP is off. */
+  readonly rtmp: string | null
+  /** Null: this version takes no SRT. */
+  readonly srt: string | null
+  readonly multiaddrs: readonly string[]
+  /** Secret key of the first stream of this peer. */
+  readonly streamKey: string
+  /** Name of that stream. */
+  readonly stream: string
+  /** Name of the built-in test stream; null without one. */
+  readonly testStream: string | null
+  /** With the operator token. */
+  readonly admin: string
+}
+
+/** Notices of a peer. */
+export interface PeerEvents {
+  /** A stream of the network appeared, changed its state, or was forgotten. */
+  stream: [notice: { name: string; id: string; state: 'live' | 'ended' | 'gone' }]
+}
+
+const WEB_FOLDER = fileURLToPath(new URL('../web/dist', import.meta.url))
+
+/** What runs between start and stop. */
+export interface RunningRooms {
+  readonly components: Components
+  readonly http: HttpServer
+  readonly rtmp: RtmpServer | undefined
+  testStream: TestStream | undefined
+  readonly startedMs: number
+}
+
+type Status = 'stopped' | 'starting' | 'started' | 'stopping'
+
+/** Makes a peer; nothing happens before {@link Peer.start}. */
+export function createPeer(init: PeerInit): Peer {
+  return new Peer(init)
+}
+
+/** One peer of the network. */
+export class Peer {
+  readonly events = new EventEmitter<PeerEvents>()
+  readonly #init: PeerInit
+  readonly #logger: Logger
+  /** What is running, in the order in which it was started; stopped from the end. */
+  readonly #started: { name: string; stop: () => Promise<void> | void }[] = []
+  #status: Status = 'stopped'
+  #starting: Promise<void> | undefined
+  #rooms: RunningRooms | undefined
+  #home: Home | undefined
+
+  constructor(init: PeerInit) {
+    this.#init = init
+    this.#logger = init.logger.child({ name: 'kairo:peer' })
+  }
+
+  /**
+   * Starts everything. On failure what had started is stopped again.
+   * @throws KairoError `ERR_ADDRESS_IN_USE` when a chosen port or the home folder is taken, `ERR_CONFIG`, `ERR_STORAGE`.
+   */
+  async start(): Promise<void> {
+    if (this.#status !== 'stopped')
+      throw new KairoError('ERR_STOPPED', `the peer is ${this.#status}`)
+    this.#status = 'starting'
+    this.#starting = this.#startRooms()
+    try {
+      await this.#starting
+      this.#status = 'started'
+    } catch (error) {
+      await this.#stopRooms()
+      this.#status = 'stopped'
+      throw error
+    }
+  }
+
+  /** Stops everything in order, within `lifecycleLimits.stopMsMax`; a peer that is still starting is stopped after that. */
+  async stop(): Promise<void> {
+    // A failed start stops its rooms itself and tells its own caller why.
+    if (this.#status === 'starting') await Promise.allSettled([this.#starting])
+    if (this.#status !== 'started' && this.#status !== 'starting') return
+    this.#status = 'stopping'
+    await this.#stopRooms()
+    this.#status = 'stopped'
+  }
+
+  /** Where the running peer is reached. */
+  addresses(): PeerAddresses {
+    const { components, http, rtmp, testStream } = this.#running()
+    const first = components.keys.list().find(({ builtIn }) => !builtIn)
+    const test = components.keys.list().find(({ builtIn }) => builtIn)
+    const url = httpUrl(http)
+    return {
+      peerId: components.host.peerId,
+      home: this.#init.settings.home,
+      http: url,
+      rtmp: rtmp === undefined ? null : rtmpUrl(rtmp),
+      srt: null,
+      multiaddrs: components.host.multiaddrs(),
+      streamKey: first?.streamKey ?? '',
+      stream: first?.name ?? '',
+      testStream: testStream === undefined ? null : (test?.name ?? null),
+      admin: `${url}/admin?token=${components.operatorToken.value}`,
+    }
+  }
+
+  async #startRooms(): Promise<void> {
+    const { settings } = this.#init
+    const fixed = this.#init.fixed ?? (() => true)
+    const home = openHome(settings.home)
+    this.#home = home
+    const memory = new PortMemory(home.portsFile)
+    const ports = await choosePorts(memory, settings, fixed)
+    const components = await createComponents({
+      loaded: this.#init,
+      home,
+      logger: this.#init.logger,
+      listen: ports.listen,
+    })
+    await this.#startContent(components)
+    const rtmp = ports.rtmp === undefined ? undefined : new RtmpServer(components, ports.rtmp)
+    if (rtmp !== undefined) await this.#begin('rtmp', rtmp)
+    const http = await this.#createHttp(components, rtmp, ports.http)
+    await this.#begin('http', http)
+    this.#rooms = {
+      components,
+      http,
+      rtmp,
+      testStream: undefined,
+      startedMs: components.clock.now(),
+    }
+    rememberPorts(
+      memory,
+      { http: http.address()?.port, rtmp: rtmp?.address().port },
+      {
+        wanted: settings.listen,
+        got: settings.announce.length > 0 ? [] : components.host.multiaddrs(),
+      },
+    )
+    writeRunning(home, { pid: process.pid, http: httpUrl(http) })
+    this.#noticeStreams(components)
+    await this.#begin('join', components.join)
+    await this.#startTestStream(this.#rooms)
+  }
+
+  /** The state folder's lock comes first: it keeps a second peer out of this home. */
+  async #startContent(components: Components): Promise<void> {
+    const { sequences, store, host, directory, providers, fetches, feeds, replicas } = components
+    await this.#begin('state', sequences)
+    await this.#begin('store', store)
+    await this.#begin('host', host)
+    await this.#begin('providers', providers)
+    await this.#begin('directory', directory)
+    await this.#begin('fetches', fetches)
+    await this.#begin('feeds', feeds)
+    await this.#begin('replicas', replicas)
+    ensureStreams(components, this.#init.settings.testStream)
+    for (const stream of components.keys.list()) await components.publications.prepare(stream)
+    this.#started.push({ name: 'publishing', stop: () => components.publishing.stop() })
+  }
+
+  async #createHttp(
+    components: Components,
+    rtmp: RtmpServer | undefined,
+    address: { readonly host: string; readonly port: number },
+  ): Promise<HttpServer> {
+    const { replicas, operatorToken } = components
+    const handlers: PlainHandler[] = [createHlsHandler({ ...components, streams: replicas })]
+    if (existsSync(WEB_FOLDER)) handlers.push(await loadStaticPages({ folder: WEB_FOLDER }))
+    else this.#logger.warn({}, 'the web pages are not built: run npm start, which builds them')
+    const routes = apiRoutes({
+      ...components,
+      loaded: this.#init,
+      rtmpUrl: () => (rtmp === undefined ? null : rtmpUrl(rtmp)),
+      status: () => peerStatus(this.#running(), this.addresses(), this.#init.settings),
+      doctor: () => peerDoctor(this.#running(), this.addresses(), this.#init.settings),
+    })
+    return new HttpServer(components, {
+      ...address,
+      corsOrigins: this.#init.settings.corsOrigins,
+      plainHandlers: handlers,
+      routes,
+      authenticators: { operator: ({ bearer }) => operatorToken.verify(bearer) },
+    })
+  }
+
+  async #startTestStream(rooms: RunningRooms): Promise<void> {
+    if (!this.#init.settings.testStream) return
+    const stream = rooms.components.keys.list().find(({ builtIn }) => builtIn)
+    if (rooms.rtmp === undefined || stream === undefined) {
+      this.#logger.warn({}, 'the test stream needs RTMP, which is off')
+      return
+    }
+    const url = `${rtmpUrl(rooms.rtmp)}/${stream.streamKey}`
+    rooms.testStream = new TestStream(rooms.components, { rtmpUrl: url })
+    await this.#begin('test stream', rooms.testStream)
+  }
+
+  #noticeStreams({ directory, replicas }: Components): void {
+    directory.events.on('record:changed', (record) => {
+      replicas.recordChanged(record.id)
+      const name = directory.uniqueName(record)
+      this.events.emit('stream', { name, id: record.id, state: record.state })
+    })
+    directory.events.on('record:removed', (record) => {
+      this.events.emit('stream', { name: record.alias, id: record.id, state: 'gone' })
+    })
+  }
+
+  #running(): RunningRooms {
+    if (this.#rooms === undefined) throw new KairoError('ERR_STOPPED', 'the peer does not run')
+    return this.#rooms
+  }
+
+  async #begin(
+    name: string,
+    room: { start(): Promise<void> | void; stop(): Promise<void> | void },
+  ): Promise<void> {
+    // Before the start: a room that failed half-way is stopped like the others.
+    this.#started.push({ name, stop: () => room.stop() })
+    await room.start()
+  }
+
+  async #stopRooms(): Promise<void> {
+    const deadline = performance.now() + lifecycleLimits.stopMsMax
+    for (const { name, stop } of this.#started.splice(0).reverse()) {
+      const leftMs = Math.max(lifecycleLimits.stopStepMsMin, deadline - performance.now())
+      await stopWithin(name, stop, leftMs, this.#logger)
+    }
+    this.#rooms = undefined
+    if (this.#home !== undefined) clearRunning(this.#home)
+    this.#home = undefined
+  }
+}
+
+async function stopWithin(
+  name: string,
+  stop: () => Promise<void> | void,
+  limitMs: number,
+  logger: Logger,
+): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(() => {
+    logger.error({ room: name, limitMs: Math.round(limitMs) }, 'a room does not stop in time')
+    resolve()
+  }, limitMs)
+  try {
+    await Promise.race([stop(), late])
+  } catch (error) {
+    logger.error({ err: error, room: name }, 'a room failed to stop')
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function ensureStreams({ keys }: Components, testStream: boolean): void {
+  if (!keys.list().some(({ builtIn }) => !builtIn)) keys.create({ prefix: 'stream' })
+  if (testStream && !keys.list().some(({ builtIn }) => builtIn)) {
+    keys.create({ prefix: 'test', title: 'Test stream', builtIn: true })
+  }
+}
+
+function rtmpUrl(rtmp: RtmpServer): string {
+  const { host, port } = rtmp.address()
+  return `rtmp://${formatAddress({ host: localHost(host), port })}/live`
+}
+
+function httpUrl(http: HttpServer): string {
+  const address = http.address()
+  if (address === undefined) throw new KairoError('ERR_STOPPED', 'the HTTP server does not listen')
+  return `http://${formatAddress({ host: localHost(address.address), port: address.port })}`
+}
