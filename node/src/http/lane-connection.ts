@@ -64,6 +64,9 @@ export class LaneConnection {
 
   /** Ends the connection at once, whatever it owes. */
   cut(reason: EndReason, error: KairoError): void {
+    if (this.#socket.destroyed) {
+      return
+    }
     this.#lane.metrics.ended.inc({ reason })
     this.#leave(error)
     this.#socket.destroy()
@@ -71,6 +74,9 @@ export class LaneConnection {
 
   /** Ends the connection when the client or the handler has taken too long. */
   checkDeadlines(nowMs: number): void {
+    if (this.#socket.destroyed) {
+      return
+    }
     const elapsedMs = nowMs - this.#sinceMs
     if (this.#state === 'waiting') {
       if (elapsedMs > httpLimits.responseTimeoutMs) {
@@ -81,6 +87,9 @@ export class LaneConnection {
       if (elapsedMs > httpLimits.responseTimeoutMs) {
         this.cut('response-timeout', new KairoError('ERR_TIMEOUT', 'the client does not read'))
       }
+    } else if (this.#state === 'left') {
+      // All is written; the socket closes by itself.
+      this.#sinceMs = nowMs
     } else if (this.#writing) {
       // The answer left since the last look: from now on the connection is idle.
       this.#writing = false

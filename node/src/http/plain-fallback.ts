@@ -19,13 +19,22 @@ export interface PlainFallbackComponents {
   readonly cors: CorsPolicy
 }
 
+/** What the fallback is told. */
+export interface PlainFallbackInit {
+  /** Called with each reply before its head is written. */
+  readonly beforeHead: (reply: ServerResponse) => void
+}
+
 /** Answers Node requests by asking the plain handlers. */
 export class PlainFallback {
   readonly #metrics: HttpMetrics
   readonly #cors: CorsPolicy
   readonly #handlers: PlainHandlers
 
-  constructor(components: PlainFallbackComponents) {
+  readonly #beforeHead: (reply: ServerResponse) => void
+
+  constructor(components: PlainFallbackComponents, init: PlainFallbackInit) {
+    this.#beforeHead = init.beforeHead
     this.#metrics = components.metrics
     this.#cors = components.cors
     this.#handlers = components.handlers
@@ -77,9 +86,7 @@ export class PlainFallback {
       return
     }
     this.#metrics.fallbackAnswers.inc({ status: String(response.status) })
-    if (reply.shouldKeepAlive === false) {
-      fields.push('connection', 'close')
-    }
+    this.#beforeHead(reply)
     reply.writeHead(response.status, fields)
     if (request.method === 'GET' && bodyLength(response) > 0) {
       reply.cork()

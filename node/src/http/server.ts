@@ -76,7 +76,9 @@ export class HttpServer {
       handlers: new PlainHandlers({ logger: this.#logger }, init.plainHandlers ?? []),
     }
     this.#lane = new FastLane(shared, { handOver: (socket) => this.#takeOver(socket) })
-    this.#fallback = new PlainFallback(shared)
+    this.#fallback = new PlainFallback(shared, {
+      beforeHead: (reply) => this.#closeIfStopping(reply),
+    })
     this.#table = new RouteTable(shared, {
       routes: init.routes ?? [],
       authenticators: init.authenticators ?? {},
@@ -164,6 +166,9 @@ export class HttpServer {
         'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
       })
     })
+    instance.addHook('onSend', async (_request, reply) => {
+      this.#closeIfStopping(reply.raw)
+    })
     instance.addHook('onResponse', async (request, reply) => {
       this.#logger.debug(
         {
@@ -204,9 +209,6 @@ export class HttpServer {
       },
       (message, reply) => {
         message.url = originForm(message.url ?? '')
-        if (this.#status === 'stopping') {
-          reply.setHeader('connection', 'close')
-        }
         if (!this.#fallback.serve(message, reply)) {
           handler(message, reply)
         }
@@ -225,6 +227,13 @@ export class HttpServer {
     server.on('timeout', (socket: Socket) => this.#stalled(socket))
     server.on('drop', () => this.#metrics.dropped.inc())
     return server
+  }
+
+  /** Lets an answer that leaves during a stop be the last of its connection. */
+  #closeIfStopping(reply: ServerResponse): void {
+    if (this.#status === 'stopping') {
+      reply.shouldKeepAlive = false
+    }
   }
 
   /** Gives a connection that left the lane to Node's parser. */
