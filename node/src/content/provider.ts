@@ -38,7 +38,7 @@ const KEY_CONTEXT = 'kairo stream v1\n'
  * The DHT key of a stream: CIDv1, raw, SHA-256 of "kairo stream v1\n" and the raw public key. Hashed since kad-dht reads
  * keys as multihashes in CIDv0 form and takes no identity hash, which the stream's own CID has.
  */
-export function providerCid(id: StreamId): CID {
+function providerCid(id: StreamId): CID {
   const message = Buffer.concat([Buffer.from(KEY_CONTEXT), streamPublicKeyOf(id).raw])
   return CID.createV1(rawCodec.code, createDigest(sha256.code, digestToBytes(digestOf(message))))
 }

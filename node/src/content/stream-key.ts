@@ -118,7 +118,7 @@ export function parseStreamId(text: string): Uint8Array | undefined {
   }
 }
 
-/** The libp2p-key CID of a raw public key. The DHT takes no identity hash: its key is providerCid of provider.ts. */
+/** The libp2p-key CID of a raw public key. The DHT takes no identity hash: provider.ts derives its key. */
 function streamCid(raw: Uint8Array): CID {
   const key = new Uint8Array(PUBLIC_KEY_PREFIX.byteLength + raw.byteLength)
   key.set(PUBLIC_KEY_PREFIX)

@@ -104,7 +104,7 @@ export function decodeSignedRecord(bytes: Uint8Array): UncheckedRecord {
 }
 
 /** Control characters, and those that reorder text around them, become spaces; length in characters is limited. */
-export function cleanTitle(title: string): string {
+function cleanTitle(title: string): string {
   const clean = title
     .toWellFormed()
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
@@ -114,7 +114,7 @@ export function cleanTitle(title: string): string {
 }
 
 /** True for a name a stream may carry: `[a-z0-9][a-z0-9-]{0,63}`, but no stream id, which would name another's key. */
-export function isAlias(text: string): boolean {
+function isAlias(text: string): boolean {
   return ALIAS.test(text) && parseStreamId(text) === undefined
 }
 

@@ -4,7 +4,6 @@
  */
 import { mkdir, rm } from 'node:fs/promises'
 import { LevelDatastore } from 'datastore-level'
-import { Level } from 'level'
 import { KairoError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 
@@ -35,13 +34,9 @@ export async function openPeerDatastore(path: string, logger: Logger): Promise<L
 }
 
 async function open(path: string): Promise<LevelDatastore> {
-  // Opened here, since the datastore's own opening hides why it failed.
-  const database = new Level<string, Uint8Array>(path, {
-    keyEncoding: 'utf8',
-    valueEncoding: 'view',
-  })
-  await database.open()
-  const datastore = new LevelDatastore(database)
+  const datastore = new LevelDatastore(path)
+  // The database first and by itself, since the datastore's own opening hides why it failed.
+  await datastore.db.open()
   await datastore.open()
   return datastore
 }

@@ -1,6 +1,6 @@
 /**
  * What the content plane needs of the network: streams of bytes to and from peers named by their id.
- * libp2p implements it in production (`host/libp2p-transport.ts`), a pair of queues in tests and simulations.
+ * libp2p implements it in production (`libp2p-host.ts`), a pair of queues in tests and simulations.
  */
 
 /** An ordered, two-way, back-pressured stream of bytes to one peer. */

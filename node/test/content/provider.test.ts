@@ -1,10 +1,13 @@
 /**
  * Providing and finding streams, over a network in memory with a clock that tests move, and once over real hosts.
  */
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { sha256 } from 'multiformats/hashes/sha2'
 import { Registry } from 'prom-client'
 import { type Test, test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import { ProviderService, providerCid } from '../../src/content/provider.ts'
+import { ProviderService } from '../../src/content/provider.ts'
 import type { StreamRecord } from '../../src/content/stream.ts'
 import { generateStreamKey } from '../../src/content/stream-key.ts'
 import type { ContentRouting } from '../../src/host/network.ts'
@@ -14,7 +17,13 @@ import { startHost, until } from '../support/hosts.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { type MemoryPeer, memoryNetwork } from '../support/memory-network.ts'
 
-const id = generateStreamKey().id
+const key = generateStreamKey()
+const id = key.id
+/** The key under which the DHT knows the stream, as docs/protocol has it. */
+const cid = CID.createV1(
+  raw.code,
+  await sha256.digest(Buffer.concat([Buffer.from('kairo stream v1\n'), key.raw])),
+)
 const noRecords = { get: () => undefined }
 
 function setUp(
@@ -58,7 +67,7 @@ test('a held stream is provided again and again, until it is cancelled', async (
   service.provide(id)
   service.provide(id)
   await settle()
-  t.same(peer.provided, [providerCid(id).toString()])
+  t.same(peer.provided, [cid.toString()])
   await clock.pass(recordLimits.provideIntervalMs)
   t.equal(peer.provided.length, 2)
   t.match(await registry.metrics(), 'kairo_provider_streams 1')
@@ -66,7 +75,7 @@ test('a held stream is provided again and again, until it is cancelled', async (
   service.cancel(id)
   await clock.pass(recordLimits.provideIntervalMs * 2)
   t.equal(peer.provided.length, 2)
-  t.same(await all(peer.findProviders(providerCid(id))), [])
+  t.same(await all(peer.findProviders(cid)), [])
   t.match(await registry.metrics(), 'kairo_provider_streams 0')
   t.equal(clock.timers, 0)
 })
