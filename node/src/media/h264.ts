@@ -58,7 +58,7 @@ export function parseH264Config(record: Uint8Array): H264Config {
   if (spsUnit === undefined || ppsCount === 0) {
     throw new KairoError('ERR_PROTOCOL', 'the H.264 configuration holds no parameter sets')
   }
-  const sps = parseH264Sps(spsUnit)
+  const sps = parseSps(spsUnit)
   return {
     codecString: `avc1.${hex(sps.profileIdc)}${hex(sps.compatibility)}${hex(sps.levelIdc)}`,
     nalLengthBytes,
@@ -66,11 +66,8 @@ export function parseH264Config(record: Uint8Array): H264Config {
   }
 }
 
-/**
- * Reads a sequence parameter set NAL unit, header byte included. A damaged VUI is taken as absent, since decoders do so too.
- * @throws KairoError `ERR_PROTOCOL` when it is malformed, `ERR_LIMIT` when the picture is larger than this peer takes.
- */
-export function parseH264Sps(nal: Uint8Array): H264Sps {
+/** Reads a sequence parameter set NAL unit, header byte included. A damaged VUI is taken as absent, since decoders do so too. */
+function parseSps(nal: Uint8Array): H264Sps {
   if (((nal[0] ?? 0) & 31) !== NAL_TYPE_SPS) {
     throw new KairoError('ERR_PROTOCOL', 'the first H.264 parameter set is no SPS')
   }

@@ -3,8 +3,11 @@
  * zeros to whole bytes.
  */
 
+/** One field. */
+export type BitField = readonly [value: number, width: number]
+
 /** The bytes of these `[value, width]` fields, most significant bit first. */
-export function bits(...fields: readonly (readonly [value: number, width: number])[]): Uint8Array {
+export function bits(...fields: readonly BitField[]): Uint8Array {
   const text = fields.map(([value, width]) => value.toString(2).padStart(width, '0')).join('')
   const padded = text.padEnd(Math.ceil(text.length / 8) * 8, '0')
   return Uint8Array.from(padded.match(/.{8}/g) ?? [], (byte) => Number.parseInt(byte, 2))

@@ -67,12 +67,8 @@ export class Publication {
     const tag = parseVideoTag(message.data)
     if (tag === undefined || tag.kind === 'command' || tag.kind === 'metadata') return undefined
     if (tag.kind === 'unknown') return this.#drop('unknown-packet')
-    let wait: Promise<void> | undefined
-    for (const track of tag.tracks) {
-      if (track.trackId !== 0) this.#drop('extra-track')
-      else wait = this.#videoTrack(tag, track, timestampMs)
-    }
-    return wait
+    const track = this.#defaultTrack(tag.tracks)
+    return track === undefined ? undefined : this.#videoTrack(tag, track, timestampMs)
   }
 
   /**
@@ -84,18 +80,15 @@ export class Publication {
     const tag = parseAudioTag(message.data)
     if (tag === undefined || tag.kind === 'multichannel-config') return undefined
     if (tag.kind === 'unknown') return this.#drop('unknown-packet')
-    let wait: Promise<void> | undefined
-    for (const track of tag.tracks) {
-      if (track.trackId !== 0) {
-        this.#drop('extra-track')
-        continue
-      }
-      requireCodec(track, 'mp4a', 'AAC')
-      if (tag.kind === 'sequence-start') this.#configureAudio(track.data)
-      else if (tag.kind === 'sequence-end') this.#audioRecord = undefined
-      else wait = this.#audioFrame(track.data, toTicks(timestampMs, tag.nanoOffset))
+    const track = this.#defaultTrack(tag.tracks)
+    if (track === undefined) return undefined
+    requireCodec(track, 'mp4a', 'AAC')
+    if (tag.kind === 'coded-frames') {
+      return this.#audioFrame(track.data, toTicks(timestampMs, tag.nanoOffset))
     }
-    return wait
+    if (tag.kind === 'sequence-start') this.#configureAudio(track.data)
+    else this.#audioRecord = undefined
+    return undefined
   }
 
   /** Takes the values of a data message; only `onMetaData` means anything here. */
@@ -108,6 +101,14 @@ export class Publication {
       const audio = metadata.audio === undefined ? {} : { audio: metadata.audio }
       this.sink.expect({ ...video, ...audio })
     }
+  }
+
+  /** The one track that is taken, number 0; the others are counted. */
+  #defaultTrack<T extends FlvTrackPacket>(tracks: readonly T[]): T | undefined {
+    const track = tracks.find(({ trackId }) => trackId === 0)
+    const extra = tracks.length - (track === undefined ? 0 : 1)
+    for (let index = 0; index < extra; index += 1) this.#drop('extra-track')
+    return track
   }
 
   #videoTrack(

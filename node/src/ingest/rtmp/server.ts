@@ -94,7 +94,7 @@ export class RtmpServer {
   #accept(socket: Socket): void {
     const connectionsMax = this.#init.connectionsMax ?? rtmpLimits.connectionsMax
     const remote = `${socket.remoteAddress}:${socket.remotePort}`
-    if (this.#connections.size >= connectionsMax || this.#status === 'stopped') {
+    if (this.#connections.size >= connectionsMax) {
       this.#metrics.disconnects.inc({ reason: 'limit' })
       this.#logger.warn({ remote, connectionsMax }, 'an RTMP connection was refused: too many')
       socket.destroy()
