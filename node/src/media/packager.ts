@@ -236,7 +236,7 @@ export class Packager {
     const discontinuity = unit.keyframe && (changed || this.#waitingAudio.length > 0)
     if (!discontinuity && !forced && !(unit.keyframe && due)) return undefined
     if (forced && !unit.keyframe) this.#metrics?.count('segment_forced')
-    const time = this.#runningTimeline().out(unit.keyframe ? unit.pts : unit.dts)
+    const time = track.decodeTime(unit) + (unit.keyframe ? unit.pts - unit.dts : 0)
     return { time, msn: track.writer.msn + 1, discontinuity }
   }
 
@@ -356,14 +356,17 @@ export class Packager {
     // EXT-X-TARGETDURATION is at least every segment's duration rounded to the nearest second (RFC 8216bis 4.4.3.1).
     const seconds = Math.round(own.track.writer.segmentUs / 1e6)
     if (seconds > this.#targetDurationS) this.#targetDurationS = seconds
-    this.#outbox?.push(part)
-    const ready = (this.#video?.facts.known ?? true) && (this.#audio?.facts.known ?? true)
     if (this.#outbox === undefined) {
       this.#announce()
       this.#init.onPart(part)
-    } else if (ready) {
-      this.#announce()
+      return
     }
+    this.#outbox.push(part)
+    const facts = [this.#video?.facts, this.#audio?.facts].filter((one) => one !== undefined)
+    // Both bitrates are worth a moment's wait, but not past a second part: it would be published with a target that has
+    // grown since it was made.
+    const rated = part.part > 0 || facts.every((one) => one.rated)
+    if (rated && facts.every((one) => one.settled)) this.#announce()
   }
 
   /** Tells of renditions that changed, and lets out the parts that waited for the first telling. */
@@ -371,7 +374,7 @@ export class Packager {
     const renditions: PackagerRendition[] = []
     let changed = false
     for (const own of [this.#video, this.#audio]) {
-      if (own === undefined || !own.facts.known) continue
+      if (own === undefined || !own.facts.settled) continue
       const description = own.facts.describe(own.track.config, this.#targetDurationS)
       changed = own.facts.changed(description) || changed
       renditions.push(description)

@@ -10,6 +10,9 @@ import type { PackagedPart } from './rendition-writer.ts'
 /** The measured peak is announced again when it has grown by this share. */
 const BANDWIDTH_STEP = 1.1
 
+/** Announced for audio that has sent nothing yet. */
+const UNRATED_BPS = 128_000
+
 /** A rendition as the packager announces it. */
 export interface PackagerRendition {
   readonly info: RenditionInfo
@@ -39,9 +42,14 @@ export class RenditionFacts {
     this.#discontinuitiesBefore = discontinuitiesBefore
   }
 
-  /** True once its PART-TARGET is settled and a part was made. */
-  get known(): boolean {
-    return this.#target.us > 0 && this.#peakBps > 0
+  /** True once its PART-TARGET is settled, so that it can be announced. */
+  get settled(): boolean {
+    return this.#target.us > 0
+  }
+
+  /** True once a part was made, so that its bitrate is known. */
+  get rated(): boolean {
+    return this.#peakBps > 0
   }
 
   /** Notes a part. The first segment's rate counts from its first part on; later only whole segments do. */
@@ -64,7 +72,7 @@ export class RenditionFacts {
         name: config.kind === 'video' ? 'source' : 'audio',
         kind: config.kind,
         codecs: config.codecString,
-        bandwidthBps: this.#peakBps,
+        bandwidthBps: this.#peakBps || UNRATED_BPS,
         width: config.kind === 'video' ? config.width : 0,
         height: config.kind === 'video' ? config.height : 0,
         frameRate: config.kind === 'video' ? this.#frameRate(config) : 0,

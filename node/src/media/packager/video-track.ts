@@ -85,16 +85,18 @@ export class VideoTrack {
 
   /** Milliseconds from the start of the segment to the unit. */
   elapsedMs(unit: AccessUnit): number {
-    return this.writer.elapsedUs(this.#timeline.out(unit.dts)) / 1_000
+    return this.writer.elapsedUs(this.decodeTime(unit)) / 1_000
+  }
+
+  /** The unit's decoding time on the output timeline: a tick after the one before if it says otherwise. */
+  decodeTime(unit: AccessUnit): number {
+    return this.#timeline.out(this.#laterDts(unit))
   }
 
   /** Takes a picture; with `cut` it opens a segment, with `config` one of that configuration. */
   write(unit: AccessUnit, cut?: Cut, config?: VideoConfig): void {
-    let dts = unit.dts
-    if (this.#lastIn !== undefined && dts <= this.#lastIn) {
-      this.#metrics?.count('dts_clamped')
-      dts = this.#lastIn + 1
-    }
+    const dts = this.#laterDts(unit)
+    if (dts !== unit.dts) this.#metrics?.count('dts_clamped')
     this.#lastIn = dts
     let init: Buffer | undefined
     if (config !== undefined) {
@@ -112,6 +114,10 @@ export class VideoTrack {
       cut,
       init,
     )
+  }
+
+  #laterDts(unit: AccessUnit): number {
+    return this.#lastIn === undefined ? unit.dts : Math.max(unit.dts, this.#lastIn + 1)
   }
 }
 
