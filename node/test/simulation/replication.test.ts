@@ -3,7 +3,7 @@
  * bytes that flip. Whatever happened, in the end every follower has what the publisher has, and on the way nobody stored a
  * byte that was not verified or went back in the index. A failing seed can be run alone: KAIRO_SEED=<seed>.
  */
-import { test } from 'tap'
+import { t as root, test } from 'tap'
 import { digestOf } from '../../src/content/digest.ts'
 import { comparePositions, IndexWindow } from '../../src/content/index-window.ts'
 import type { WindowedRendition } from '../../src/content/live-rendition.ts'
@@ -21,6 +21,8 @@ import {
 } from '../support/content-peer.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { MemoryNet } from '../support/memory-transport.ts'
+
+root.setTimeout(180_000)
 
 const FOLLOWERS = ['b', 'c', 'd']
 const STEPS = 100
@@ -219,7 +221,6 @@ function guardStore({ store }: ContentPeer): void {
 }
 
 test('followers end with what the publisher has, under any faults', async (t) => {
-  t.setTimeout(120_000)
   const only = process.env.KAIRO_SEED
   const seeds = only === undefined ? [1, 2, 3, 4] : [Number(only)]
   let flips = 0
