@@ -1,0 +1,217 @@
+// The built pages in headless Chromium, against a stand-in for the peer and a live HLS stream that ffmpeg makes.
+import assert from 'node:assert/strict'
+import { fileURLToPath } from 'node:url'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { t as root, type Test, test } from 'tap'
+import { build } from 'vite'
+import { fakeAnswers, fakeStream } from '../support/fake-web-answers.ts'
+import { type FakeWebPeer, startFakeWebPeer } from '../support/fake-web-peer.ts'
+import { needs, partnerPath } from '../support/needs.ts'
+
+const skip = needs('chromium', 'ffmpeg')
+const web = fileURLToPath(new URL('../../web', import.meta.url))
+const folder = root.testdir()
+const browser = skip === false ? await launch() : undefined
+
+async function launch(): Promise<Browser> {
+  await build({
+    root: web,
+    configFile: `${web}/vite.config.ts`,
+    logLevel: 'error',
+    build: { outDir: folder, emptyOutDir: true },
+  })
+  return chromium.launch({
+    executablePath: partnerPath('chromium') ?? '',
+    args: ['--no-sandbox', '--autoplay-policy=no-user-gesture-required'],
+  })
+}
+root.teardown(() => browser?.close())
+
+/** A page at the stand-in, and what its console and its policy complained about. */
+async function open(
+  t: Test,
+  peer: FakeWebPeer,
+  path: string,
+  viewport = { width: 1280, height: 800 },
+) {
+  assert(browser !== undefined)
+  const context = await browser.newContext({ viewport })
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on('pageerror', (error) => complaints.push(error.message))
+  page.on('console', (message) => {
+    if (/policy|refused/i.test(message.text())) complaints.push(message.text())
+  })
+  t.teardown(() => context.close())
+  await page.goto(peer.url + path)
+  return { page, complaints }
+}
+
+async function fakePeer(t: Test, live = false): Promise<FakeWebPeer> {
+  const peer = await startFakeWebPeer(folder, fakeAnswers(), { live })
+  t.teardown(() => peer.close())
+  return peer
+}
+
+/** Waits until an expression is true in the page. Playwright's own `waitForFunction` needs `eval`, which the policy forbids. */
+async function until(page: Page, expression: string): Promise<void> {
+  while ((await page.evaluate(expression)) !== true) await page.waitForTimeout(30)
+}
+
+/** True when nothing is wider than the window. */
+const fits = (page: Page) =>
+  page.evaluate('document.documentElement.scrollWidth <= document.documentElement.clientWidth')
+
+test('the wall shows the streams and follows them', { skip }, async (t) => {
+  const peer = await fakePeer(t)
+  peer.answers.streams = [fakeStream('evil', { title: '<img src=x onerror=alert(1)>' })]
+  const { page, complaints } = await open(t, peer, '/')
+  const card = page.getByRole('link', { name: /LIVE/ })
+  await card.waitFor()
+  t.equal(
+    await page.locator('.card-title').textContent(),
+    '<img src=x onerror=alert(1)>',
+    'data stays text',
+  )
+  t.match(await page.locator('header').textContent(), /1 live · 1 peer.*12D3…LtJ4uE/)
+  await card.evaluate((element) => element.setAttribute('data-kept', ''))
+  peer.answers.streams = [fakeStream('another'), ...peer.answers.streams]
+  await page.getByText('another', { exact: true }).waitFor()
+  t.equal(await page.locator('[data-kept]').count(), 1, 'a card lives on while others come')
+  peer.answers.streams = []
+  await page.getByText('Nothing is live right now').waitFor()
+  t.match(
+    await page.locator('main').textContent(),
+    /ffmpeg -re .*rtmp:\/\/127\.0\.0\.1:1935\/live/s,
+  )
+  peer.answers.reachable = false
+  await page.getByText('peer unreachable').waitFor()
+  peer.answers.reachable = true
+  peer.answers.streams = [fakeStream('back')]
+  await page.getByText('back', { exact: true }).waitFor()
+  t.same(complaints, [])
+})
+
+test('says so when the peer does not answer from the start', { skip }, async (t) => {
+  const peer = await fakePeer(t)
+  peer.answers.reachable = false
+  const { page } = await open(t, peer, '/')
+  await page.getByRole('alert').getByText('No answer from this peer').waitFor()
+  peer.answers.reachable = true
+  await page.getByRole('button', { name: 'Try now' }).click()
+  await page.getByText('Live now').waitFor()
+})
+
+test('plays a live stream with its figures, and recovers by itself', { skip }, async (t) => {
+  const peer = await fakePeer(t, true)
+  const { page, complaints } = await open(t, peer, '/')
+  await page.getByRole('link', { name: /Test picture/ }).click()
+  await until(page, "(document.querySelector('.stage video')?.currentTime ?? 0) > 0.5")
+  t.match(page.url(), /#\/watch\/test$/)
+  t.equal(await page.title(), 'Test picture · Kairo')
+  await until(
+    page,
+    "/\\d s.*\\d bit.*640×360/s.test(document.querySelector('.stats').textContent.replace('Mbit','1 bit'))",
+  )
+  t.match(
+    await page.locator('.stats').textContent(),
+    /Codecs\s*H\.264 \+ AAC.*Source peer\s*this peer/s,
+  )
+
+  const paused = () => page.evaluate("document.querySelector('.stage video').paused")
+  await page.keyboard.press('k')
+  t.equal(await paused(), true, 'k pauses')
+  await page.getByRole('button', { name: /live/i }).click()
+  t.equal(await paused(), false, 'the live button plays on')
+  await page.keyboard.press('m')
+  t.equal(await page.evaluate("document.querySelector('.stage video').muted"), true, 'm mutes')
+  await page.keyboard.press('t')
+  t.equal(await page.evaluate("document.body.classList.contains('theatre')"), true, 't is theatre')
+
+  // The stream is gone for a while: the player says so, and plays again without being asked.
+  await page.route('**/live/test/**', (route) => route.abort())
+  peer.answers.streams = [fakeStream('test', { status: 'lost' })]
+  await page.locator('.stage').getByText('The source peer is gone').waitFor()
+  await page.unroute('**/live/test/**')
+  peer.answers.streams = [fakeStream('test')]
+  await page.locator('.stage-message').waitFor({ state: 'hidden' })
+  await until(
+    page,
+    "(() => { const v = document.querySelector('.stage video'); return !v.paused && v.readyState > 2 })()",
+  )
+  t.same(complaints, [])
+})
+
+test('an unknown stream is waited for', { skip }, async (t) => {
+  const peer = await fakePeer(t, true)
+  peer.answers.streams = []
+  const { page } = await open(t, peer, '/?stream=test')
+  await page.route('**/live/test/**', (route) => route.abort())
+  await page.reload()
+  await page.locator('.stage').getByText('This stream is not live').waitFor()
+  await page.unroute('**/live/test/**')
+  peer.answers.streams = [fakeStream('test')]
+  await until(page, "document.querySelector('.stage video').currentTime > 0.2")
+})
+
+test('the admin page keeps the token out of the address and works with it', { skip }, async (t) => {
+  const peer = await fakePeer(t)
+  const { page, complaints } = await open(t, peer, '/admin?token=operator-secret')
+  await page.getByRole('heading', { name: 'Stream keys' }).waitFor()
+  t.equal(page.url(), `${peer.url}/admin`)
+  await page.getByText('connected', { exact: true }).waitFor()
+  const text = () => page.locator('main').textContent()
+  await page.getByText('1 check of 4 needs a look.').waitFor()
+  t.match(await text(), /Joining http:\/\/10\.0\.0\.9:8080 failed/)
+  t.notMatch(await text(), /sk_live_9a02/, 'keys are hidden at first')
+  await page.getByRole('button', { name: 'Show: Stream key' }).last().click()
+  t.match(await text(), /sk_live_9a02/)
+
+  await page.getByRole('button', { name: /^Disconnect/ }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click()
+  t.same(peer.changes, [], 'a change needs a second yes')
+  await page.getByRole('button', { name: /^Disconnect/ }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Disconnect' }).click()
+  await page.getByRole('button', { name: 'Delete the key live' }).click()
+  await page.getByRole('button', { name: 'Delete key' }).click()
+  await page.getByRole('button', { name: 'Delete the key live' }).waitFor({ state: 'detached' })
+  await page.getByRole('button', { name: 'New key' }).click()
+  await page.getByLabel(/^Name/).fill('stage-2')
+  await page.keyboard.press('Enter')
+  while (peer.changes.length < 3) await page.waitForTimeout(20)
+  t.same(peer.changes, [
+    'POST /api/keys/test/disconnect',
+    'DELETE /api/keys/live',
+    'POST /api/keys',
+  ])
+
+  await page.reload()
+  await page.getByRole('heading', { name: 'Stream keys' }).waitFor()
+  peer.answers.token = 'a new one'
+  await page.getByText('does not accept the token of this tab').waitFor()
+  t.same(complaints, [])
+})
+
+test('the admin page asks for the token and refuses a wrong one', { skip }, async (t) => {
+  const peer = await fakePeer(t)
+  const { page } = await open(t, peer, '/admin')
+  await page.getByLabel('Operator token').fill('guess')
+  await page.keyboard.press('Enter')
+  await page.getByText('The peer does not accept this token.').waitFor()
+  await page.getByLabel('Operator token').fill('operator-secret')
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'Streams' }).waitFor()
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByText('Operator access').waitFor()
+  t.equal(await page.evaluate("sessionStorage.getItem('kairo.token')"), null)
+})
+
+test('both pages fit a phone', { skip }, async (t) => {
+  const peer = await fakePeer(t)
+  const phone = { width: 360, height: 740 }
+  for (const path of ['/', '/#/watch/garage', '/admin?token=operator-secret']) {
+    const { page } = await open(t, peer, path, phone)
+    await page.locator('main h1, main h2').first().waitFor()
+    t.equal(await fits(page), true, path)
+  }
+})
