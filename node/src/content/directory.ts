@@ -57,6 +57,8 @@ export class Directory {
   readonly #exchange: RecordExchange
   readonly #own = new Map<StreamId, OwnStream>()
   #status: 'stopped' | 'started' = 'stopped'
+  /** Announcements on their way out; a stop lets the last ones leave. */
+  readonly #publishing = new Set<Promise<void>>()
   #cancelAnnounce: CancelTimer | undefined
   #unwatch: (() => void) | undefined
 
@@ -96,7 +98,7 @@ export class Directory {
     this.#unwatch?.()
     this.#components.gossip.unsubscribe(RECORDS_TOPIC)
     this.#table.stop()
-    await this.#exchange.stop()
+    await Promise.all([...this.#publishing, this.#exchange.stop()])
   }
 
   /**
@@ -175,13 +177,15 @@ export class Directory {
   }
 
   #publish(bytes: Uint8Array): void {
-    this.#components.gossip.publish(RECORDS_TOPIC, bytes).then(
+    const publishing = this.#components.gossip.publish(RECORDS_TOPIC, bytes).then(
       () => this.#metrics.announcements.inc({ outcome: 'ok' }),
       (error: Error) => {
         this.#metrics.announcements.inc({ outcome: 'failed' })
         this.#logger.warn({ err: error }, 'could not announce a stream')
       },
     )
+    this.#publishing.add(publishing)
+    void publishing.finally(() => this.#publishing.delete(publishing))
   }
 
   #announceAll(): void {
