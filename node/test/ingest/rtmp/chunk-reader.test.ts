@@ -121,8 +121,16 @@ for (const omitRepeatedTime of [false, true]) {
     tricky.writeUInt8(1, 128)
     tricky.writeUInt32BE(0x0100_0001, 256)
     tricky.writeUInt32BE(0x0100_0000 + 256, 384)
+    // Fragments that end inside what might have been the timestamp, before the next chunk's header.
+    const short = payload(129)
+    short.writeUInt8(1, 128)
+    const shorter = payload(130)
+    shorter.writeUInt16BE(0x0100, 128)
     const messages = [
       video(time, tricky),
+      video(time, short),
+      video(time, shorter),
+      video(time, short),
       video(time + 1, payload(129)),
       video(time + 2, payload(130)),
       video(time + 3, payload(131)),

@@ -230,6 +230,13 @@ test('ends on an absurd length, before and after publish', async (t) => {
   t.equal(publisher.server.codes().at(-1), 'NetStream.Failed')
 })
 
+test('a client that has stopped publishing is a stranger again', async (t) => {
+  const run = new SessionRun().receive(publishBytes())
+  run.receive(commandBytes(0, 'deleteStream', 6, null, STREAM_ID))
+  run.receive(chunk({ format: 0, chunkStream: 4, length: 65_537, type: 20 }))
+  t.equal(await run.ended('limit'), 1)
+})
+
 test('bounds message streams', async (t) => {
   const run = new SessionRun().receive(Buffer.concat([clientHandshake(), connectBytes()]))
   for (let index = 0; index <= rtmpLimits.messageStreamsMax; index += 1) {
