@@ -45,7 +45,7 @@ export class FailureLimiter {
 }
 
 /** One IPv4 address, or the /64 that one IPv6 customer has whole. */
-export function addressGroup(address: string): string {
+function addressGroup(address: string): string {
   const mapped = address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
   if (!isIPv6(mapped)) {
     return mapped

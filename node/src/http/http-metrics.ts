@@ -25,6 +25,7 @@ export class HttpMetrics {
   readonly lane: LaneCounts = { answers: new Map(), bodyBytes: 0, handedOver: 0, aborted: 0 }
   readonly ended: Counter<'reason'>
   readonly dropped: Counter
+  readonly acceptFailures: Counter
   readonly apiSeconds: Histogram<'method' | 'route' | 'status'>
   readonly denied: Counter<'access' | 'reason'>
   readonly invalidResponses: Counter<'route'>
@@ -46,6 +47,11 @@ export class HttpMetrics {
     this.dropped = new Counter({
       name: 'kairo_http_connections_dropped_total',
       help: 'Connections refused because connectionsMax were open.',
+      registers,
+    })
+    this.acceptFailures = new Counter({
+      name: 'kairo_http_accept_failures_total',
+      help: 'Connections that the operating system could not give us, mostly for want of file descriptors.',
       registers,
     })
     this.apiSeconds = new Histogram({

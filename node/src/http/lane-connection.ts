@@ -180,7 +180,7 @@ export class LaneConnection {
       this.#state = 'waiting'
       answer.then(
         (response) => this.#settled(head, response),
-        (error) => this.#settled(head, this.#lane.handlers.failed(error, head.request)),
+        (error) => this.#failed(head, error),
       )
     } else {
       this.#send(head, answer)
@@ -198,6 +198,13 @@ export class LaneConnection {
     this.#sinceMs = this.#lane.nowMs
     this.#send(head, response)
     this.#resume()
+  }
+
+  /** After the client has left, a rejection only says that the handler has noticed. */
+  #failed(head: RequestHead, error: unknown): void {
+    if (this.#state === 'waiting') {
+      this.#settled(head, this.#lane.handlers.failed(error, head.request))
+    }
   }
 
   #send(head: RequestHead, response: PreparedResponse): void {

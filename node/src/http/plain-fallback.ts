@@ -62,7 +62,12 @@ export class PlainFallback {
     })
     answer.then(
       (response) => this.#send(message, reply, request, response),
-      (error) => this.#send(message, reply, request, this.#handlers.failed(error, request)),
+      (error) => {
+        // After the client has left, a rejection only says that the handler has noticed.
+        if (!reply.destroyed) {
+          this.#send(message, reply, request, this.#handlers.failed(error, request))
+        }
+      },
     )
     return true
   }

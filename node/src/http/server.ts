@@ -225,8 +225,17 @@ export class HttpServer {
     server.maxConnections = httpLimits.connectionsMax
     server.timeout = httpLimits.responseTimeoutMs
     server.on('timeout', (socket: Socket) => this.#stalled(socket))
+    server.on('error', (error) => this.#failed(error))
     server.on('drop', () => this.#metrics.dropped.inc())
     return server
+  }
+
+  /** Accepting failed (no file descriptors left); the server goes on, and the next connection may fare better. */
+  #failed(error: Error): void {
+    if (this.#status === 'started') {
+      this.#metrics.acceptFailures.inc()
+      this.#logger.error({ err: error }, 'a connection could not be accepted')
+    }
   }
 
   /** Lets an answer that leaves during a stop be the last of its connection. */

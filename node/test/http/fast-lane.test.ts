@@ -87,6 +87,7 @@ test('fast lane', async (t) => {
     t.match(text, /^HTTP\/1\.1 200 OK\r\n/)
     t.match(text, /\r\naccess-control-allow-origin: \*\r\n/)
     t.match(text, /\r\ntiming-allow-origin: \*\r\n/)
+    t.match(text, /\r\naccept-ranges: bytes\r\n/)
     t.match(text, /\r\nx-content-type-options: nosniff\r\n/)
     t.match(text, `\r\nDate: ${new Date(clock.now()).toUTCString()}\r\n`)
     t.match(text, /\r\nConnection: close\r\n\r\n/)
@@ -177,7 +178,14 @@ test('fast lane', async (t) => {
       await eventually(() => blocked.length === 1)
       client.socket[leave]()
       await eventually(() => blocked[0]?.signal.aborted === true)
-      blocked[0]?.answer(plainAnswer('for nobody'))
+      const lines = started.lines.length
+      if (leave === 'end') {
+        blocked[0]?.answer(plainAnswer('for nobody'))
+      } else {
+        blocked[0]?.fail(new Error('aborted'))
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+      t.equal(started.lines.length, lines, 'nothing to log')
       client.socket.destroy()
     }
     t.equal(await metric(registry, 'kairo_http_lane_aborted_total'), before + 3)

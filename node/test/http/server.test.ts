@@ -117,3 +117,15 @@ test('connections beyond the limit are dropped and counted', async (t) => {
   t.equal(await second.closed(), '')
   t.equal(await metric(started.registry, 'kairo_http_connections_dropped_total'), 1)
 })
+
+test('a failed accept is counted and the server goes on', async (t) => {
+  const { handler } = blockedHandler()
+  const started = await startTestServer({ plainHandlers: [handler] })
+  t.teardown(() => stopTestServer(started))
+  started.server.nodeServer.emit('error', new Error('accept EMFILE'))
+  t.equal(await metric(started.registry, 'kairo_http_accept_failures_total'), 1)
+  t.equal(started.lines.filter((line) => line.level === 'error').length, 1)
+  const client = await RawClient.connect(started.port)
+  client.send(small)
+  t.match(await client.until((text) => text.endsWith('small')), /^HTTP\/1\.1 200 /)
+})

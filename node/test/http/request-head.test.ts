@@ -1,0 +1,120 @@
+/** Which heads the lane understands, and what it reads in them. */
+import { test } from 'tap'
+import { isForeignStart, isPlainPath, parseRequestHead } from '../../src/http/request-head.ts'
+
+const read = (head: string) => parseRequestHead(head, 0, head.indexOf('\r\n\r\n'))
+const withFields = (...fields: string[]) =>
+  read(`GET /a HTTP/1.1\r\n${['Host: a', ...fields].join('\r\n')}\r\n\r\n`)
+
+test('request heads', async (t) => {
+  t.test('understood', async (t) => {
+    t.same(
+      read(
+        'HEAD /live/a_b-c~1.m3u8?_HLS_msn=3&_HLS_part=1 HTTP/1.1\r\nhost: a.b:80\r\nORIGIN: http://c\r\n' +
+          'If-None-Match: "x", W/"y"\r\nAccept-Encoding:gzip, br\r\nConnection: Close\r\nSec-Fetch-Mode: cors\r\n\r\n',
+      ),
+      {
+        request: {
+          method: 'HEAD',
+          path: '/live/a_b-c~1.m3u8',
+          query: '_HLS_msn=3&_HLS_part=1',
+          ifNoneMatch: '"x", W/"y"',
+          acceptEncoding: 'gzip, br',
+        },
+        origin: 'http://c',
+        keepAlive: false,
+      },
+    )
+    t.equal(withFields('Connection: keep-alive')?.keepAlive, true)
+    t.equal(withFields()?.keepAlive, true)
+    t.equal(read('GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n')?.request.path, '/')
+  })
+
+  t.test('left to Node', async (t) => {
+    for (const field of [
+      'Host: b',
+      'Content-Length: 0',
+      'Transfer-Encoding: chunked',
+      'Expect: 100-continue',
+      'Upgrade: websocket',
+      'Range: bytes=0-1',
+      'Authorization: Bearer x',
+      'TE: trailers',
+      'Trailer: x',
+      'X-Unknown: x',
+      'Accept : a',
+      ' Accept: a',
+      'Accept',
+      'Accept:',
+      ': a',
+      'Accept: a\tb',
+      'Accept: \xe9',
+      'Accept: a\nb',
+      'Accept: a\rb',
+      'Accept: a\0b',
+      'Connection: upgrade',
+      'Connection: close, x',
+      'Connection:  close',
+      'Connection: close ',
+    ]) {
+      t.equal(withFields(field), undefined, JSON.stringify(field))
+    }
+    for (const field of [
+      'Connection: close',
+      'If-None-Match: a',
+      'Origin: a',
+      'Accept-Encoding: a',
+    ]) {
+      t.equal(withFields(field, field), undefined, `${field} twice`)
+    }
+    for (const head of [
+      'GET /a HTTP/1.1\r\n\r\n',
+      'GET /a HTTP/1.1\r\nHost: a b\r\n\r\n',
+      'GET /a HTTP/1.1\r\nHost: a/b\r\n\r\n',
+      'GET /a HTTP/1.0\r\nHost: a\r\n\r\n',
+      'GET /a  HTTP/1.1\r\nHost: a\r\n\r\n',
+      'GET a HTTP/1.1\r\nHost: a\r\n\r\n',
+      'GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n',
+      'GET /%61 HTTP/1.1\r\nHost: a\r\n\r\n',
+      'GET /a?b=%61 HTTP/1.1\r\nHost: a\r\n\r\n',
+      'GET /a/../b HTTP/1.1\r\nHost: a\r\n\r\n',
+      'GET /.b HTTP/1.1\r\nHost: a\r\n\r\n',
+      'GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n',
+      'GET /a HTTP/1.1\nHost: a\r\n\r\n',
+      'POST /a HTTP/1.1\r\nHost: a\r\n\r\n',
+      'get /a HTTP/1.1\r\nHost: a\r\n\r\n',
+    ]) {
+      t.equal(read(head), undefined, JSON.stringify(head))
+    }
+  })
+
+  t.test('starts that can still become a head', async (t) => {
+    for (const text of [
+      'G',
+      'GET /a HTTP/1.1\r',
+      'GET /a HTTP/1.1\r\nHost: a\r\n',
+      'GET /a HTTP/1.1\r\nHost: a\r\n\r',
+    ]) {
+      t.equal(isForeignStart(text), false, JSON.stringify(text))
+    }
+    for (const text of [
+      'GET\n',
+      '\n',
+      'GET /a\rx',
+      'GET /\0',
+      'GET /\xe9',
+      'GET /a HTTP/1.1\r\r',
+    ]) {
+      t.equal(isForeignStart(text), true, JSON.stringify(text))
+    }
+  })
+
+  t.test('plain paths', async (t) => {
+    for (const path of ['/', '/a/b.c', '/~a_b-c']) {
+      t.equal(isPlainPath(path), true, path)
+    }
+    for (const path of ['', 'a', '/..', '/a/.b', '/a b', '/%61', '/a?b', '*']) {
+      t.equal(isPlainPath(path), false, path)
+    }
+  })
+})
