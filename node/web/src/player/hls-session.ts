@@ -154,6 +154,8 @@ export class HlsSession {
       enableWorker: false,
       backBufferLength: 30,
       maxLiveSyncPlaybackRate: 1.08,
+      // hls.js moves a whole second away from the edge at each stall; the hold-back of low latency is about as long.
+      liveSyncOnStallIncrease: 0.3,
     })
     this.#hls = hls
     hls.on(Events.ERROR, (_event, data) => this.#onError(hls, data))

@@ -39,10 +39,7 @@ export function createStats(): Component<StatsData> {
       setText(dropped, figures.totalFrames === 0 ? none : String(figures.droppedFrames))
       setText(source, describeSource(stream))
       source.title = stream?.sourcePeer ?? ''
-      source.classList.toggle(
-        'mono',
-        stream?.sourcePeer !== undefined && stream.sourcePeer !== null,
-      )
+      source.classList.toggle('mono', describeSource(stream).includes('…'))
     },
     dispose: () => {},
   }

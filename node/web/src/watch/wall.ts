@@ -20,7 +20,7 @@ export function createWall(retry: () => void): Component<WallData> {
   const list = createCardList()
   const cards = h(
     'section',
-    { 'aria-label': 'Live streams' },
+    { class: 'wall', 'aria-label': 'Live streams' },
     h('div', { class: 'wall-head' }, h('h1', {}, 'Live now'), summary),
     list.element,
     h(
