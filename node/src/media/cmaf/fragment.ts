@@ -30,9 +30,9 @@ export interface Fragment {
 }
 
 /** Sample flags of a picture that others do not come before: depends on no other sample. */
-export const SYNC_SAMPLE_FLAGS = 0x02000000
+const SYNC_SAMPLE_FLAGS = 0x02000000
 /** Sample flags of every other picture: depends on others, is not a sync sample. */
-export const NON_SYNC_SAMPLE_FLAGS = 0x01010000
+const NON_SYNC_SAMPLE_FLAGS = 0x01010000
 
 const MFHD_BYTES = 16
 const TFDT_BYTES = 20
@@ -43,11 +43,6 @@ const TRUN_BASE_BYTES = 20
 const TRUN_SAMPLE_BYTES = { 'per-sample': 16, uniform: 4 } as const
 /** Data offset, then per sample: duration, size, flags and composition offset; or size only. */
 const TRUN_FLAGS = { 'per-sample': 0x000f01, uniform: 0x000201 } as const
-
-/** Bytes of a fragment before its first sample. */
-export function fragmentHeaderBytes(layout: Fragment['layout'], sampleCount: number): number {
-  return moofBytes(layout, sampleCount) + BOX_HEADER_BYTES
-}
 
 /** Encodes a fragment. The buffer is the caller's, outside the shared pool, since parts live long. */
 export function encodeFragment(fragment: Fragment): Buffer {

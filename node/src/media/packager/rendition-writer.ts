@@ -114,11 +114,6 @@ export class RenditionWriter {
     return this.#held !== undefined
   }
 
-  /** Time of the first sample not yet in a part. */
-  get pendingFrom(): number | undefined {
-    return (this.#samples[0] ?? this.#held)?.time
-  }
-
   /** Microseconds from the start of the segment to `time`. */
   elapsedUs(time: number): number {
     return this.#us(time) - this.#us(this.#segmentStart)
