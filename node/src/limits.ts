@@ -175,8 +175,8 @@ export const contentLimits = {
   fetchesPerPeerMax: 64,
   /** Providers of one stream that are kept in mind. */
   providersMax: 20,
-  /** Time for one look-up of providers. */
-  providersLookupMsMax: 2_000,
+  /** Time to look for another provider of an object that did not come as it should. */
+  providersLookupMsMax: 1_000,
   /** Pause between rounds over all providers: from, doubling, up to; each drawn at random between half and whole. */
   providersBackoffMsMin: 250,
   providersBackoffMsMax: 5_000,

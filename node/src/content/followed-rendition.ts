@@ -157,12 +157,12 @@ export class FollowedRendition {
     return false
   }
 
-  /** Follows one peer's feed to its end; true when parts or signs of life came from it. */
+  /** Follows one peer's feed to its end; true when it lasted. */
   async #follow(peer: string, signal: AbortSignal): Promise<boolean> {
     const { clock, transport, feedMetrics, pool } = this.#components
-    let followed = false
+    let sinceMs = Number.POSITIVE_INFINITY
     const sink = this.#sinkFor(peer, () => {
-      followed = true
+      sinceMs = Math.min(sinceMs, clock.monotonicMs())
     })
     const subscription = new FeedSubscription(
       { clock, transport, metrics: feedMetrics, sink },
@@ -171,6 +171,8 @@ export class FollowedRendition {
     const reason = await subscription.run(signal)
     this.expected.clear()
     this.#leave(peer)
+    // One that begins well and ends at once is no better than one that refuses, or this would go round without a pause.
+    const followed = clock.monotonicMs() - sinceMs >= contentLimits.feedHeartbeatMs
     if (signal.aborted) return followed
     feedMetrics.failures.inc({ code: reason.code })
     const isDistrust = reason.code === 'ERR_VERIFICATION' || reason.code === 'ERR_PROTOCOL'

@@ -164,10 +164,11 @@ export class IndexWindow {
     const entries = entry === undefined ? [...this.entries] : [...this.entries, entry]
     const framed =
       entryBytes === undefined ? [...this.#framed] : [...this.#framed, frame(entryBytes)]
-    if (this.head.ended && !head.ended && entry?.discontinuity !== true) {
+    const beginsAnew = entry !== undefined && (entry.discontinuity || head.firstMsn === entry.msn)
+    if (this.head.ended && !head.ended && !beginsAnew) {
       throw new KairoError(
         'ERR_PROTOCOL',
-        'a rendition that ended continues without a discontinuity',
+        'a rendition that ended continues without a discontinuity or a new window',
       )
     }
     if (

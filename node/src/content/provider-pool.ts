@@ -27,6 +27,14 @@ export class ProviderPool {
     return [...this.#failures].sort(([, a], [, b]) => a - b).map(([peer]) => peer)
   }
 
+  /** Looks for providers beside those that are known. */
+  async lookUp(signal: AbortSignal): Promise<void> {
+    for await (const peer of this.#providers.findProviders(this.#id, { signal })) {
+      this.#learn(peer)
+      if (signal.aborted) return
+    }
+  }
+
   /** Notes that a peer serves. */
   succeeded(peer: string): void {
     this.#failures.set(peer, 0)

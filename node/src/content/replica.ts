@@ -2,6 +2,7 @@
 import type { Registry } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import { isKairoError, KairoError } from '../errors.ts'
+import { deadline } from '../host/deadline.ts'
 import type { Transport } from '../host/transport.ts'
 import { contentLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
@@ -181,10 +182,20 @@ export class Replica implements ServedStream {
   }
 
   #fetchMissing(digest: Digest, unlike: string): void {
-    const others = this.#fetchOrder().filter((peer) => peer !== unlike)
-    this.#components.fetcher.fetch(digest, [...others, unlike]).catch((error: Error) => {
+    this.#fetchElsewhere(digest, unlike).catch((error: Error) => {
       this.#logger.warn({ digest, err: error }, 'an object of the stream cannot be had now')
     })
+  }
+
+  /** Asks other providers first, looking for some when none is known; the one that failed may still have it. */
+  async #fetchElsewhere(digest: Digest, unlike: string): Promise<void> {
+    const others = (): string[] => this.#fetchOrder().filter((peer) => peer !== unlike)
+    if (others().length === 0) {
+      const limit = deadline(this.#components.clock, contentLimits.providersLookupMsMax)
+      await this.#pool.lookUp(limit.signal)
+      limit.clear()
+    }
+    await this.#components.fetcher.fetch(digest, [...others(), unlike])
   }
 
   /** Peers to ask for an object: those that send feeds now, then the other known providers, then the publisher's. */

@@ -1,0 +1,458 @@
+/** Feeds under faults: what is refused, who is dropped, when another provider is tried, and that circles cannot form. */
+import { create } from '@bufbuild/protobuf'
+import { test } from 'tap'
+import { encodeFrameHeader, FrameDecoder } from '../../src/content/feed/frame-codec.ts'
+import { generateStreamKey, parseStreamId } from '../../src/content/stream-key.ts'
+import { FEED_PROTOCOL, FETCH_PROTOCOL } from '../../src/host/protocols.ts'
+import type { PeerStream } from '../../src/host/transport.ts'
+import { contentLimits } from '../../src/limits.ts'
+import { FeedFrameSchema, FeedRequestSchema } from '../../src/protocol/generated/feed_pb.js'
+import {
+  ContentPeer,
+  MemorySequence,
+  never,
+  readWindow,
+  SharedDirectory,
+  type TestPublisher,
+} from '../support/content-peer.ts'
+import { ManualClock, settle } from '../support/manual-clock.ts'
+import { MemoryNet } from '../support/memory-transport.ts'
+
+async function network(latencyMs = 0) {
+  const clock = new ManualClock()
+  const net = new MemoryNet({ clock, latencyMs, random: () => 0.5 })
+  const directory = new SharedDirectory()
+  const start = (id: string): Promise<ContentPeer> =>
+    new ContentPeer(id, { clock, net, directory }).start()
+  return { clock, net, directory, start }
+}
+
+function keyOf(publisher: TestPublisher): Uint8Array {
+  return parseStreamId(publisher.publication.record.id) ?? new Uint8Array()
+}
+
+/** Opens a feed by hand. */
+async function request(
+  net: MemoryNet,
+  from: string,
+  to: string,
+  fields: {
+    version?: number
+    publicKey?: Uint8Array
+    rendition?: string
+    afterPart?: number
+    resume?: boolean
+    afterMsn?: bigint
+  },
+): Promise<PeerStream> {
+  const stream = await net.peer(from).open(to, FEED_PROTOCOL, { signal: never })
+  const message = create(FeedRequestSchema, { version: 1, rendition: 'source', ...fields })
+  await stream.write(encodeFrameHeader(FeedRequestSchema, message))
+  return stream
+}
+
+/** What a feed says, as words, until it ends. */
+async function frames(stream: PeerStream, countMax = 1_000): Promise<string[]> {
+  const decoder = new FrameDecoder(FeedFrameSchema, (frame) => frame.payloadBytes, {
+    headerBytesMax: contentLimits.frameHeaderBytesMax,
+    payloadBytesMax: contentLimits.objectBytesMax,
+  })
+  const seen: string[] = []
+  const chunks = stream.incoming[Symbol.asyncIterator]()
+  while (seen.length < countMax) {
+    const { done, value } = await chunks.next()
+    if (done === true) break
+    for (const { header } of decoder.push(value)) {
+      const { body } = header
+      seen.push(body.case === 'end' ? `end ${body.value.code}` : `${body.case}`)
+    }
+  }
+  return seen
+}
+
+test('feed server', async (t) => {
+  await t.test('refuses in words what it does not serve', async (t) => {
+    const { net, start, clock } = await network()
+    const a = await start('a')
+    const publisher = a.publish({})
+    const publicKey = keyOf(publisher)
+    const cases: [object, string][] = [
+      [{ publicKey, version: 2 }, 'ERR_PROTOCOL'],
+      [{ publicKey, rendition: '../x' }, 'ERR_PROTOCOL'],
+      [{ publicKey, rendition: 'none' }, 'ERR_NOT_FOUND'],
+      [{ publicKey: publicKey.subarray(1) }, 'ERR_PROTOCOL'],
+      [{ publicKey: generateStreamKey().raw }, 'ERR_NOT_FOUND'],
+      [{ publicKey, resume: true, afterPart: 100_000 }, 'ERR_PROTOCOL'],
+      [{ publicKey, resume: true, afterMsn: 2n ** 60n }, 'ERR_PROTOCOL'],
+    ]
+    for (const [fields, code] of cases) {
+      t.same(await frames(await request(net, 'x', 'a', fields)), [`end ${code}`])
+    }
+    const junk = await net.peer('x').open('a', FEED_PROTOCOL, { signal: never })
+    await junk.write(Buffer.alloc(100, 0xff))
+    t.same(await frames(junk), ['end ERR_PROTOCOL'])
+    const quiet = await net.peer('x').open('a', FEED_PROTOCOL, { signal: never })
+    const refusal = frames(quiet)
+    refusal.catch(() => {})
+    await clock.pass(contentLimits.feedOpenMsMax)
+    await t.rejects(refusal, 'one that asks nothing is cut off')
+    publisher.part()
+    const chatty = await request(net, 'x', 'a', { publicKey })
+    await settle()
+    await chatty.write(Buffer.from('more'))
+    await clock.pass(10)
+    t.match((await frames(chatty)).at(-1), 'end ERR_PROTOCOL')
+    const open: PeerStream[] = []
+    for (let index = 0; index < contentLimits.feedsPerPeerMax; index += 1) {
+      open.push(await request(net, 'y', 'a', { publicKey }))
+    }
+    await settle()
+    t.same(await frames(await request(net, 'y', 'a', { publicKey })), ['end ERR_LIMIT'])
+    t.equal(await a.metric('kairo_feed_served'), contentLimits.feedsPerPeerMax)
+    for (const stream of open) await stream.close()
+    await settle()
+    t.equal(await a.metric('kairo_feed_served'), 0)
+    t.equal(
+      await a.metric('kairo_feed_served_ended_total', { code: 'ok' }),
+      contentLimits.feedsPerPeerMax,
+    )
+    await a.stop()
+    t.same(await frames(await request(net, 'x', 'a', { publicKey })), ['end ERR_STOPPED'])
+  })
+
+  await t.test('a subscriber that does not read is dropped, and nobody else', async (t) => {
+    const { net, start, clock } = await network()
+    const a = await start('a')
+    const b = await start('b')
+    const publisher = a.publish({})
+    publisher.part()
+    const publicKey = keyOf(publisher)
+    const stream = await b.replicas.open('test', { signal: never })
+    await stream.rendition('source', { signal: never })
+    await request(net, 'slow', 'a', { publicKey })
+    await settle()
+    t.equal(await a.metric('kairo_feed_served'), 2)
+    for (let index = 0; index < 40; index += 1) {
+      publisher.part({ bytes: 1024 * 1024 })
+      await settle()
+    }
+    await clock.pass(1_500)
+    t.equal(await a.metric('kairo_feed_served_ended_total', { code: 'ERR_LIMIT' }), 1)
+    t.equal(await a.metric('kairo_feed_served'), 1)
+    t.equal(stream.status, 'following')
+    t.ok(
+      (await readWindow(stream, 'source')).equals(
+        await readWindow(publisher.publication, 'source'),
+      ),
+    )
+    await Promise.all([a.stop(), b.stop()])
+    await clock.pass(2_000)
+    t.equal(net.openStreams, 0)
+  })
+
+  await t.test('one that takes nothing for too long is cut off', async (t) => {
+    const { net, start, clock } = await network()
+    const a = await start('a')
+    const publisher = a.publish({})
+    publisher.parts(3, { bytes: 200_000 })
+    await request(net, 'slow', 'a', { publicKey: keyOf(publisher) })
+    await clock.pass(contentLimits.feedWriteMsMax + 1_000)
+    t.equal(await a.metric('kairo_feed_served'), 0)
+    await a.stop()
+  })
+
+  await t.test('a resumed feed begins after the part that is there', async (t) => {
+    const { net, start, clock } = await network()
+    const a = await start('a')
+    const publisher = a.publish({})
+    publisher.parts(15)
+    const publicKey = keyOf(publisher)
+    const resumed = await request(net, 'x', 'a', {
+      publicKey,
+      resume: true,
+      afterMsn: 1n,
+      afterPart: 2,
+    })
+    t.same(await frames(resumed, 4), ['window', 'object', 'object', 'object'])
+    const level = await request(net, 'x', 'a', {
+      publicKey,
+      resume: true,
+      afterMsn: 1n,
+      afterPart: 4,
+    })
+    await clock.pass(contentLimits.feedHeartbeatMs)
+    t.same(await frames(level, 2), ['window', 'route'])
+    publisher.reconfigure()
+    publisher.part()
+    await settle()
+    t.same(
+      await frames(level, 2),
+      ['part', 'object'],
+      'a new init segment follows the part that names it',
+    )
+    await a.stop()
+  })
+})
+
+test('following', async (t) => {
+  await t.test('a stalled upstream is left for another', async (t) => {
+    const { net, start, clock } = await network(5)
+    const [a, b, c] = (await Promise.all(['a', 'b', 'c'].map(start))) as [
+      ContentPeer,
+      ContentPeer,
+      ContentPeer,
+    ]
+    const publisher = a.publish({})
+    publisher.parts(10)
+    const atB = await b.replicas.open('test', { signal: never })
+    const first = atB.rendition('source', { signal: never })
+    await clock.pass(100)
+    await first
+    net.separate('a', 'c')
+    const atC = await c.replicas.open('test', { signal: never })
+    const second = atC.rendition('source', { signal: never })
+    await clock.pass(100)
+    await second
+    net.join('a', 'c')
+    t.equal(atC.sourcePeer, 'b')
+    net.silence('b')
+    publisher.parts(10)
+    await clock.pass(contentLimits.feedSilenceMsMax + 2_000)
+    t.equal(atC.sourcePeer, 'a')
+    t.ok(
+      (await readWindow(atC, 'source')).equals(await readWindow(publisher.publication, 'source')),
+    )
+    t.equal(await c.metric('kairo_feed_failures_total', { code: 'ERR_TIMEOUT' }), 1)
+    await Promise.all([a, b, c].map((peer) => peer.stop()))
+  })
+
+  await t.test('a publisher that pauses is not left: heartbeats show that it lives', async (t) => {
+    const { net, start, clock } = await network()
+    const [a, b] = (await Promise.all(['a', 'b'].map(start))) as [ContentPeer, ContentPeer]
+    const publisher = a.publish({})
+    publisher.parts(10)
+    const atB = await b.replicas.open('test', { signal: never })
+    await atB.rendition('source', { signal: never })
+    await clock.pass(8_000)
+    t.equal(net.opens('b', 'a', FEED_PROTOCOL), 1)
+    t.equal(atB.status, 'following')
+    await Promise.all([a, b].map((peer) => peer.stop()))
+  })
+
+  await t.test(
+    'bytes that do not match are thrown away, counted and fetched elsewhere',
+    async (t) => {
+      const { net, start } = await network()
+      const [a, b, c] = (await Promise.all(['a', 'b', 'c'].map(start))) as [
+        ContentPeer,
+        ContentPeer,
+        ContentPeer,
+      ]
+      const publisher = a.publish({})
+      publisher.parts(10)
+      const atB = await b.replicas.open('test', { signal: never })
+      await atB.rendition('source', { signal: never })
+      const atC = await c.replicas.open('test', { signal: never })
+      await atC.rendition('source', { signal: never })
+      t.equal(atC.sourcePeer, 'a')
+      let flips = 1
+      net.tamper = (chunk, from, to) => {
+        if (from !== 'a' || to !== 'c' || chunk.byteLength < 50_000 || flips === 0) return chunk
+        flips -= 1
+        chunk.writeUInt8(chunk.readUInt8(10_000) ^ 4, 10_000)
+        return chunk
+      }
+      publisher.part({ bytes: 60_000 })
+      await settle()
+      t.equal(await c.metric('kairo_feed_mismatches_total'), 1)
+      t.equal(net.opens('c', 'b', FETCH_PROTOCOL), 1, 'another provider first')
+      t.equal(net.opens('c', 'a', FETCH_PROTOCOL), 0)
+      t.ok(
+        (await readWindow(atC, 'source')).equals(await readWindow(publisher.publication, 'source')),
+      )
+      t.equal(atC.sourcePeer, 'a', 'one bad object is no reason to leave')
+      flips = contentLimits.feedMismatchesMax - 1
+      for (let index = 0; index < contentLimits.feedMismatchesMax; index += 1) {
+        publisher.part({ bytes: 60_000 })
+        await settle()
+      }
+      t.equal(atC.sourcePeer, 'b', 'several are')
+      t.equal(await c.metric('kairo_feed_failures_total', { code: 'ERR_VERIFICATION' }), 1)
+      t.ok(
+        (await readWindow(atC, 'source')).equals(await readWindow(publisher.publication, 'source')),
+      )
+      await Promise.all([a, b, c].map((peer) => peer.stop()))
+    },
+  )
+
+  await t.test(
+    'without a provider viewers are told, and a new record hurries the next attempt',
+    async (t) => {
+      const { net, start, clock, directory } = await network()
+      const [a, b] = (await Promise.all(['a', 'b'].map(start))) as [ContentPeer, ContentPeer]
+      await t.rejects(b.replicas.open('test', { signal: never }), { code: 'ERR_NOT_FOUND' })
+      await t.rejects(b.replicas.open('test', { signal: AbortSignal.abort() }), {
+        code: 'ERR_TIMEOUT',
+      })
+      const sequence = new MemorySequence()
+      const key = generateStreamKey()
+      const publisher = a.publish({ key, sequence })
+      publisher.parts(10)
+      const stream = await b.replicas.open('test', { signal: never })
+      const rendition = await stream.rendition('source', { signal: never })
+      await t.rejects(stream.rendition('none', { signal: never }), { code: 'ERR_NOT_FOUND' })
+      net.kill('a')
+      const waiting = rendition.wait(99, 0, { signal: never })
+      waiting.catch(() => {})
+      await clock.pass(contentLimits.replicaLostMs - 100)
+      t.equal(stream.status, 'connecting')
+      await clock.pass(200)
+      t.equal(stream.status, 'lost')
+      t.equal(stream.sourcePeer, undefined)
+      await t.rejects(waiting, { code: 'ERR_NO_PROVIDER' })
+      await t.rejects(rendition.wait(99, 0, { signal: never }), { code: 'ERR_NO_PROVIDER' })
+      net.revive('a')
+      const again = await start('a')
+      const next = again.publish({ key, sequence: sequence.restart(20) })
+      next.parts(4)
+      b.replicas.recordChanged(key.id)
+      b.replicas.recordChanged('unknown')
+      await settle()
+      t.equal(stream.status, 'following')
+      t.equal(rendition.entries[0]?.msn, 21)
+      t.equal(rendition.entries[0]?.discontinuity, true)
+      t.equal(rendition.entries.length, 4)
+      t.equal(directory.providers.get(key.id)?.has('b'), true)
+      await Promise.all([again, b].map((peer) => peer.stop()))
+      t.equal(directory.providers.get(key.id)?.has('b'), false)
+    },
+  )
+
+  await t.test(
+    'a stream that nobody can be reached for fails its first viewer after one round',
+    async (t) => {
+      const { net, start } = await network()
+      const [a, b] = (await Promise.all(['a', 'b'].map(start))) as [ContentPeer, ContentPeer]
+      a.publish({})
+      net.separate('a', 'b')
+      const stream = await b.replicas.open('test', { signal: never })
+      await t.rejects(stream.rendition('source', { signal: never }), { code: 'ERR_NO_PROVIDER' })
+      await t.rejects(stream.rendition('source', { signal: AbortSignal.abort() }), {
+        code: 'ERR_TIMEOUT',
+      })
+      await Promise.all([a, b].map((peer) => peer.stop()))
+      await t.rejects(stream.rendition('source', { signal: never }), { code: 'ERR_STOPPED' })
+      await t.rejects(b.replicas.open('test', { signal: never }), { code: 'ERR_STOPPED' })
+    },
+  )
+
+  await t.test(
+    'followers whose publisher is gone do not follow each other in a circle',
+    async (t) => {
+      const { net, start, clock } = await network(10)
+      const a = await start('a')
+      const followers = await Promise.all(['b', 'c', 'd', 'e'].map(start))
+      const publisher = a.publish({})
+      publisher.parts(10)
+      const streams = []
+      for (const follower of followers) {
+        const stream = await follower.replicas.open('test', { signal: never })
+        streams.push(stream)
+        const ready = stream.rendition('source', { signal: never })
+        await clock.pass(200)
+        await ready
+      }
+      net.kill('a')
+      await clock.pass(3_000)
+      for (let second = 0; second < 20; second += 1) {
+        await clock.pass(1_000)
+        for (const stream of streams) {
+          t.not(stream.status, 'following', 'nobody is a way to the publisher')
+          t.same(stream.route('source'), [])
+        }
+      }
+      t.same(
+        streams.map(({ status }) => status),
+        ['lost', 'lost', 'lost', 'lost'],
+      )
+      await Promise.all(followers.map((peer) => peer.stop()))
+    },
+  )
+
+  await t.test('a replica that nobody watches is given up', async (t) => {
+    const { start, clock, directory } = await network()
+    const [a, b] = (await Promise.all(['a', 'b'].map(start))) as [ContentPeer, ContentPeer]
+    const publisher = a.publish({})
+    publisher.parts(10)
+    const { id } = publisher.publication.record
+    const stream = await b.replicas.open('test', { signal: never })
+    await stream.rendition('source', { signal: never })
+    await clock.pass(contentLimits.replicaIdleMs - 5_000)
+    b.replicas.touch('test')
+    b.replicas.touch('unknown')
+    await clock.pass(contentLimits.replicaIdleMs - 5_000)
+    t.equal(b.replicas.get('test'), stream)
+    t.equal(b.replicas.get(id), stream)
+    t.equal(await b.metric('kairo_content_replicas'), 1)
+    await clock.pass(contentLimits.replicaIdleMs / 2)
+    t.equal(b.replicas.get('test'), undefined)
+    t.equal(await a.metric('kairo_feed_served'), 0)
+    t.equal(directory.providers.get(id)?.has('b'), false)
+    await Promise.all([a, b].map((peer) => peer.stop()))
+    await clock.pass(contentLimits.replicaIdleMs)
+    t.equal(clock.timers, 0, 'nothing is left behind')
+  })
+
+  await t.test('objects outside the window are not asked of others', async (t) => {
+    const { start, net } = await network()
+    const [a, b] = (await Promise.all(['a', 'b'].map(start))) as [ContentPeer, ContentPeer]
+    const publisher = a.publish({})
+    publisher.parts(10)
+    const stream = await b.replicas.open('test', { signal: never })
+    await stream.rendition('source', { signal: never })
+    await t.rejects(stream.read('0'.repeat(64), { signal: never }), { code: 'ERR_NOT_FOUND' })
+    await t.rejects(publisher.publication.read('0'.repeat(64), { signal: never }), {
+      code: 'ERR_NOT_FOUND',
+    })
+    t.equal(net.opens('b', 'a', FETCH_PROTOCOL), 0)
+    b.replicas.addPublication(b.publish({ key: generateStreamKey() }).publication)
+    await Promise.all([a, b].map((peer) => peer.stop()))
+  })
+
+  await t.test(
+    'the number of replicas is limited; the one idle for longest makes room',
+    async (t) => {
+      const { start, clock, directory } = await network()
+      const b = await start('b')
+      for (let index = 0; index <= contentLimits.replicasMax + 1; index += 1) {
+        const { id } = generateStreamKey()
+        directory.records.set(id, {
+          id,
+          alias: `s${index}`,
+          title: '',
+          state: 'live',
+          sequence: 1,
+          renditions: [],
+          originPeer: 'a',
+          startedAtMs: 1,
+          expiresAtMs: 1,
+        })
+      }
+      for (let index = 0; index < contentLimits.replicasMax; index += 1) {
+        await b.replicas.open(`s${index}`, { signal: never })
+      }
+      await t.rejects(b.replicas.open(`s${contentLimits.replicasMax}`, { signal: never }), {
+        code: 'ERR_LIMIT',
+      })
+      t.equal(await b.metric('kairo_content_replicas_refused_total'), 1)
+      clock.advance(contentLimits.replicaIdleMs / 4 - 1)
+      for (let index = 1; index < contentLimits.replicasMax; index += 1)
+        b.replicas.touch(`s${index}`)
+      clock.advance(2)
+      await b.replicas.open(`s${contentLimits.replicasMax}`, { signal: never })
+      t.equal(b.replicas.get('s0'), undefined)
+      t.ok(b.replicas.get('s1'))
+      await b.stop()
+    },
+  )
+})
