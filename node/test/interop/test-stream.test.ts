@@ -7,11 +7,11 @@ import { type Test, test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { RtmpServer } from '../../src/ingest/rtmp/server.ts'
 import { TestStream } from '../../src/ingest/test-stream/test-stream.ts'
-import { readTimeStrip } from '../../src/ingest/test-stream/time-strip.ts'
 import { type Logger, silentLogger } from '../../src/logger.ts'
 import type { AccessUnit, VideoConfig } from '../../src/media/access-unit.ts'
 import { needs } from '../support/needs.ts'
 import { RecordingPublishing } from '../support/recording-publishing.ts'
+import { readTimeStrip } from '../support/time-strip-reader.ts'
 
 const skip = needs('ffmpeg')
 const startCode = Buffer.from([0, 0, 0, 1])
@@ -135,6 +135,22 @@ test('comes back after its child is killed', { skip }, async (t) => {
   const again = await next
   await again.received(10)
   t.ok(again.units[0] !== undefined, 'publishes again')
+})
+
+test('says so where FFmpeg has no binary for the machine', async (t) => {
+  // Tells node-av to load only a build of its own, which is not there.
+  process.env.AV_FROM_SOURCE = '1'
+  t.teardown(() => {
+    delete process.env.AV_FROM_SOURCE
+  })
+  const stream = new TestStream(
+    { clock: systemClock, logger: silentLogger, registry: new Registry() },
+    { rtmpUrl: 'rtmp://127.0.0.1:1/live/none' },
+  )
+  stream.start()
+  while (stream.status.state === 'starting') await new Promise((resolve) => setTimeout(resolve, 10))
+  t.equal(stream.status.state, 'unavailable')
+  t.match(stream.status.error, /node-av native binding/)
 })
 
 test('ends with its peer', { skip }, async (t) => {

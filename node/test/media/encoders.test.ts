@@ -1,3 +1,4 @@
+// The encoder probe with the real encoders, and with children that crash and hang.
 import { existsSync } from 'node:fs'
 import { test } from 'tap'
 import { type Clock, systemClock } from '../../src/clock.ts'

@@ -1,3 +1,4 @@
+// The parts of the web pages that need no browser: texts, addresses, the received bitrate.
 import { test } from 'tap'
 import { ReceivedBitrate } from '../../web/src/player/received-bitrate.ts'
 import {

@@ -4,12 +4,13 @@
  */
 
 import assert from 'node:assert/strict'
+import { enableCompileCache } from 'node:module'
 import { systemClock } from '../../clock.ts'
 import { testStreamLimits } from '../../limits.ts'
 import { Generator } from './generator.ts'
 import type { FromChild, TestStreamFormat, ToChild } from './messages.ts'
 import { TestPicture } from './picture.ts'
-import { SecondBell } from './tone.ts'
+import { audioSampleRate, SecondBell } from './tone.ts'
 
 /** A clock whose timers keep the process alive: the loop is all this process does. */
 const clock = {
@@ -31,12 +32,14 @@ process.on('message', (message: ToChild) => {
   run(message.rtmpUrl, message.format).catch((error: unknown) => fail(error, false))
 })
 
-// Loaded while the peer is still opening its ports: this is most of the start-up time.
+// FFmpeg's binding is most of the start-up time. It is loaded at once, before the order to start comes, from compiled code that an
+// earlier run has left, and not by a static import: a machine that has no build of it gets an answer.
+enableCompileCache()
 const loading = import('./encoder.ts')
 loading.catch((error: unknown) => fail(error, true))
 
 async function run(rtmpUrl: string, format: TestStreamFormat): Promise<void> {
-  const { openVideoEncoder, openAudioEncoder, audioSampleRate } = await loading
+  const { openVideoEncoder, openAudioEncoder } = await loading
   const { RtmpOutput } = await import('./output.ts')
   const video = openVideoEncoder(format)
   const audio = openAudioEncoder(format)

@@ -24,12 +24,10 @@ import {
 import { Codec, CodecContext, FFmpegError, Frame, Log, Packet, Rational } from 'node-av/lib'
 import type { TestStreamFormat } from './messages.ts'
 import type { Planes } from './picture.ts'
+import { audioSampleRate } from './tone.ts'
 
 // FFmpeg's own chatter goes to the error output, which the peer keeps for the log when this process dies.
 Log.setLevel(AV_LOG_ERROR)
-
-/** Sample rate of the sound, in hertz. */
-export const audioSampleRate = 48_000
 
 /** An open encoder and the one frame it reads from. */
 export interface Encoder {

@@ -5,10 +5,10 @@
 
 import type { Clock } from '../../clock.ts'
 import { testStreamLimits } from '../../limits.ts'
-import { audioSampleRate, type Encoder } from './encoder.ts'
+import type { Encoder } from './encoder.ts'
 import type { RtmpOutput } from './output.ts'
 import type { TestPicture } from './picture.ts'
-import type { SecondBell } from './tone.ts'
+import { audioSampleRate, type SecondBell } from './tone.ts'
 
 /** What the loop drives. */
 export interface GeneratorComponents {

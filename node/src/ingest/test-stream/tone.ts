@@ -5,6 +5,9 @@
 
 import assert from 'node:assert/strict'
 
+/** Sample rate of the sound, in hertz. */
+export const audioSampleRate = 48_000
+
 /** Peak of the bell; about -20 dBFS, loud enough to notice and quiet enough to leave on. */
 const peak = 0.1
 

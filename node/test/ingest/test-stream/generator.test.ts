@@ -1,3 +1,4 @@
+// The loop of the test stream on a clock that the test moves: pacing, catching up, skipping.
 import { test } from 'tap'
 import type { Encoder } from '../../../src/ingest/test-stream/encoder.ts'
 import { Generator, type GeneratorComponents } from '../../../src/ingest/test-stream/generator.ts'

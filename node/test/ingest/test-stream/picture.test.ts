@@ -1,8 +1,9 @@
+// The test picture: drawing only what changed, its strip, its colours.
 import { test } from 'tap'
 import { drawText, textWidth } from '../../../src/ingest/test-stream/font.ts'
 import { type Planes, TestPicture } from '../../../src/ingest/test-stream/picture.ts'
 import { drawDigit } from '../../../src/ingest/test-stream/seven-segment.ts'
-import { readTimeStrip } from '../../../src/ingest/test-stream/time-strip.ts'
+import { readTimeStrip } from '../../support/time-strip-reader.ts'
 
 const startMs = 1_767_323_045_678
 

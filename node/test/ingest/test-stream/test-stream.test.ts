@@ -1,3 +1,4 @@
+// The watch over the test stream's child, with scripted children that crash, hang and refuse.
 import { fileURLToPath } from 'node:url'
 import { Registry } from 'prom-client'
 import { type Test, test } from 'tap'

@@ -1,10 +1,8 @@
+// The machine-readable clock: what is drawn is read back, and damage is refused.
 import fc from 'fast-check'
 import { test } from 'tap'
-import {
-  drawTimeStrip,
-  readTimeStrip,
-  timeStripLines,
-} from '../../../src/ingest/test-stream/time-strip.ts'
+import { drawTimeStrip, timeStripLines } from '../../../src/ingest/test-stream/time-strip.ts'
+import { readTimeStrip } from '../../support/time-strip-reader.ts'
 
 const wallMs = 1_767_323_045_678
 

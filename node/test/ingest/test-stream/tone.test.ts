@@ -1,3 +1,4 @@
+// The bell of the test stream: in step with the clock, quiet, without clicks.
 import { test } from 'tap'
 import { SecondBell } from '../../../src/ingest/test-stream/tone.ts'
 
