@@ -1,6 +1,6 @@
 /**
  * How many watch: each stream's viewers are the clients that asked for one of its playlists in the last seconds. A client
- * is told apart by address and player, hashed; nothing of it is kept longer than the window.
+ * is told apart by its address, so a household counts once; nothing of it is kept longer than the window.
  */
 import type { Clock } from '../clock.ts'
 import type { StreamId } from '../content/stream.ts'

@@ -9,6 +9,7 @@ import { errorStatus, isKairoError, KairoError } from '../errors.ts'
 import type { PlainHandler, PlainRequest, PreparedResponse } from '../http/prepared-response.ts'
 import { httpLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
+import type { Audience } from './audience.ts'
 import { BlockedRequests } from './blocking.ts'
 import { HlsMetrics, type RequestKind } from './hls-metrics.ts'
 import { type HlsRequest, type PlaylistDirectives, parseHlsRequest } from './hls-request.ts'
@@ -24,6 +25,8 @@ export interface HlsComponents {
   readonly logger: Logger
   readonly registry: Registry
   readonly streams: StreamSource
+  /** Counts who asks for playlists; without it nobody is counted. */
+  readonly audience?: Audience
 }
 
 /** Settings of HLS delivery. */
@@ -48,13 +51,14 @@ type Target = Exclude<HlsRequest, { readonly kind: 'master' }>
  */
 export function createHlsHandler(components: HlsComponents, init: HlsInit = {}): PlainHandler {
   const delivery = new HlsDelivery(components, init)
-  return (request, signal) => delivery.handle(request, signal)
+  return (request, signal, client) => delivery.handle(request, signal, client)
 }
 
 class HlsDelivery {
   readonly #clock: Clock
   readonly #streams: StreamSource
   readonly #logger: Logger
+  readonly #audience: Audience | undefined
   readonly #metrics: HlsMetrics
   readonly #blocked: BlockedRequests
   readonly #playlists: PlaylistCache
@@ -64,6 +68,7 @@ class HlsDelivery {
   constructor(components: HlsComponents, init: HlsInit) {
     this.#clock = components.clock
     this.#streams = components.streams
+    this.#audience = components.audience
     this.#logger = components.logger.child({ name: 'kairo:hls' })
     this.#metrics = new HlsMetrics(components.registry)
     this.#blocked = new BlockedRequests({ clock: components.clock, metrics: this.#metrics })
@@ -71,13 +76,14 @@ class HlsDelivery {
     this.#blockTimeoutMs = init.blockTimeoutMs ?? httpLimits.blockTimeoutMs
   }
 
-  handle(request: PlainRequest, signal: AbortSignal): Answer | undefined {
+  handle(request: PlainRequest, signal: AbortSignal, client: string): Answer | undefined {
     const scope = new RequestScope(this.#clock, signal, this.#blockTimeoutMs)
     let kind: RequestKind = 'unknown'
     try {
       const target = parseHlsRequest(request.path, request.query)
       if (target === undefined) return undefined
       kind = target.kind
+      if (kind === 'playlist') this.#count(target, client)
       const answer = this.#answer(target, scope)
       if (!(answer instanceof Promise)) return this.#finished(kind, request, answer, scope)
       return answer
@@ -86,6 +92,11 @@ class HlsDelivery {
     } catch (error) {
       return this.#refused(kind, error, request, scope)
     }
+  }
+
+  #count(target: HlsRequest, client: string): void {
+    const id = this.#streams.get(target.stream)?.record.id
+    if (id !== undefined) this.#audience?.note(id, client)
   }
 
   #finished(

@@ -21,6 +21,8 @@ type State = 'reading' | 'waiting' | 'draining' | 'left'
 export class LaneConnection {
   readonly #lane: FastLane
   readonly #socket: Socket
+  /** Address of the other end. */
+  readonly #client: string
   #state: State = 'reading'
   /** Bytes that are not answered yet: a head that is not whole, or requests behind the one in hand. */
   #pending: Buffer | undefined
@@ -40,6 +42,7 @@ export class LaneConnection {
   constructor(lane: FastLane, socket: Socket) {
     this.#lane = lane
     this.#socket = socket
+    this.#client = socket.remoteAddress ?? ''
     this.#sinceMs = lane.nowMs
     socket.on('data', this.#onData)
     socket.on('drain', this.#onDrain)
@@ -170,7 +173,7 @@ export class LaneConnection {
   /** Answers a request now or begins to wait; false when no handler knows the path. */
   #answer(head: RequestHead): boolean {
     this.#abort ??= new AbortController()
-    const answer = this.#lane.handlers.ask(head.request, this.#abort.signal)
+    const answer = this.#lane.handlers.ask(head.request, this.#abort.signal, this.#client)
     if (answer === undefined) {
       return false
     }

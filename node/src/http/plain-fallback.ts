@@ -47,7 +47,11 @@ export class PlainFallback {
       return false
     }
     const controller = new AbortController()
-    const answer = this.#handlers.ask(request, controller.signal)
+    const answer = this.#handlers.ask(
+      request,
+      controller.signal,
+      message.socket.remoteAddress ?? '',
+    )
     if (answer === undefined) {
       return false
     }

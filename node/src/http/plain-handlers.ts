@@ -17,10 +17,11 @@ export class PlainHandlers {
   ask(
     request: PlainRequest,
     signal: AbortSignal,
+    client: string,
   ): PreparedResponse | Promise<PreparedResponse> | undefined {
     try {
       for (const handler of this.#handlers) {
-        const answer = handler(request, signal)
+        const answer = handler(request, signal, client)
         if (answer !== undefined) {
           return answer
         }

@@ -27,10 +27,12 @@ export interface PreparedResponse {
 
 /**
  * Answers a plain request, now or later (a blocked playlist reload waits for its part). `undefined` means that the path
- * is not the handler's: the server then asks its ordinary routes. The signal fires when the client is gone.
+ * is not the handler's: the server then asks its ordinary routes. The signal fires when the client is gone; `client` is the
+ * address at the other end of the connection.
  * Rejections are KairoErrors and become problem documents (RFC 9457).
  */
 export type PlainHandler = (
   request: PlainRequest,
   signal: AbortSignal,
+  client: string,
 ) => PreparedResponse | Promise<PreparedResponse> | undefined

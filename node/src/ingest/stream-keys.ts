@@ -25,7 +25,7 @@ export interface OwnedStream {
 }
 
 /** Names a stream may have; the same in paths, records and files. */
-export const STREAM_NAME_PATTERN: RegExp = /^[a-z0-9][a-z0-9-]{0,63}$/
+const STREAM_NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,63}$/
 
 const fileSchema = z.object({
   version: z.literal(1),

@@ -26,7 +26,7 @@ function setUp(segments = 10) {
   const ask = async (url: string, options: { signal?: AbortSignal; ifNoneMatch?: string } = {}) => {
     const [path = '', query = ''] = url.split('?')
     const request = { method: 'GET' as const, path, query, ifNoneMatch: options.ifNoneMatch }
-    const answer = handler(request, options.signal ?? signal)
+    const answer = handler(request, options.signal ?? signal, '192.0.2.1')
     if (answer === undefined) throw new Error('not answered')
     return answer
   }
@@ -67,7 +67,7 @@ test('playlists', async (t) => {
   t.equal((await ask(MEDIA, { ifNoneMatch: '*' })).status, 304)
   t.ok(stream.touched.every((name) => name === 'demo') && stream.touched.length > 3)
   const elsewhere = { method: 'GET' as const, path: '/', query: '', ifNoneMatch: undefined }
-  t.equal(handler(elsewhere, new AbortController().signal), undefined)
+  t.equal(handler(elsewhere, new AbortController().signal, '192.0.2.1'), undefined)
 })
 
 test('delta updates', async (t) => {

@@ -35,7 +35,11 @@ function setUp() {
   const handler = createHlsHandler({ ...components, streams: stream })
   const ask = async (): Promise<PreparedResponse> => {
     const request = { method: 'GET' as const, path: '/live/demo/still.mp4', query: '' }
-    const answer = handler({ ...request, ifNoneMatch: undefined }, new AbortController().signal)
+    const answer = handler(
+      { ...request, ifNoneMatch: undefined },
+      new AbortController().signal,
+      '192.0.2.1',
+    )
     if (answer === undefined) throw new Error('not answered')
     return answer
   }

@@ -21,6 +21,7 @@ test('static pages', async (t) => {
     handler(
       { method: 'GET', path, query: '', ifNoneMatch: undefined, ...more },
       new AbortController().signal,
+      '192.0.2.1',
     ) as PreparedResponse | undefined
   const bytes = (response: PreparedResponse | undefined) => Buffer.concat(response?.body ?? [])
 

@@ -182,8 +182,8 @@ async function serve(handler: PlainHandler, requests: string[]): Promise<Server>
     response.once('close', () => gone.abort())
     const ifNoneMatch = request.headers['if-none-match']
     const plain = { method: 'GET' as const, path, query, ifNoneMatch }
-    const answer = await Promise.resolve(handler(plain, gone.signal)).catch((error: unknown) =>
-      problemResponse(problemOf(error)),
+    const answer = await Promise.resolve(handler(plain, gone.signal, '127.0.0.1')).catch(
+      (error: unknown) => problemResponse(problemOf(error)),
     )
     if (answer === undefined) {
       response.setHeader('content-type', 'text/html').end(PAGE)
