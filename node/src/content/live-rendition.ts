@@ -99,7 +99,9 @@ export class WindowedRendition implements LiveRendition {
 
   /** Requests that wait now. */
   get waiterCount(): number {
-    return this.#waiters
+    let count = 0
+    for (const { waiters } of this.#buckets.values()) count += waiters.size
+    return count
   }
 
   entry(msn: number, part: number): IndexEntry | undefined {

@@ -2,6 +2,7 @@
 import { create } from '@bufbuild/protobuf'
 import { test } from 'tap'
 import { encodeFrameHeader, FrameDecoder } from '../../src/content/feed/frame-codec.ts'
+import type { IndexWindow } from '../../src/content/index-window.ts'
 import { generateStreamKey, parseStreamId } from '../../src/content/stream-key.ts'
 import { FEED_PROTOCOL, FETCH_PROTOCOL } from '../../src/host/protocols.ts'
 import type { PeerStream } from '../../src/host/transport.ts'
@@ -68,6 +69,41 @@ async function frames(stream: PeerStream, countMax = 1_000): Promise<string[]> {
     }
   }
   return seen
+}
+
+/** A provider that sends recorded windows: the first whole, the others as parts, and then nothing more. */
+async function serveRecorded(
+  net: MemoryNet,
+  peerId: string,
+  recorded: {
+    readonly windows: readonly IndexWindow[]
+    readonly bytes: (digest: string) => Buffer | undefined
+    readonly route: readonly string[]
+  },
+): Promise<void> {
+  await net.peer(peerId).handle(FEED_PROTOCOL, async (stream) => {
+    type Body = NonNullable<Parameters<typeof create<typeof FeedFrameSchema>>[1]>['body']
+    const send = async (body: Body, payload: Buffer = Buffer.alloc(0)): Promise<void> => {
+      const header = create(FeedFrameSchema, {
+        payloadBytes: payload.byteLength,
+        ...(body && { body }),
+      })
+      await stream.write(Buffer.concat([encodeFrameHeader(FeedFrameSchema, header), payload]))
+    }
+    const [first, ...others] = recorded.windows
+    if (first === undefined) return
+    const { headBytes: head, encodedEntries: entries, signature } = first
+    const route = [...recorded.route]
+    const value = { head, entries, signature, route, backlogMsn: 1_000n, backlogPart: 0 }
+    await send({ case: 'window', value })
+    for (const { headBytes, lastEncoded, signature, last } of others) {
+      await send(
+        { case: 'part', value: { head: headBytes, entry: lastEncoded, signature } },
+        recorded.bytes(last?.digest ?? ''),
+      )
+    }
+    await new Promise(() => {})
+  })
 }
 
 test('feed server', async (t) => {
@@ -195,6 +231,99 @@ test('feed server', async (t) => {
 })
 
 test('following', async (t) => {
+  await t.test('a provider that is behind does not take the index back', async (t) => {
+    const { net, start, clock, directory } = await network()
+    const [a, b] = (await Promise.all(['a', 'b'].map(start))) as [ContentPeer, ContentPeer]
+    const publisher = a.publish({})
+    const original = await publisher.publication.rendition('source')
+    const windows = [original.window]
+    const publish = (): void => {
+      publisher.part()
+      windows.push(original.window)
+    }
+    for (let index = 0; index < 20; index += 1) publish()
+    const stream = await b.replicas.open('test', { signal: never })
+    const rendition = await stream.rendition('source', { signal: never })
+    t.equal(rendition.entries.length, 20)
+    net.kill('a')
+    publish()
+    const behind = { windows: windows.slice(8), bytes: (digest: string) => a.store.peek(digest) }
+    await serveRecorded(net, 'x', { ...behind, route: ['x', 'y'] })
+    directory.seenBy('x').provide(publisher.publication.record.id)
+    const lengths: number[] = []
+    rendition.onChange(({ window }) => lengths.push(window.entries.length))
+    await clock.pass(2_000)
+    t.equal(stream.sourcePeer, 'x')
+    t.same(stream.route('source'), ['b', 'x', 'y'])
+    t.same(lengths, [21])
+    t.same(rendition.entries, original.entries)
+    t.equal(await b.metric('kairo_feed_mismatches_total'), 0)
+    await b.stop()
+  })
+
+  await t.test('a route that leads back is not followed, nor served', async (t) => {
+    const { net, start, clock, directory } = await network()
+    const [a, b] = (await Promise.all(['a', 'b'].map(start))) as [ContentPeer, ContentPeer]
+    const publisher = a.publish({})
+    publisher.parts(5)
+    const stream = await b.replicas.open('test', { signal: never })
+    const rendition = await stream.rendition('source', { signal: never })
+    t.same(await frames(await request(net, 'a', 'b', { publicKey: keyOf(publisher) })), [
+      'end ERR_NO_PROVIDER',
+    ])
+    net.kill('a')
+    directory.seenBy('a').cancel(publisher.publication.record.id)
+    await settle()
+    t.same(await frames(await request(net, 'z', 'b', { publicKey: keyOf(publisher) })), [
+      'end ERR_NO_PROVIDER',
+    ])
+    const recorded = {
+      windows: [rendition.window],
+      bytes: (digest: string) => a.store.peek(digest),
+    }
+    for (const route of [
+      ['x', 'b', 'a'],
+      ['y', 'a'],
+      Array.from({ length: contentLimits.feedHopsMax + 1 }, () => 'x'),
+    ]) {
+      await serveRecorded(net, 'x', { ...recorded, route })
+      directory.seenBy('x').provide(publisher.publication.record.id)
+      await clock.pass(6_000)
+      t.not(stream.status, 'following', route.join())
+      t.equal(stream.sourcePeer, undefined)
+    }
+    t.ok((await b.metric('kairo_feed_failures_total', { code: 'ERR_NO_PROVIDER' })) > 1)
+    t.ok((await b.metric('kairo_feed_failures_total', { code: 'ERR_PROTOCOL' })) > 1)
+    await serveRecorded(net, 'x', { ...recorded, route: ['x', 'a'] })
+    await clock.pass(6_000)
+    t.equal(stream.status, 'following')
+    await b.stop()
+  })
+
+  await t.test('a sender that has lost its own source is left after a while', async (t) => {
+    const { net, start, clock, directory } = await network()
+    const [a, b] = (await Promise.all(['a', 'b'].map(start))) as [ContentPeer, ContentPeer]
+    const publisher = a.publish({})
+    publisher.parts(5)
+    const c = await start('c')
+    const atB = await b.replicas.open('test', { signal: never })
+    await atB.rendition('source', { signal: never })
+    net.separate('a', 'c')
+    const atC = await c.replicas.open('test', { signal: never })
+    await atC.rendition('source', { signal: never })
+    t.equal(atC.sourcePeer, 'b')
+    net.join('a', 'c')
+    net.separate('a', 'b')
+    directory.providers.get(publisher.publication.record.id)?.delete('c')
+    await clock.pass(2_500)
+    t.equal(atC.sourcePeer, 'b')
+    t.equal(atC.status, 'connecting')
+    await clock.pass(contentLimits.feedDetachedMsMax + 1_000)
+    t.equal(atC.sourcePeer, 'a')
+    t.equal(atC.status, 'following')
+    await Promise.all([a, b, c].map((peer) => peer.stop()))
+  })
+
   await t.test('a stalled upstream is left for another', async (t) => {
     const { net, start, clock } = await network(5)
     const [a, b, c] = (await Promise.all(['a', 'b', 'c'].map(start))) as [
