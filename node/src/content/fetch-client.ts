@@ -131,7 +131,7 @@ export class Fetcher {
       const frame = decoder.push(chunk).next()
       if (frame.done === true) continue
       const { header, payload } = frame.value
-      if (header.code === 'ok') return payload
+      if (header.code === '') return payload
       throw new KairoError('ERR_NO_PROVIDER', `the provider answered ${header.code.slice(0, 40)}`)
     }
     throw new KairoError('ERR_NO_PROVIDER', 'the provider ended the stream before the object')

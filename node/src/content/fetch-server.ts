@@ -105,7 +105,7 @@ export class FetchServer {
     this.#answers.inc({ code: code ?? 'ok' })
     const header = encodeFrameHeader(
       FetchResponseSchema,
-      create(FetchResponseSchema, { code: code ?? 'ok', payloadBytes: bytes?.byteLength ?? 0 }),
+      create(FetchResponseSchema, { code: code ?? '', payloadBytes: bytes?.byteLength ?? 0 }),
     )
     await stream.write(header)
     if (bytes !== undefined) {

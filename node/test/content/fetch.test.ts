@@ -83,7 +83,7 @@ test('fetch', async (t) => {
           Buffer.concat([
             encodeFrameHeader(
               FetchResponseSchema,
-              create(FetchResponseSchema, { code: 'ok', payloadBytes: lie.byteLength }),
+              create(FetchResponseSchema, { payloadBytes: lie.byteLength }),
             ),
             lie,
           ]),
@@ -159,7 +159,7 @@ test('fetch', async (t) => {
     t.equal(await ask(request({ version: 1, digest: Buffer.alloc(31) })), 'ERR_PROTOCOL')
     t.equal(await ask(request({ version: 9, digest: digestToBytes(digest) })), 'ERR_PROTOCOL')
     t.equal(await ask(request({ version: 1, digest: Buffer.alloc(2_000) })), 'ERR_LIMIT')
-    t.equal(await ask(request({ version: 1, digest: digestToBytes(digest) })), 'ok')
+    t.equal(await ask(request({ version: 1, digest: digestToBytes(digest) })), '')
     for (let index = 0; index < contentLimits.fetchesPerPeerMax; index += 1) {
       await net.peer('x').open('a', FETCH_PROTOCOL, { signal: never })
     }
@@ -168,7 +168,7 @@ test('fetch', async (t) => {
     await clock.pass(contentLimits.feedWriteMsMax)
     t.equal(
       await ask(request({ version: 1, digest: digestToBytes(digest) })),
-      'ok',
+      '',
       'those that asked nothing are gone',
     )
     await net.peer('z').handle(FETCH_PROTOCOL, async (stream) => await stream.close())
