@@ -48,6 +48,8 @@ const DEFAULT_PART_TARGET_MS = 200
 const DEFAULT_SEGMENT_TARGET_MS = 2_000
 /** A keyframe this share of the target early still ends the segment, so that groups of 1.999 s do not double. */
 const SEGMENT_EARLY_SHARE = 0.05
+/** The first segment of a publication ends at the first keyframe from here on: players cannot begin before it is whole. */
+const FIRST_SEGMENT_MS = 500
 
 /** Packages one publication. */
 export class Packager {
@@ -229,7 +231,11 @@ export class Packager {
   /** The cut before this picture, if there is one. */
   #cutAt(unit: AccessUnit, track: VideoTrack, changed: boolean): Cut | undefined {
     const elapsedMs = track.elapsedMs(unit)
-    const due = elapsedMs >= this.#segmentTargetMs * (1 - SEGMENT_EARLY_SHARE)
+    const isFirst = track.writer.msn === this.#init.firstMsn
+    const targetMs = isFirst
+      ? Math.min(FIRST_SEGMENT_MS, this.#segmentTargetMs)
+      : this.#segmentTargetMs
+    const due = elapsedMs >= targetMs * (1 - SEGMENT_EARLY_SHARE)
     const forced =
       elapsedMs >= packagingLimits.segmentMsMax ||
       track.writer.segmentBytes >= packagingLimits.segmentBytesMax

@@ -8,6 +8,8 @@ import {
   AV_CHANNEL_LAYOUT_STEREO,
   AV_CODEC_FLAG_GLOBAL_HEADER,
   AV_LOG_ERROR,
+  AV_PICTURE_TYPE_I,
+  AV_PICTURE_TYPE_NONE,
   AV_PIX_FMT_YUV420P,
   AV_PROFILE_H264_MAIN,
   AV_SAMPLE_FMT_FLTP,
@@ -33,8 +35,11 @@ Log.setLevel(AV_LOG_ERROR)
 export interface Encoder {
   readonly context: CodecContext
   readonly frame: Frame
-  /** Encodes the frame as it is now at `pts` (encoder time base) and hands each packet out; it is reused afterwards. */
-  encode(pts: number, onPacket: (packet: Packet) => void): void
+  /**
+   * Encodes the frame as it is now at `pts` (encoder time base) and hands each packet out; it is reused afterwards. With
+   * `keyframe` a picture is one that players can begin with, and the next regular one comes a whole group later.
+   */
+  encode(pts: number, onPacket: (packet: Packet) => void, keyframe?: boolean): void
 }
 
 /** Opens x264 for real-time use. Throws when this build of FFmpeg has no such encoder or it refuses. */
@@ -133,8 +138,9 @@ function open(context: CodecContext, options: Readonly<Record<string, string>>):
 function encodeWith(context: CodecContext, frame: Frame): Encoder['encode'] {
   const packet = new Packet()
   packet.alloc()
-  return (pts, onPacket) => {
+  return (pts, onPacket, keyframe = false) => {
     frame.pts = BigInt(pts)
+    frame.pictType = keyframe ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE
     FFmpegError.throwIfError(context.sendFrameSync(frame), 'sendFrame')
     for (;;) {
       const result = context.receivePacketSync(packet)

@@ -20,6 +20,9 @@ export interface GeneratorComponents {
   readonly output: Pick<RtmpOutput, 'writeVideo' | 'writeAudio'>
 }
 
+/** The first group of pictures is short, so that the first segment is soon whole and players can begin. */
+const FIRST_GROUP_S = 0.5
+
 /** Counters of a running generator. */
 export interface GeneratorProgress {
   /** Frames sent. */
@@ -84,7 +87,8 @@ export class Generator {
     this.#wallOffsetMs = wallMs - nowMs
     this.#sendAudio(((this.#index + 1) * 1_000) / this.#frameRate)
     picture.draw(this.#index, wallMs)
-    video.encode(this.#index, (packet) => output.writeVideo(packet))
+    const early = this.#index === Math.round(FIRST_GROUP_S * this.#frameRate)
+    video.encode(this.#index, (packet) => output.writeVideo(packet), early)
     this.#index++
     this.#sent++
     const nextMs = (this.#index * 1_000) / this.#frameRate
