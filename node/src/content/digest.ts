@@ -12,16 +12,11 @@ import { KairoError } from '../errors.ts'
 /** Lower-case hex of a SHA-256. */
 export type Digest = string
 
-const DIGEST_PATTERN = /^[0-9a-f]{64}$/
+const CID_PATTERN = /^b[a-z2-7]{58}$/
 
 /** SHA-256 of `bytes`. */
 export function digestOf(bytes: Uint8Array): Digest {
   return hash('sha256', bytes, 'hex')
-}
-
-/** True for a well-formed {@link Digest}. */
-export function isDigest(value: string): value is Digest {
-  return DIGEST_PATTERN.test(value)
 }
 
 /** The 32 bytes of a digest. */
@@ -40,7 +35,19 @@ export function digestFromBytes(bytes: Uint8Array): Digest {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }
 
-/** CIDv1, raw codec, SHA-256 (https://github.com/multiformats/cid). */
-export function cidOf(digest: Digest): CID {
-  return CID.createV1(raw.code, createDigest(sha256.code, digestToBytes(digest)))
+/** The public name of an object: CIDv1, raw codec, SHA-256, base32 (https://github.com/multiformats/cid). */
+export function cidOf(digest: Digest): string {
+  return CID.createV1(raw.code, createDigest(sha256.code, digestToBytes(digest))).toString()
+}
+
+/** The digest in a name that {@link cidOf} made; undefined for every other text. */
+export function digestOfCid(name: string): Digest | undefined {
+  if (!CID_PATTERN.test(name)) return undefined
+  try {
+    const digest = digestFromBytes(CID.parse(name).multihash.digest)
+    return cidOf(digest) === name ? digest : undefined
+  } catch {
+    // Base32 that is no CID of ours.
+    return undefined
+  }
 }

@@ -1,12 +1,12 @@
 /**
- * The disk half of the content store: one file an object, named by its digest, written aside and renamed, so that a crash
+ * The disk half of the content store: one file an object, named by its CID, written aside and renamed, so that a crash
  * at any instant loses at most what was being written. Names are never trusted: every read is verified.
  */
 import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KairoError } from '../errors.ts'
 import { contentLimits } from '../limits.ts'
-import { type Digest, digestOf, isDigest } from './digest.ts'
+import { cidOf, type Digest, digestOf, digestOfCid } from './digest.ts'
 
 /** Room for some parts: a disk that takes less is as good as full. */
 const PROBE_BYTES = 256 * 1024
@@ -176,13 +176,14 @@ export class DiskTier {
   ): Promise<void> {
     for (const file of await readdir(join(this.#objects, shard), { withFileTypes: true })) {
       const path = join(this.#objects, shard, file.name)
-      if (!file.isFile() || !isDigest(file.name) || !file.name.startsWith(shard)) {
+      const digest = digestOfCid(file.name)
+      if (!file.isFile() || digest?.startsWith(shard) !== true) {
         await rm(path, { recursive: true, force: true })
         continue
       }
       const { size, mtimeMs } = await stat(path)
       if (size > 0 && size <= contentLimits.objectBytesMax) {
-        found.push({ digest: file.name, bytes: size, usedMs: mtimeMs })
+        found.push({ digest, bytes: size, usedMs: mtimeMs })
       } else {
         await unlink(path)
       }
@@ -239,7 +240,7 @@ export class DiskTier {
   }
 
   #pathOf(digest: Digest): string {
-    return join(this.#objects, digest.slice(0, 2), digest)
+    return join(this.#objects, digest.slice(0, 2), cidOf(digest))
   }
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { type Test, test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import { digestOf } from '../../src/content/digest.ts'
+import { cidOf, digestOf, digestOfCid } from '../../src/content/digest.ts'
 import { ContentStore, type ContentStoreInit } from '../../src/content/store.ts'
 import { contentLimits } from '../../src/limits.ts'
 import { type Logger, silentLogger } from '../../src/logger.ts'
@@ -127,7 +127,7 @@ test('store', async (t) => {
       const { digest } = object(100)
       await mkdir(join(directory, 'objects', digest.slice(0, 2)), { recursive: true })
       await writeFile(join(directory, 'objects', digest.slice(0, 2), 'not-a-digest'), 'x')
-      await writeFile(join(directory, 'objects', digest.slice(0, 2), digest), '')
+      await writeFile(join(directory, 'objects', digest.slice(0, 2), cidOf(digest)), '')
       await mkdir(join(directory, 'objects', 'foreign'))
       await writeFile(join(directory, 'objects', 'foreign', 'file'), 'not ours, not touched')
       const smaller = storeAt(directory, { diskBytesMax: 4_500 })
@@ -150,7 +150,7 @@ test('store', async (t) => {
     store.put(digest, bytes)
     store.put(gone.digest, gone.bytes)
     await store.stop()
-    const [path = ''] = (await filesOf(directory)).filter((file) => file.endsWith(digest))
+    const [path = ''] = (await filesOf(directory)).filter((file) => file.endsWith(cidOf(digest)))
     const damaged = await readFile(path)
     damaged.writeUInt8(damaged.readUInt8(500) ^ 1, 500)
     await writeFile(path, damaged)
@@ -307,7 +307,7 @@ test('store', async (t) => {
     const after = object(51, 100_000)
     store.put(after.digest, after.bytes)
     await store.stop()
-    t.ok((await filesOf(directory)).some((file) => file.endsWith(after.digest)))
+    t.ok((await filesOf(directory)).some((file) => file.endsWith(cidOf(after.digest))))
     t.equal((await readdir(join(directory, 'temporary'))).length, 0, 'nothing half-written stays')
     spawnSync('umount', ['-l', directory])
   })
@@ -341,7 +341,7 @@ test('store', async (t) => {
       const files = await filesOf(join(directory, 'objects'))
       t.ok(files.length > 0)
       for (const file of files) {
-        const digest = file.split('/').at(-1) ?? ''
+        const digest = digestOfCid(file.split('/').at(-1) ?? '') ?? ''
         t.ok(await store.read(digest), 'every object that has its name is whole')
       }
       t.equal((await readdir(join(directory, 'temporary'))).length, 0)
