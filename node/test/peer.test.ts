@@ -1,0 +1,210 @@
+// A whole peer in this process: its routes as their callers see them, its start and its stop.
+import { once } from 'node:events'
+import { existsSync, statSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import { settingsFixed } from '../src/config/load.ts'
+import { createPeer, loadSettings, type Peer, silentLogger } from '../src/index.ts'
+import { httpRequest } from './support/http-get.ts'
+
+function peerAt(home: string, flags: Record<string, string | string[] | boolean> = {}): Peer {
+  const loaded = loadSettings({
+    flags: {
+      home,
+      http: '127.0.0.1:0',
+      rtmp: '127.0.0.1:0',
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      mdns: false,
+      testStream: false,
+      ...flags,
+    },
+    env: {},
+  })
+  return createPeer({ ...loaded, fixed: settingsFixed(loaded), logger: silentLogger })
+}
+
+interface Api {
+  readonly peer: Peer
+  readonly call: (
+    method: string,
+    path: string,
+    body?: unknown,
+  ) => Promise<{ status: number; json: unknown }>
+  readonly anonymous: (path: string, method?: string) => Promise<{ status: number; text: string }>
+}
+
+async function started(
+  t: Test,
+  flags: Record<string, string | string[] | boolean> = {},
+): Promise<Api> {
+  const peer = peerAt(t.testdir({}), flags)
+  await peer.start()
+  t.teardown(() => peer.stop())
+  const { http, admin } = peer.addresses()
+  const token = new URL(admin).searchParams.get('token') ?? ''
+  return {
+    peer,
+    call: async (method, path, body) => {
+      const { status, text } = await httpRequest(`${http}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+      return { status, json: JSON.parse(text) }
+    },
+    anonymous: (path, method = 'GET') => httpRequest(`${http}${path}`, { method }),
+  }
+}
+
+test('what anyone may ask', async (t) => {
+  const { peer, anonymous } = await started(t)
+  const { peerId, multiaddrs } = peer.addresses()
+  t.match(JSON.parse((await anonymous('/api/peer')).text), { peerId, multiaddrs: [...multiaddrs] })
+  t.same(JSON.parse((await anonymous('/api/streams')).text), { streams: [] })
+  t.match(JSON.parse((await anonymous('/health/live')).text), { status: 'live' })
+  t.match(JSON.parse((await anonymous('/health/ready')).text), {
+    checks: { store: 'ok', network: 'ok' },
+  })
+  t.match((await anonymous('/metrics')).text, /^kairo_rtmp_connections 0$/m)
+  const openapi = JSON.parse((await anonymous('/openapi.json')).text)
+  t.equal(openapi.openapi, '3.1.0')
+  for (const path of Object.values(openapi.paths)) {
+    for (const operation of Object.values(path as object)) {
+      t.match(operation, { 'x-kairo-access': /^(public|viewer|publisher|operator)$/ })
+    }
+  }
+  t.match(JSON.parse((await anonymous('/live/nothing/master.m3u8')).text), {
+    code: 'ERR_NOT_FOUND',
+    status: 404,
+  })
+})
+
+test('what only the operator may ask', async (t) => {
+  const { peer, call, anonymous } = await started(t)
+  for (const [path, method] of [
+    ['/api/status', 'GET'],
+    ['/api/doctor', 'GET'],
+    ['/api/config', 'GET'],
+    ['/api/keys', 'GET'],
+    ['/api/keys', 'POST'],
+    ['/api/keys/x', 'DELETE'],
+    ['/api/keys/x/disconnect', 'POST'],
+  ] as const) {
+    t.equal((await anonymous(path, method)).status, 401, `${method} ${path}`)
+  }
+  const { peerId, home, http, rtmp } = peer.addresses()
+  t.match((await call('GET', '/api/status')).json, {
+    peerId,
+    home,
+    addresses: { http, rtmp },
+    publishers: [],
+    testStream: null,
+    store: { degraded: false },
+  })
+  t.match((await call('GET', '/api/config')).json, {
+    settings: [{ name: 'home', value: home, origin: 'flag --home' }],
+  })
+  const { checks } = (await call('GET', '/api/doctor')).json as {
+    checks: { name: string; status: string }[]
+  }
+  t.same(
+    checks.filter(({ status }) => status === 'fail'),
+    [],
+  )
+  t.match(checks.map(({ name }) => name).sort(), [
+    'cache',
+    'clock',
+    'disk',
+    'encoders',
+    'home',
+    'node',
+    'ports',
+    'reachability',
+  ])
+})
+
+test('stream keys are made, shown, and forgotten for good', async (t) => {
+  const { peer, call } = await started(t)
+  const made = await call('POST', '/api/keys', { name: 'stage', title: 'Main stage' })
+  t.match(made, {
+    status: 201,
+    json: { name: 'stage', title: 'Main stage', pushUrl: new RegExp(`^${peer.addresses().rtmp}/`) },
+  })
+  t.match(await call('POST', '/api/keys', { name: 'stage' }), {
+    status: 409,
+    json: { code: 'ERR_NAME_TAKEN' },
+  })
+  t.match(await call('POST', '/api/keys', { name: '../x' }), {
+    status: 400,
+    json: { code: 'ERR_INVALID_INPUT' },
+  })
+  t.match(await call('POST', '/api/keys', { nome: 'x' }), { status: 400 })
+  t.match(await call('POST', '/api/keys/stage/disconnect'), { status: 404 })
+  t.equal(((await call('GET', '/api/keys')).json as { keys: unknown[] }).keys.length, 2)
+  t.match(await call('DELETE', '/api/keys/stage'), { status: 200 })
+  t.match(await call('DELETE', '/api/keys/stage'), { status: 404 })
+  t.match(
+    await call('POST', '/api/keys', { name: 'stage' }),
+    { status: 201 },
+    'the name is free again',
+  )
+})
+
+test('secrets are kept private, and a stop leaves no note of a running peer', async (t) => {
+  const home = join(t.testdir({}), 'home')
+  const peer = peerAt(home)
+  await peer.start()
+  const { streamKey, peerId, multiaddrs } = peer.addresses()
+  t.match(streamKey, /^[\w-]{24}$/)
+  for (const file of ['identity.key', 'operator.token', 'running.json']) {
+    t.equal(statSync(join(home, file)).mode & 0o777, 0o600, file)
+  }
+  t.equal(statSync(home).mode & 0o777, 0o700)
+  await t.rejects(peer.start(), { code: 'ERR_STOPPED' })
+  await t.rejects(peerAt(home).start(), { code: 'ERR_ADDRESS_IN_USE' })
+  await peer.stop()
+  await peer.stop()
+  t.notOk(existsSync(join(home, 'running.json')))
+  const again = peerAt(home)
+  await again.start()
+  t.match(
+    again.addresses(),
+    { peerId, streamKey, multiaddrs: [...multiaddrs] },
+    'the same peer, the same place',
+  )
+  await again.stop()
+})
+
+test('a stop during the start waits for it, and leaves nothing running', async (t) => {
+  const peer = peerAt(t.testdir({}))
+  const starting = peer.start()
+  await peer.stop()
+  await starting
+  t.throws(() => peer.addresses(), { code: 'ERR_STOPPED' })
+})
+
+test('a start that fails half-way takes back what it began', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const home = t.testdir({})
+  await t.rejects(peerAt(home, { http: `127.0.0.1:${port}` }).start(), {
+    code: 'ERR_ADDRESS_IN_USE',
+    message: new RegExp(String(port)),
+  })
+  const peer = peerAt(home)
+  await peer.start()
+  t.ok(peer.addresses().http, 'the home folder is free again')
+  await peer.stop()
+})
+
+test('a peer without RTMP takes no publishers', async (t) => {
+  const { peer, call } = await started(t, { rtmp: 'off' })
+  t.equal(peer.addresses().rtmp, null)
+  t.match((await call('GET', '/api/keys')).json, { keys: [{ pushUrl: null }] })
+})
