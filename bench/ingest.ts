@@ -68,7 +68,7 @@ interface Measured {
 
 function report({ ours, theirs, second, player, peers, missing }: Measured): BenchResult {
   const delays = ours.map((part) => part.delayMs)
-  const values: Record<string, number> = {
+  const values: { partDelayMs: number } & Record<string, number> = {
     partDelayMs: round(median(delays), 2),
     partDelayP95Ms: round(quantile(delays, 0.95), 2),
     secondPeerDelayMs: round(median(second), 2),
@@ -81,9 +81,11 @@ function report({ ours, theirs, second, player, peers, missing }: Measured): Ben
   }
   const ratios: Record<string, number> = {}
   if (theirs.length > 0) {
-    values.mediamtxPartDelayMs = round(median(theirs.map((part) => part.delayMs)), 2)
+    const theirDelay = round(median(theirs.map((part) => part.delayMs)), 2)
+    values.mediamtxPartDelayMs = theirDelay
     const total = (parts: readonly PartTime[]): number => median(parts.map((part) => part.totalMs))
-    ratios.delayVsMediamtx = round(total(ours) / total(theirs), 3)
+    ratios.delayVsMediamtx = round(values.partDelayMs / theirDelay, 2)
+    ratios.readyVsMediamtx = round(total(ours) / total(theirs), 3)
   }
   const rows = Object.entries(values).map(([name, value]) => {
     const target = targets[name as keyof typeof targets]
