@@ -1,6 +1,7 @@
 /** `GET /openapi.json`: the API described from the declarations that the server enforces (OpenAPI 3.1). */
 import { STATUS_CODES } from 'node:http'
 import { z } from 'zod'
+import type { PlainRoute } from '../http/plain-route.ts'
 import { PROBLEM_MEDIA_TYPE } from '../http/problem.ts'
 import { defineRoute, isTextAnswer, type Route } from '../http/route.ts'
 
@@ -14,8 +15,12 @@ const problemSchema = z.object({
   errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
 })
 
-/** The route; it describes `routes` and itself. */
-export function openapiRoute(routes: readonly Route[], info: { readonly version: string }): Route {
+/** The route; it describes `routes`, what plain handlers answer, and itself. */
+export function openapiRoute(
+  routes: readonly Route[],
+  plainRoutes: readonly PlainRoute[],
+  info: { readonly version: string },
+): Route {
   const route: Route = defineRoute({
     method: 'GET',
     path: '/openapi.json',
@@ -26,7 +31,7 @@ export function openapiRoute(routes: readonly Route[], info: { readonly version:
   })
   let written: Record<string, unknown> | undefined
   const document = () => {
-    written ??= openapiDocument([...routes, route], info)
+    written ??= openapiDocument([...routes, route], plainRoutes, info)
     return written
   }
   return route
@@ -34,12 +39,16 @@ export function openapiRoute(routes: readonly Route[], info: { readonly version:
 
 function openapiDocument(
   routes: readonly Route[],
+  plainRoutes: readonly PlainRoute[],
   info: { readonly version: string },
 ): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const route of routes) {
     const path = route.path.replace(/:([A-Za-z0-9_]+)/g, '{$1}')
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) }
+  }
+  for (const route of plainRoutes) {
+    paths[route.path.replace(/:([A-Za-z0-9_]+)/g, '{$1}')] = { get: plainOperation(route) }
   }
   return {
     openapi: '3.1.0',
@@ -49,6 +58,29 @@ function openapiDocument(
       schemas: { Problem: schemaOf(problemSchema, 'output') },
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
     },
+  }
+}
+
+function plainOperation(route: PlainRoute): Record<string, unknown> {
+  const binary = { schema: { type: 'string', format: 'binary' } }
+  const problem = { [PROBLEM_MEDIA_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } }
+  const responses: Record<string, unknown> = {
+    200: {
+      description: 'OK',
+      content: Object.fromEntries(route.mediaTypes.map((type) => [type, binary])),
+    },
+  }
+  for (const status of route.statuses) {
+    responses[status] = {
+      description: STATUS_CODES[status] ?? 'Answer',
+      ...(status >= 400 ? { content: problem } : {}),
+    }
+  }
+  return {
+    summary: route.summary,
+    'x-kairo-access': route.access,
+    parameters: [...parameters('path', route.params), ...parameters('query', route.query)],
+    responses,
   }
 }
 

@@ -1,6 +1,7 @@
 /** Every route of the peer's API, put together. */
 
 import type { Components } from '../components.ts'
+import { hlsRoutes } from '../delivery/hls-routes.ts'
 import { KairoError } from '../errors.ts'
 import type { Route } from '../http/route.ts'
 import { KAIRO_VERSION } from '../version.ts'
@@ -10,12 +11,13 @@ import { metricsRoute } from './metrics.ts'
 import { openapiRoute } from './openapi.ts'
 import type { OperatorRouteComponents } from './operator.ts'
 import { operatorRoutes } from './operator.ts'
-import { peerRoutes } from './peer.ts'
+import { type PeerRouteComponents, peerRoutes } from './peer.ts'
 import { streamRoutes } from './streams.ts'
 
 /** What the routes front. */
 export type ApiComponents = Components &
-  OperatorRouteComponents & { readonly rtmpUrl: () => string | null }
+  OperatorRouteComponents &
+  PeerRouteComponents & { readonly rtmpUrl: () => string | null }
 
 /** The routes, the document that describes them last. */
 export function apiRoutes(components: ApiComponents): Route[] {
@@ -44,5 +46,5 @@ export function apiRoutes(components: ApiComponents): Route[] {
       forget: (stream) => publications.forget(stream),
     }),
   ]
-  return [...routes, openapiRoute(routes, { version: KAIRO_VERSION })]
+  return [...routes, openapiRoute(routes, hlsRoutes, { version: KAIRO_VERSION })]
 }

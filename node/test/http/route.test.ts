@@ -141,7 +141,7 @@ const routes: Route[] = [
     handler: () => ({ status: 200, body: 'text' }),
   }),
 ]
-routes.push(openapiRoute(routes, { version: '1.2.3' }))
+routes.push(openapiRoute(routes, [], { version: '1.2.3' }))
 
 test('declared routes', async (t) => {
   const started = await startTestServer({

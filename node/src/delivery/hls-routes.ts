@@ -1,0 +1,75 @@
+/** What the HLS handler answers, declared for the OpenAPI document (docs/protocol/hls.md tells the rest). */
+import { z } from 'zod'
+import type { PlainRoute } from '../http/plain-route.ts'
+
+const stream = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,95}$/)
+  .describe('Alias or id of a stream.')
+const rendition = z
+  .string()
+  .regex(/^[a-z0-9-]{1,32}$/)
+  .describe('Name of a rendition.')
+const number = z.coerce.number().int().min(0)
+const msn = number.describe('Media sequence number.')
+
+const playlist = ['application/vnd.apple.mpegurl']
+const media = ['video/mp4', 'audio/mp4']
+const unavailable = [206, 304, 400, 404, 416, 503]
+
+/** Everything under `/live/`. Anyone may watch. */
+export const hlsRoutes: readonly PlainRoute[] = [
+  {
+    path: '/live/:stream/master.m3u8',
+    summary: "A stream's multivariant playlist.",
+    access: 'viewer',
+    params: z.object({ stream }),
+    mediaTypes: playlist,
+    statuses: unavailable,
+  },
+  {
+    path: '/live/:stream/:rendition/media.m3u8',
+    summary: 'A media playlist, held until it reaches the position that the directives name.',
+    access: 'viewer',
+    params: z.object({ stream, rendition }),
+    query: z.object({
+      _HLS_msn: msn.optional(),
+      _HLS_part: number.optional(),
+      _HLS_skip: z.enum(['YES', 'v2']).optional(),
+    }),
+    mediaTypes: playlist,
+    statuses: unavailable,
+  },
+  {
+    path: '/live/:stream/:rendition/:msn.:part.m4s',
+    summary: 'One part; held until it is there when the playlist hints at it.',
+    access: 'viewer',
+    params: z.object({ stream, rendition, msn, part: number }),
+    mediaTypes: media,
+    statuses: unavailable,
+  },
+  {
+    path: '/live/:stream/:rendition/:msn.m4s',
+    summary: 'A whole segment.',
+    access: 'viewer',
+    params: z.object({ stream, rendition, msn }),
+    mediaTypes: media,
+    statuses: unavailable,
+  },
+  {
+    path: '/live/:stream/:rendition/init-:prefix.mp4',
+    summary: 'An init segment, by the first 16 hex digits of its SHA-256.',
+    access: 'viewer',
+    params: z.object({ stream, rendition, prefix: z.string().regex(/^[0-9a-f]{16}$/) }),
+    mediaTypes: media,
+    statuses: unavailable,
+  },
+  {
+    path: '/live/:stream/still.mp4',
+    summary: 'The newest picture that can be decoded alone, as a file of one picture.',
+    access: 'viewer',
+    params: z.object({ stream }),
+    mediaTypes: ['video/mp4'],
+    statuses: unavailable,
+  },
+]
