@@ -96,7 +96,11 @@ test('publishes H.264 and AAC whose decoded pictures tell their time', { skip },
   )
   t.ok(video[0]?.keyframe, 'begins with a keyframe')
   const keyframesMs = video.filter(({ keyframe }) => keyframe).map(({ pts }) => pts / 90)
-  t.same(keyframesMs, [0, 500, 2_500].slice(0, keyframesMs.length), 'a short first group, then exactly two seconds')
+  t.same(
+    keyframesMs,
+    [0, 500, 2_500].slice(0, keyframesMs.length),
+    'a short first group, then exactly two seconds',
+  )
   t.ok(keyframesMs.length > 1)
   t.ok(
     video.every(({ dts, pts }) => dts === pts),
