@@ -34,6 +34,7 @@ export interface SessionInit {
 export class PublisherSession implements PublicationSink {
   readonly streamName: string
   readonly #clock: Clock
+  readonly #logger: Logger
   readonly #init: SessionInit
   readonly #packager: Packager
   readonly #sinceMs: number
@@ -44,6 +45,7 @@ export class PublisherSession implements PublicationSink {
 
   constructor(components: SessionComponents, init: SessionInit) {
     this.#clock = components.clock
+    this.#logger = components.logger.child({ name: 'kairo:ingest' })
     this.#init = init
     this.streamName = init.streamName
     this.#sinceMs = components.clock.now()
@@ -84,7 +86,13 @@ export class PublisherSession implements PublicationSink {
   end(reason: string): void {
     if (this.#ended) return
     this.#ended = true
-    this.#packager.end()
+    try {
+      this.#packager.end()
+    } catch (error) {
+      // Whoever ends a session has no use for its failure: it is often the one that ended the session, met once more.
+      const stream = this.streamName
+      this.#logger.error({ err: error, stream }, 'the last parts of a publisher are lost')
+    }
     this.#init.onEnd(this, reason)
   }
 

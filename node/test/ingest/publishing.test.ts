@@ -105,6 +105,23 @@ test('a stream ends when its publisher stays away, and a later one begins anew',
   t.equal(publication.record.state, 'live')
 })
 
+test('a stream that fails takes its publisher with it, and nothing else', async (t) => {
+  const { service, publication, publish } = setUp(t.testdir({}))
+  const first = publish()
+  send(first.sink, 2)
+  publication.addPart = () => {
+    throw new RangeError('no part fits')
+  }
+  const goOn = (): void => {
+    for (const unit of pictures(30, 2_000, 4_000, 30)) void first.sink.write(unit)
+  }
+  t.throws(goOn, { message: 'no part fits' })
+  t.doesNotThrow(() => first.sink.end('error'), 'the parts left over fail like those before')
+  t.same(service.publishers(), [])
+  t.doesNotThrow(() => publish(), 'the next publisher is admitted')
+  t.doesNotThrow(() => service.stop())
+})
+
 test('without a grace time the stream ends with its publisher', async (t) => {
   const { publication, publish } = setUp(t.testdir({}), { endGraceMs: 0 })
   const { sink } = publish()
