@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { statusSchema } from './api/schemas.ts'
 import { streamViews } from './api/stream-view.ts'
 import type { Settings } from './config/schema.ts'
+import type { ConnectionInfo } from './host/libp2p-host.ts'
 import type { PeerAddresses, RunningRooms } from './peer.ts'
 import { KAIRO_VERSION } from './version.ts'
 
@@ -24,11 +25,7 @@ export function peerStatus(
       rtmp: addresses.rtmp,
       multiaddrs: [...addresses.multiaddrs],
     },
-    peers: host.connections().map(({ peerId, multiaddr, direction }) => ({
-      peerId,
-      address: multiaddr,
-      direction,
-    })),
+    peers: neighbours(host.connections()),
     streams: streamViews({ ...components, streams: replicas }),
     publishers: publishing.publishers().map((publisher) => ({
       stream: publisher.stream,
@@ -50,4 +47,14 @@ export function peerStatus(
     })),
     testStream: testStream === undefined ? null : { ...testStream.status },
   }
+}
+
+/** One line a peer: two that dial each other at once have two connections. */
+function neighbours(connections: readonly ConnectionInfo[]): z.input<typeof statusSchema>['peers'] {
+  const byPeer = new Map(connections.map((connection) => [connection.peerId, connection]))
+  return [...byPeer.values()].map(({ peerId, multiaddr, direction }) => ({
+    peerId,
+    address: multiaddr,
+    direction,
+  }))
 }
