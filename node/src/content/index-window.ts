@@ -224,9 +224,6 @@ function checkContents({ head, entries }: Contents): void {
   }
   let previous: IndexEntry | undefined
   for (const entry of entries) {
-    if (entry.durationUs > head.partTargetUs) {
-      throw new KairoError('ERR_PROTOCOL', 'a part is longer than the part target')
-    }
     if (previous !== undefined && !follows(previous, entry)) {
       throw new KairoError('ERR_PROTOCOL', 'the parts of an index window do not follow each other')
     }

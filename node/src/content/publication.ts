@@ -47,7 +47,7 @@ export interface PublicationInit {
 /** A rendition as the packager announces it. */
 export interface RenditionSetup {
   readonly info: RenditionInfo
-  /** PART-TARGET in microseconds; only grows within a session. */
+  /** What its parts are cut to, microseconds; a part may be longer where a picture stays longer. */
   readonly partTargetUs: number
   /** EXT-X-TARGETDURATION in seconds; only grows within a session. */
   readonly targetDurationS: number
@@ -275,7 +275,7 @@ export class Publication implements ServedStream {
     return { setup, rendition, segmentHash: createHash('sha256'), begun: false }
   }
 
-  /** The head with which a part's window is signed: what leaves the window, and targets that only grow. */
+  /** The head with which a part's window is signed: what leaves the window, and a target duration that only grows. */
   #headFor(track: Track, session: Session, entry: IndexEntry): IndexHead {
     const { setup, rendition } = track
     const { head, entries, last } = rendition.window
@@ -290,7 +290,7 @@ export class Publication implements ServedStream {
       firstMsn,
       discontinuitySequence: Math.max(head.discontinuitySequence, discontinuitySequence),
       targetDurationS: Math.max(head.targetDurationS, setup.targetDurationS),
-      partTargetUs: Math.max(head.partTargetUs, setup.partTargetUs, entry.durationUs),
+      partTargetUs: setup.partTargetUs,
       ended: false,
     }
   }

@@ -77,7 +77,10 @@ export interface IndexHead {
   readonly discontinuitySequence: number
   /** EXT-X-TARGETDURATION, whole seconds; only grows within a session. */
   readonly targetDurationS: number
-  /** PART-TARGET in microseconds: at least every part's duration; only grows within a session. */
+  /**
+   * What the publisher cuts parts to, microseconds. A picture that stays longer makes a longer part, so whoever declares a
+   * greatest duration (PART-TARGET) looks at the entries too.
+   */
   readonly partTargetUs: number
   /** True when the publisher has ended: EXT-X-ENDLIST. */
   readonly ended: boolean

@@ -42,9 +42,17 @@ export function renderMediaPlaylist(
   const segments = segmentsOf(view)
   const skippable = countSkippable(segments, head.targetDurationS * SKIP_BOUNDARY_TARGETS)
   const skipped = options.skip === true ? skippable : 0
-  const lines = renderHead(view, segments, skippable > 0)
+  const listedFrom = firstWithParts(segments, head.targetDurationS * PARTS_WITHIN_TARGETS)
+  const listed = segments.slice(listedFrom).flatMap((segment) => segment.parts)
+  const lines = renderHead(view, {
+    segments,
+    canSkip: skippable > 0,
+    // One picture that stayed long must not be declared for longer than its part is listed: players keep three times
+    // this from the edge.
+    partTargetUs: listed.reduce((us, part) => Math.max(us, part.durationUs), head.partTargetUs),
+  })
   if (skipped > 0) lines.push(`#EXT-X-SKIP:SKIPPED-SEGMENTS=${skipped}`)
-  renderSegments(lines, segments, skipped, head.targetDurationS)
+  renderSegments(lines, segments, { skipped, listedFrom })
   if (head.ended) {
     lines.push('#EXT-X-ENDLIST')
   } else {
@@ -71,17 +79,21 @@ function partName(msn: number, part: number): string {
 
 function renderHead(
   view: PlaylistView,
-  segments: readonly WindowSegment[],
-  canSkip: boolean,
+  facts: {
+    readonly segments: readonly WindowSegment[]
+    readonly canSkip: boolean
+    readonly partTargetUs: number
+  },
 ): string[] {
   const { head } = view
+  const { segments, canSkip, partTargetUs } = facts
   const targetUs = head.targetDurationS * 1_000_000
   const control = [
     'CAN-BLOCK-RELOAD=YES',
     ...(canSkip ? [`CAN-SKIP-UNTIL=${formatSeconds(targetUs * SKIP_BOUNDARY_TARGETS)}`] : []),
     `HOLD-BACK=${formatSeconds(targetUs * HOLD_BACK_TARGETS)}`,
     `PART-HOLD-BACK=${formatSeconds(
-      Math.max(head.partTargetUs * PART_HOLD_BACK_TARGETS, PART_HOLD_BACK_US_MIN),
+      Math.max(partTargetUs * PART_HOLD_BACK_TARGETS, PART_HOLD_BACK_US_MIN),
     )}`,
   ]
   const lines = [
@@ -89,7 +101,7 @@ function renderHead(
     `#EXT-X-VERSION:${PROTOCOL_VERSION}`,
     `#EXT-X-TARGETDURATION:${head.targetDurationS}`,
     `#EXT-X-SERVER-CONTROL:${control.join(',')}`,
-    `#EXT-X-PART-INF:PART-TARGET=${formatSeconds(head.partTargetUs)}`,
+    `#EXT-X-PART-INF:PART-TARGET=${formatSeconds(partTargetUs)}`,
     `#EXT-X-MEDIA-SEQUENCE:${segments[0]?.msn ?? head.firstMsn}`,
     `#EXT-X-DISCONTINUITY-SEQUENCE:${head.discontinuitySequence}`,
   ]
@@ -112,22 +124,30 @@ function countSkippable(segments: readonly WindowSegment[], boundaryS: number): 
   return count
 }
 
+/** Index of the first segment whose parts are listed: it is open, or begins no further from the end than this. */
+function firstWithParts(segments: readonly WindowSegment[], withinS: number): number {
+  let fromEndUs = 0
+  let first = segments.length
+  for (const segment of segments.toReversed()) {
+    fromEndUs += segment.durationUs
+    if (segment.complete && fromEndUs > withinS * 1_000_000) break
+    first -= 1
+  }
+  return first
+}
+
 function renderSegments(
   lines: string[],
   segments: readonly WindowSegment[],
-  skipped: number,
-  targetDurationS: number,
+  from: { readonly skipped: number; readonly listedFrom: number },
 ): void {
-  let remainingUs = segments.slice(skipped).reduce((sum, segment) => sum + segment.durationUs, 0)
-  let init = segments[skipped - 1]?.parts[0]?.initDigest
-  for (const segment of segments.slice(skipped)) {
+  let init = segments[from.skipped - 1]?.parts[0]?.initDigest
+  for (const [index, segment] of segments.entries()) {
     const first = segment.parts[0]
-    if (first === undefined) continue
-    const recent = remainingUs <= targetDurationS * 1_000_000 * PARTS_WITHIN_TARGETS
-    remainingUs -= segment.durationUs
+    if (index < from.skipped || first === undefined) continue
     renderSegmentTags(lines, first, init)
     init = first.initDigest
-    if (recent || !segment.complete) for (const part of segment.parts) lines.push(partTag(part))
+    if (index >= from.listedFrom) for (const part of segment.parts) lines.push(partTag(part))
     if (segment.complete) renderSegmentEnd(lines, segment)
   }
 }

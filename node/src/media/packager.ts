@@ -74,6 +74,8 @@ export class Packager {
   #nextMsn: number
   #discontinuities = 0
   #started = false
+  /** The lack of a keyframe was told of. */
+  #keyframeMissed = false
   #targetDurationS: number
   /** Parts made before the first announcement of the renditions. */
   #outbox: PackagedPart[] | undefined = []
@@ -146,7 +148,10 @@ export class Packager {
       },
     }
     const first = this.#queue.ready(presence, impatient)
-    if (first === undefined) return
+    if (first === undefined) {
+      this.#noteKeyframeMissing()
+      return
+    }
     if (!presence.video.configured && !presence.video.excluded) this.#noteMissing('video')
     if (!presence.audio.configured && !presence.audio.excluded) this.#noteMissing('audio')
     this.#begin(first)
@@ -155,6 +160,17 @@ export class Packager {
   #noteMissing(kind: string): void {
     this.#metrics?.count('startup_track_missing')
     this.#logger.info({ kind }, 'starting without a track that has not come yet')
+  }
+
+  /** Says once why nothing can be watched: an encoder with intra refresh and no recovery points never sends an IDR. */
+  #noteKeyframeMissing(): void {
+    if (this.#keyframeMissed || !this.#queue.lacksKeyframe) return
+    this.#keyframeMissed = true
+    this.#metrics?.count('keyframe_missing')
+    this.#logger.warn(
+      { waitedMs: packagingLimits.startupWaitMs },
+      'the publisher sends no keyframe, so nothing can be played yet: set a keyframe interval of 2 s and turn intra refresh off in the encoder',
+    )
   }
 
   #begin(first: AccessUnit): void {
@@ -369,8 +385,7 @@ export class Packager {
     }
     this.#outbox.push(part)
     const facts = [this.#video?.facts, this.#audio?.facts].filter((one) => one !== undefined)
-    // Both bitrates are worth a moment's wait, but not past a second part: it would be published with a target that has
-    // grown since it was made.
+    // Both bitrates are worth a moment's wait, but not past a second part.
     const rated = part.part > 0 || facts.every((one) => one.rated)
     if (rated && facts.every((one) => one.settled)) this.#announce()
   }

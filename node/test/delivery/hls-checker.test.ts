@@ -70,6 +70,7 @@ test('each rule finds what breaks it', async (t) => {
     ['removal', replace(/#EXT-X-PROGRAM-DATE-TIME[^\n]*:06[\s\S]*?106\.m4s\n/, '')],
     ['immutable', replace(/SEGMENT-SHA256:..../, 'SEGMENT-SHA256:0000')],
     ['targets', replace('TARGETDURATION:2', 'TARGETDURATION:3')],
+    ['targets', replace('PART-TARGET=0.2', 'PART-TARGET=0.25')],
     ['discontinuity-sequence', replace('DISCONTINUITY-SEQUENCE:1', 'DISCONTINUITY-SEQUENCE:0')],
   ]
   for (const [rule, spoil] of cases) {

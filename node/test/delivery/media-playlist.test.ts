@@ -53,6 +53,29 @@ test('hold-back follows the part target once three parts exceed its least value'
   t.match(renderMediaPlaylist(view), /,PART-HOLD-BACK=1\.5\n/)
 })
 
+test('a part longer than the target is declared while it is listed, and no longer', async (t) => {
+  const view = rendition({ targetDurationS: 3 })
+  const checker = new HlsChecker()
+  const declared = (): string | undefined => {
+    const text = renderMediaPlaylist(view)
+    checker.load(text)
+    return /PART-TARGET=([\d.]+)/.exec(text)?.[1]
+  }
+  for (let count = 0; count < 4; count += 1) view.pushSegment()
+  t.equal(declared(), '0.2')
+  view.push({ durationUs: 3_000_000, last: true })
+  t.equal(declared(), '3.0')
+  t.match(renderMediaPlaylist(view), /,PART-HOLD-BACK=9\.0\n/)
+  const seen: (string | undefined)[] = []
+  for (let count = 0; count < 4; count += 1) {
+    view.pushSegment()
+    seen.push(declared())
+  }
+  t.same(seen, ['3.0', '3.0', '3.0', '0.2'], 'it leaves the last three target durations')
+  t.match(renderMediaPlaylist(view), /,PART-HOLD-BACK=0\.8\n/)
+  t.same(checker.findings, [])
+})
+
 test('parts are listed for the last three target durations and the open segment', async (t) => {
   const view = rendition()
   for (let count = 0; count < 10; count += 1) view.pushSegment()

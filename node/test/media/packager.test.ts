@@ -28,7 +28,7 @@ for (const rate of [24, 25, 30_000 / 1_001, 30, 50, 60_000 / 1_001, 60]) {
       const whole = run.of('source').filter((part) => !part.endOfSegment)
       t.strictSame([...new Set(whole.map((part) => part.sampleCount))], [Math.round(rate / 5)])
       t.ok((run.rendition('source')?.partTargetUs ?? 0) <= 211_000)
-      t.equal(await run.events('part_target_grown'), 0)
+      t.equal(await run.events('part_overlong'), 0)
       t.equal(run.rendition('audio')?.partTargetUs, 192_000)
       t.equal(run.rendition('source')?.targetDurationS, 2)
       t.strictSame([run.of('source').at(-1)?.msn, run.of('audio').at(-1)?.msn], [3, 3])

@@ -11,7 +11,8 @@
  *   sync-inside        no video part has a sync sample after its first
  *   idr-sync           a sync sample holds an IDR picture, any other sample holds none
  *   declared-duration  the declared duration is the sum of the sample durations, to 2 microseconds
- *   part-target-max    no part is longer than PART-TARGET
+ *   part-target-max    a part is longer than the part target only by its last sample, without which it is below 85 %;
+ *                      the first of all is what the target is settled with
  *   part-target-min    none is shorter than 85 % of it, but independent ones, those before an independent one, final ones
  *                      (RFC 8216bis 4.4.4.9)
  * Over the parts of a rendition:
@@ -52,8 +53,6 @@ export interface CheckedPart {
   readonly discontinuity: boolean
   readonly programDateTimeMs: number | undefined
   readonly init: Buffer
-  /** PART-TARGET when this part was published, if it grew since. */
-  readonly partTargetUs?: number
 }
 
 /** A rendition to check. */
@@ -105,7 +104,7 @@ export function checkRenditions(
     }
     const parts = rendition.parts.flatMap((part) => readPart(part, report))
     for (const one of parts) checkPart(one, report)
-    checkTargets(rendition, report)
+    checkTargets(rendition, parts, report)
     checkOrder(rendition, parts, options, report)
     checkInits(rendition, report)
     return { name: rendition.name, parts }
@@ -171,14 +170,20 @@ function nalTypes(sample: Buffer): readonly number[] | undefined {
   return at === sample.byteLength ? types : undefined
 }
 
-function checkTargets(rendition: CheckedRendition, report: Report): void {
+function checkTargets(
+  rendition: CheckedRendition,
+  parts: readonly ReadPart[],
+  report: Report,
+): void {
+  const targetUs = rendition.partTargetUs
   let segmentUs = 0
-  for (const [index, part] of rendition.parts.entries()) {
-    const targetUs = part.partTargetUs ?? rendition.partTargetUs
-    if (part.durationUs > targetUs) {
+  for (const [index, { part, fragment, init }] of parts.entries()) {
+    const lastUs = ((fragment.samples.at(-1)?.duration ?? 0) * 1e6) / init.timescale
+    const couldEnd = part.durationUs - lastUs >= targetUs * PART_SHARE_MIN
+    if (index > 0 && part.durationUs > targetUs && couldEnd) {
       report(part, 'part-target-max', `${part.durationUs} of ${targetUs}`)
     }
-    const next = rendition.parts[index + 1]
+    const next = parts[index + 1]?.part
     const exempt = part.independent || part.endOfSegment || next === undefined || next.independent
     if (!exempt && part.durationUs < targetUs * PART_SHARE_MIN) {
       report(part, 'part-target-min', `${part.durationUs} of ${targetUs}`)

@@ -9,7 +9,7 @@
  * | version | EXT-X-VERSION is at least 6 with EXT-X-MAP, at least 9 with EXT-X-SKIP | 8 |
  * | target-duration | each EXTINF, rounded, is at most the target duration | 4.4.3.1 |
  * | part-target | no part is longer than the part target | 4.4.3.7, 4.4.4.9 |
- * | part-minimum | a part has at least 85 % of the part target, unless it is the last of its segment or a part from which decoding can start follows | 4.4.4.9 |
+ * | part-minimum | a part has at least 85 % of the least part target declared so far, unless it is the last of its segment or a part from which decoding can start follows | 4.4.4.9 |
  * | part-sum | a segment lasts as long as its parts together | 4.4.4.9 |
  * | part-list | segments that begin within three target durations of the end list their parts, earlier ones do not | 6.2.2 |
  * | part-names | part and segment URIs follow from their numbers, none is missing or twice | 4.4.4.9 |
@@ -23,7 +23,7 @@
  * | sequence | the media sequence number never goes back | 6.2.2 |
  * | removal | segments leave in order from the front, and three target durations remain | 6.2.2 |
  * | immutable | a segment keeps its URI, duration, date, map, digest and parts; an open one only grows | 6.2.1 |
- * | targets | the target duration does not change; the part target does not shrink | 6.2.1 |
+ * | targets | the target duration does not change; the part target is above its least only while a part that long is listed | 6.2.1, docs/decisions/0005 |
  * | discontinuity-sequence | grows by the discontinuities that left with their segments | 6.2.2 |
  * | endlist | nothing is added after EXT-X-ENDLIST, and it stays | 6.2.1 |
  * | skip | a delta update skips only what lies beyond the Skip Boundary, and with what was loaded before gives the full playlist | 4.4.5.2, 6.2.5.1 |
@@ -53,6 +53,8 @@ export class HlsChecker {
   readonly findings: Finding[] = []
   readonly #dateToleranceMs: number
   #previous: ReadPlaylist | undefined
+  /** What parts are cut to: a longer picture raises the part target for a while only. */
+  #leastPartTargetUs = Number.POSITIVE_INFINITY
 
   constructor(init: CheckerInit = {}) {
     this.#dateToleranceMs = init.dateToleranceMs ?? 1
@@ -61,7 +63,9 @@ export class HlsChecker {
   /** Takes the next full load. */
   load(text: string): this {
     const playlist = readPlaylist(text)
+    this.#leastPartTargetUs = Math.min(this.#leastPartTargetUs, playlist.partTargetUs)
     this.#checkSyntax(playlist)
+    this.#checkPartTarget(playlist)
     this.#checkControl(playlist)
     this.#checkSegments(playlist)
     this.#checkEnd(playlist)
@@ -140,6 +144,14 @@ export class HlsChecker {
     if (control.has('CAN-SKIP-UNTIL')) atLeast('CAN-SKIP-UNTIL', 6 * targetDurationUs)
   }
 
+  #checkPartTarget({ partTargetUs, segments }: ReadPlaylist): void {
+    const needed = segments.some(({ parts }) =>
+      parts.some((part) => part.durationUs === partTargetUs),
+    )
+    const raised = partTargetUs > this.#leastPartTargetUs
+    this.#expect('targets', !raised || needed, 'the part target is raised for no listed part')
+  }
+
   #checkSegments(playlist: ReadPlaylist): void {
     const { segments } = playlist
     const independent = playlist.tags.has('EXT-X-INDEPENDENT-SEGMENTS')
@@ -178,7 +190,7 @@ export class HlsChecker {
       this.#expect('part-names', part.uri === name, `${part.uri} stands where ${name} belongs`)
       this.#expect('part-target', part.durationUs <= partTargetUs, `${name} is too long`)
       const exempt = next === undefined || next.independent
-      const long = part.durationUs >= 0.85 * partTargetUs
+      const long = part.durationUs >= 0.85 * this.#leastPartTargetUs
       this.#expect('part-minimum', exempt || long, `${name} is shorter than 85 % of the target`)
       const wellFormed = /^[0-9a-f]{64}$/.test(part.digest ?? '')
       this.#expect('digests', wellFormed, `${name} has no digest`)
@@ -240,9 +252,8 @@ export class HlsChecker {
     const remainsUs = now.segments.reduce((sum, segment) => sum + lengthOf(segment), 0)
     const enough = removed <= 0 || remainsUs >= 3 * now.targetDurationUs
     this.#expect('removal', enough, 'fewer than three target durations remain')
-    const sameTargets =
-      now.targetDurationUs === before.targetDurationUs && now.partTargetUs >= before.partTargetUs
-    this.#expect('targets', sameTargets, 'the target duration changes or the part target shrinks')
+    const sameTarget = now.targetDurationUs === before.targetDurationUs
+    this.#expect('targets', sameTarget, 'the target duration changes')
     const byMsn = new Map(now.segments.map((segment) => [segment.msn, segment]))
     for (const old of before.segments.slice(Math.max(0, removed))) {
       const same = byMsn.get(old.msn)

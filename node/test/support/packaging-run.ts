@@ -15,7 +15,6 @@ import type { PackagerRendition } from '../../src/media/packager/rendition-facts
 import type { PackagedPart } from '../../src/media/packager/rendition-writer.ts'
 import { Packager, type PackagerInit } from '../../src/media/packager.ts'
 import {
-  type CheckedPart,
   type CheckedRendition,
   type CheckOptions,
   checkRenditions,
@@ -25,18 +24,15 @@ import {
 /** A configuration or an access unit. */
 export type PackagerInput = { readonly config?: TrackConfig; readonly unit?: AccessUnit }
 
-/** A part with the PART-TARGET of its rendition when it came. */
-export type RecordedPart = PackagedPart & CheckedPart
-
 /** A packager under test and what it made. */
 export class PackagingRun {
   readonly packager: Packager
-  readonly parts: RecordedPart[] = []
+  readonly parts: PackagedPart[] = []
   readonly announcements: (readonly PackagerRendition[])[] = []
   readonly #registry = new Registry()
   wallMs = 1_700_000_000_000
 
-  constructor(init: Partial<PackagerInit> = {}) {
+  constructor(init: Partial<PackagerInit> = {}, logger = silentLogger) {
     const clock: Clock = {
       now: () => this.wallMs,
       monotonicMs: () => 0,
@@ -44,15 +40,12 @@ export class PackagingRun {
     }
     const metrics = new PackagerMetrics(this.#registry)
     this.packager = new Packager(
-      { clock, logger: silentLogger, metrics },
+      { clock, logger, metrics },
       {
         firstMsn: 0,
         discontinuityAtStart: false,
         onRenditions: (renditions) => this.announcements.push(renditions),
-        onPart: (part) => {
-          const partTargetUs = this.rendition(part.rendition)?.partTargetUs ?? 0
-          this.parts.push({ ...part, partTargetUs })
-        },
+        onPart: (part) => this.parts.push(part),
         ...init,
       },
     )
@@ -78,7 +71,7 @@ export class PackagingRun {
     return this
   }
 
-  of(rendition: string): readonly RecordedPart[] {
+  of(rendition: string): readonly PackagedPart[] {
     return this.parts.filter((part) => part.rendition === rendition)
   }
 

@@ -80,7 +80,7 @@ export class AudioTrack {
       start: Math.ceil(this.#toSamples(Math.max(cut.time, end))),
     })
     const frameUs = (samplesPerFrame * 1e6) / sampleRate
-    // Another configuration may have longer frames: the target grows for them as for any longer part.
+    // Another configuration may have longer frames; the target holds several of them all the same.
     if (this.target.us === 0) this.target.settleExactly(frameUs)
     this.writer.begin(
       {

@@ -19,12 +19,14 @@ export type PackagerEvent =
   | 'startup_dropped'
   /** A start without a track that was expected. */
   | 'startup_track_missing'
+  /** A publication whose pictures came for `startupWaitMs` without one at which decoding can begin. */
+  | 'keyframe_missing'
   /** A segment cut without a keyframe (`segmentMsMax`, `segmentBytesMax`). */
   | 'segment_forced'
   /** A part closed before its target (`partBytesMax`). */
   | 'part_forced'
-  /** PART-TARGET had to grow for a longer picture. */
-  | 'part_target_grown'
+  /** A part longer than PART-TARGET, because a picture stayed so long. */
+  | 'part_overlong'
   | 'discontinuity'
 
 /** Counters shared by every packager; made once with the peer's registry. */

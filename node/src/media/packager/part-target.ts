@@ -1,8 +1,9 @@
 /**
  * How long the parts of one rendition are. RFC 8216bis 4.4.4.9 asks that no part exceeds PART-TARGET and that none but
  * independent and final ones falls below 85 % of it, so the target is a whole number of frames, with room for
- * timestamps in whole milliseconds, and a part ends where one more frame would not fit. A stream whose frames vary
- * more than the 15 % leave room for makes the target grow: it never shrinks, since players hold on to the first they saw.
+ * timestamps in whole milliseconds, and a part ends where one more frame would not fit. A picture that stays longer
+ * makes its part longer and leaves the target as it is: a publisher that froze once must not cost latency for good.
+ * Playlists declare such a part as long as they list it (docs/decisions/0005).
  */
 
 /** Timestamps in whole milliseconds make a run of frames up to this much longer than its frame rate says. */
@@ -20,11 +21,12 @@ export class PartTarget {
   #targetUs = 0
   #frameUs = 0
 
+  /** `wantedMs`: the duration, in milliseconds, that the nearest whole number of frames approaches. */
   constructor(wantedMs: number) {
     this.#wantedUs = wantedMs * 1_000
   }
 
-  /** PART-TARGET, whole milliseconds in microseconds; 0 until it is settled. */
+  /** The duration that parts are cut to, whole milliseconds in microseconds; 0 until it is settled, then fixed. */
   get us(): number {
     return this.#targetUs
   }
@@ -50,14 +52,9 @@ export class PartTarget {
       declaredUs !== undefined &&
       (sorted.length < FRAMES_MEASURED_MIN ||
         Math.abs(declaredUs - measured) <= declaredUs * RATE_AGREEMENT)
-    this.#settle(agrees ? declaredUs : measured, QUANTISATION_US)
-  }
-
-  /** Makes room for a part of this duration; true when the target had to grow. */
-  grow(durationUs: number): boolean {
-    if (durationUs <= this.#targetUs) return false
-    this.#targetUs = wholeMs(durationUs)
-    return true
+    // Only a declared rate can be so low that one picture is longer than a part: a picture that stands still at the
+    // start says nothing of those to come.
+    this.#settle(agrees ? declaredUs : Math.min(measured, this.#wantedUs), QUANTISATION_US)
   }
 
   /** True when a part of `durationUs` ends here because another frame like its last would not fit. */
@@ -68,7 +65,11 @@ export class PartTarget {
 
   /** True when a part of `durationUs` must end before a frame of `frameUs`, and is long enough to. */
   endsBefore(durationUs: number, frameUs: number): boolean {
-    if (this.#targetUs === 0) return false
+    if (this.#targetUs === 0) {
+      return (
+        durationUs >= this.#wantedUs * PART_SHARE_MIN && durationUs + frameUs / 2 > this.#wantedUs
+      )
+    }
     return this.#isLongEnough(durationUs) && durationUs + frameUs > this.#targetUs
   }
 

@@ -1,6 +1,6 @@
 /**
- * What playlists and the stream record say about a rendition, gathered while its parts are made. Figures that players
- * hold on to only grow, and small changes of bitrate are not worth a new record.
+ * What playlists and the stream record say about a rendition, gathered while its parts are made. The target
+ * duration, which players hold on to, only grows, and small changes of bitrate are not worth a new record.
  */
 import type { RenditionInfo } from '../../content/stream.ts'
 import type { AudioConfig, VideoConfig } from '../access-unit.ts'
@@ -16,7 +16,7 @@ const UNRATED_BPS = 128_000
 /** A rendition as the packager announces it. */
 export interface PackagerRendition {
   readonly info: RenditionInfo
-  /** PART-TARGET in microseconds; only grows. */
+  /** What its parts are cut to, microseconds; fixed. A picture that stays longer makes a longer part. */
   readonly partTargetUs: number
   /** EXT-X-TARGETDURATION in seconds, the same for all renditions; only grows. */
   readonly targetDurationS: number

@@ -201,7 +201,7 @@ export class RenditionWriter {
     const samples = this.#samples
     const first = samples[0]
     assert(first !== undefined, 'a part holds at least one sample')
-    this.#fitTarget(samples)
+    this.#settleTarget(samples)
     this.#sequence += 1
     const data = encodeFragment({
       layout,
@@ -232,13 +232,13 @@ export class RenditionWriter {
     onPart(part)
   }
 
-  #fitTarget(samples: readonly Sample[]): void {
+  #settleTarget(samples: readonly Sample[]): void {
     const { target, metrics } = this.#options
     if (target.us === 0) {
       const durations = samples.map((sample) => this.#toUs(sample.duration))
       target.settleMeasured(durations, this.#expectPeriod().frameUs)
     }
-    if (target.grow(this.#toUs(this.#ticks))) metrics?.count('part_target_grown')
+    if (this.#toUs(this.#ticks) > target.us) metrics?.count('part_overlong')
   }
 
   #clearPart(): void {

@@ -43,6 +43,13 @@ export class StartupQueue {
     return this.#first[kind]
   }
 
+  /** True when pictures have come for as long as a start waits, and decoding can begin at none of them. */
+  get lacksKeyframe(): boolean {
+    const first = this.#first.video
+    if (first === undefined || this.#keyframe() !== undefined) return false
+    return (this.#newestDts - first.dts) / TICKS_PER_MS >= packagingLimits.startupWaitMs
+  }
+
   /** Takes a unit. Pictures before the first IDR are dropped; the oldest audio goes when the queue is full. */
   push(unit: AccessUnit, wallMs: number): void {
     this.#first[unit.kind] ??= { dts: unit.dts, wallMs }
