@@ -242,6 +242,8 @@ export const hostLimits = {
   addressDialTimeoutMs: 4_000,
   /** Silence on a connection's ping before it is judged dead. */
   pingTimeoutMs: 10_000,
+  /** Pings under way on one connection, each way. */
+  pingsMax: 16,
   /** Streams of one protocol on one connection, each way; a viewer-facing peer follows many renditions of one neighbour. */
   streamsPerProtocolMax: 256,
   /** Streams of all protocols on one connection, each way. */

@@ -84,7 +84,12 @@ export async function createNode(
     },
     services: {
       identify: identify(),
-      ping: ping(),
+      ping: ping({
+        // The connection monitor and the DHT ping at the same time; at the default of one the monitor takes the refusal
+        // for a dead connection and closes it.
+        maxInboundStreams: hostLimits.pingsMax,
+        maxOutboundStreams: hostLimits.pingsMax,
+      }),
       dht: kadDHT({
         protocol: KAD_PROTOCOL,
         kBucketSize: KAD_BUCKET_SIZE,
