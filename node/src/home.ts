@@ -71,9 +71,9 @@ export function writeRunning(home: Home, running: RunningPeer): void {
   writeFileAtomic(home.runningFile, `${JSON.stringify(running)}\n`)
 }
 
-/** Takes the note back at an orderly stop. */
+/** Takes this process's note back; the note of another peer, whose home this one could not get, stays. */
 export function clearRunning(home: Home): void {
-  rmSync(home.runningFile, { force: true })
+  if (readRunning(home)?.pid === process.pid) rmSync(home.runningFile, { force: true })
 }
 
 /** The peer that runs on this home folder, if its process is there. */

@@ -4,15 +4,16 @@
  */
 import { EventEmitter } from 'node:events'
 import { existsSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { apiRoutes } from './api/routes.ts'
 import { type Components, createComponents } from './components.ts'
-import { formatAddress, localHost } from './config/address.ts'
+import { formatAddress, localHost, networkHosts } from './config/address.ts'
 import type { LoadedSettings } from './config/load.ts'
 import type { SettingKey } from './config/schema.ts'
 import { createHlsHandler } from './delivery/hls-handler.ts'
-import { KairoError } from './errors.ts'
-import { clearRunning, type Home, openHome, writeRunning } from './home.ts'
+import { isKairoError, KairoError } from './errors.ts'
+import { clearRunning, type Home, homeAt, openHome, readRunning, writeRunning } from './home.ts'
 import { choosePorts, PortMemory, rememberPorts } from './host/ports.ts'
 import type { PlainHandler } from './http/prepared-response.ts'
 import { HttpServer } from './http/server.ts'
@@ -40,6 +41,8 @@ export interface PeerAddresses {
   readonly rtmp: string | null
   /** Null: this version takes no SRT. */
   readonly srt: string | null
+  /** `http` and `rtmp` for other machines of the local network; empty when a server is bound to one address. */
+  readonly network: { readonly http: readonly string[]; readonly rtmp: readonly string[] }
   readonly multiaddrs: readonly string[]
   /** Secret key of the first stream of this peer. */
   readonly streamKey: string
@@ -133,6 +136,13 @@ export class Peer {
       http: url,
       rtmp: rtmp === undefined ? null : rtmpUrl(rtmp),
       srt: null,
+      network: {
+        http: networkHosts(bound(http).address).map((host) => httpUrl(http, host)),
+        rtmp:
+          rtmp === undefined
+            ? []
+            : networkHosts(rtmp.address().host).map((host) => rtmpUrl(rtmp, host)),
+      },
       multiaddrs: components.host.multiaddrs(),
       streamKey: first?.streamKey ?? '',
       stream: first?.name ?? '',
@@ -183,7 +193,7 @@ export class Peer {
   /** The state folder's lock comes first: it keeps a second peer out of this home. */
   async #startContent(components: Components): Promise<void> {
     const { sequences, store, host, directory, providers, fetches, feeds, replicas } = components
-    await this.#begin('state', sequences)
+    await this.#lockHome(sequences)
     await this.#begin('store', store)
     await this.#begin('host', host)
     await this.#begin('providers', providers)
@@ -194,6 +204,22 @@ export class Peer {
     ensureStreams(components, this.#init.settings.testStream)
     for (const stream of components.keys.list()) await components.publications.prepare(stream)
     this.#started.push({ name: 'publishing', stop: () => components.publishing.stop() })
+  }
+
+  async #lockHome(sequences: Components['sequences']): Promise<void> {
+    try {
+      await this.#begin('state', sequences)
+    } catch (error) {
+      if (!isKairoError(error, 'ERR_ADDRESS_IN_USE')) throw error
+      const root = this.#init.settings.home
+      const holder = readRunning(homeAt(root))
+      const where = holder === undefined ? '' : `, at ${holder.http}`
+      throw new KairoError(
+        'ERR_ADDRESS_IN_USE',
+        `a peer runs on ${root} already${where}. A second one on this machine needs a home of its own: --home ${root}-2`,
+        { cause: error },
+      )
+    }
   }
 
   async #createHttp(
@@ -209,6 +235,7 @@ export class Peer {
       ...components,
       loaded: this.#init,
       rtmpUrl: () => (rtmp === undefined ? null : rtmpUrl(rtmp)),
+      rtmpPort: () => rtmp?.address().port ?? null,
       status: () => peerStatus(this.#running(), this.addresses(), this.#init.settings),
       doctor: () => peerDoctor(this.#running(), this.addresses(), this.#init.settings),
     })
@@ -297,13 +324,16 @@ function ensureStreams({ keys }: Components, testStream: boolean): void {
   }
 }
 
-function rtmpUrl(rtmp: RtmpServer): string {
-  const { host, port } = rtmp.address()
-  return `rtmp://${formatAddress({ host: localHost(host), port })}/live`
+function rtmpUrl(rtmp: RtmpServer, host: string = localHost(rtmp.address().host)): string {
+  return `rtmp://${formatAddress({ host, port: rtmp.address().port })}/live`
 }
 
-function httpUrl(http: HttpServer): string {
+function httpUrl(http: HttpServer, host: string = localHost(bound(http).address)): string {
+  return `http://${formatAddress({ host, port: bound(http).port })}`
+}
+
+function bound(http: HttpServer): AddressInfo {
   const address = http.address()
   if (address === undefined) throw new KairoError('ERR_STOPPED', 'the HTTP server does not listen')
-  return `http://${formatAddress({ host: localHost(address.address), port: address.port })}`
+  return address
 }

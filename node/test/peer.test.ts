@@ -63,7 +63,12 @@ async function started(
 test('what anyone may ask', async (t) => {
   const { peer, anonymous } = await started(t)
   const { peerId, multiaddrs } = peer.addresses()
-  t.match(JSON.parse((await anonymous('/api/peer')).text), { peerId, multiaddrs: [...multiaddrs] })
+  t.match(JSON.parse((await anonymous('/api/peer')).text), {
+    peerId,
+    multiaddrs: [...multiaddrs],
+    rtmpPort: Number(new URL(peer.addresses().rtmp ?? '').port),
+    connectedPeers: 0,
+  })
   t.same(JSON.parse((await anonymous('/api/streams')).text), { streams: [] })
   t.match(JSON.parse((await anonymous('/health/live')).text), { status: 'live' })
   t.match(JSON.parse((await anonymous('/health/ready')).text), {

@@ -1,4 +1,4 @@
-/** GET /api/peer: who this peer is, for those who want to join it by its URL. */
+/** GET /api/peer: who this peer is, for those who want to join it by its URL, and for its pages. */
 import type { Clock } from '../clock.ts'
 import { defineRoute, type Route } from '../http/route.ts'
 import { KAIRO_VERSION } from '../version.ts'
@@ -7,7 +7,13 @@ import { peerSchema } from './schemas.ts'
 /** What the route tells of. */
 export interface PeerRouteComponents {
   readonly clock: Clock
-  readonly host: { readonly peerId: string; multiaddrs(): readonly string[] }
+  readonly host: {
+    readonly peerId: string
+    multiaddrs(): readonly string[]
+    connections(): readonly { readonly peerId: string }[]
+  }
+  /** Port of the RTMP server; null when there is none. */
+  readonly rtmpPort: () => number | null
 }
 
 /** Routes about the peer that anyone may ask. */
@@ -16,7 +22,7 @@ export function peerRoutes(components: PeerRouteComponents): Route[] {
     defineRoute({
       method: 'GET',
       path: '/api/peer',
-      summary: 'Tells the id and the addresses of this peer, so that others can join it.',
+      summary: 'Tells who this peer is, where to join it and where to push to it.',
       access: 'public',
       response: { 200: peerSchema },
       handler: () => ({
@@ -26,6 +32,9 @@ export function peerRoutes(components: PeerRouteComponents): Route[] {
           version: KAIRO_VERSION,
           agent: `kairo/${KAIRO_VERSION}`,
           multiaddrs: [...components.host.multiaddrs()],
+          rtmpPort: components.rtmpPort(),
+          // Two peers that dial each other at once hold two connections for a while.
+          connectedPeers: new Set(components.host.connections().map(({ peerId }) => peerId)).size,
           time: new Date(components.clock.now()).toISOString(),
         },
       }),

@@ -42,6 +42,12 @@ export const peerSchema = z.object({
   version: z.string(),
   agent: z.string(),
   multiaddrs: z.array(z.string()),
+  rtmpPort: z
+    .number()
+    .int()
+    .nullable()
+    .describe('Port of the RTMP ingest at the host of this URL; null when RTMP is off.'),
+  connectedPeers: z.number().int().describe('Peers that this one is connected to now.'),
   time: z.iso.datetime().describe("This peer's clock, by which others check theirs."),
 })
 

@@ -1,4 +1,5 @@
 /** Host and port pairs as people write them. */
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os'
 
 /** Where a server binds. */
 export interface HostPort {
@@ -26,4 +27,22 @@ export function localHost(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1'
   if (host === '::') return '::1'
   return host
+}
+
+/**
+ * The IPv4 addresses by which other machines reach a server bound to every interface; none for a server bound to one
+ * address, which {@link localHost} tells already.
+ */
+export function networkHosts(
+  host: string,
+  interfaces: NodeJS.Dict<NetworkInterfaceInfo[]> = networkInterfaces(),
+): string[] {
+  if (host !== '0.0.0.0' && host !== '::') return []
+  return Object.values(interfaces)
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ family, internal, address }) => {
+      // A link-local address (RFC 3927) is what an interface without a network gives itself.
+      return family === 'IPv4' && !internal && !address.startsWith('169.254.')
+    })
+    .map(({ address }) => address)
 }
