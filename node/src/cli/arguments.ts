@@ -84,6 +84,7 @@ function parse(argv: readonly string[]): {
     return { values: parsed.values, positionals: parsed.positionals }
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause)
-    throw new UsageError(`${message} (see kairo --help)`, { cause })
+    // Node goes on with advice on "--", which no command of ours has a use for.
+    throw new UsageError(message.replace(/\. To specify a positional.*$/s, ''), { cause })
   }
 }

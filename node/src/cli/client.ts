@@ -4,6 +4,7 @@ import { request } from 'node:http'
 import type { z } from 'zod'
 import { KairoError } from '../errors.ts'
 import { homeAt, parseJson, readRunning } from '../home.ts'
+import { programName } from './program.ts'
 
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024
 const ANSWER_TIMEOUT_MS = 30_000
@@ -22,7 +23,7 @@ export class PeerClient {
     if (running === undefined) {
       throw new KairoError(
         'ERR_NOT_FOUND',
-        `no peer runs on ${homeFolder}. Start one with \`kairo up\`, or name its folder with --home.`,
+        `no peer runs on ${homeFolder}. Start one with \`${programName()} up\`, or name its folder with --home.`,
       )
     }
     this.url = running.http

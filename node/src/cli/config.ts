@@ -7,7 +7,8 @@ import { formatTable, print, printJson } from './output.ts'
 /** Runs the command; wrong settings are reported by the caller with exit code 2. */
 export async function config(input: Arguments): Promise<number> {
   if (input.markdown) {
-    process.stdout.write(settingsMarkdown())
+    if (input.json) printJson({ markdown: settingsMarkdown() })
+    else process.stdout.write(settingsMarkdown())
     return 0
   }
   const { settings, origins } = input.load()

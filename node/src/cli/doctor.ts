@@ -8,6 +8,7 @@ import { homeAt, readRunning } from '../home.ts'
 import type { Arguments } from './arguments.ts'
 import { PeerClient } from './client.ts'
 import { formatTable, print, printJson } from './output.ts'
+import { programName } from './program.ts'
 
 /** Runs the command; 0 when nothing failed, 1 when something did. */
 export async function doctor(input: Arguments): Promise<number> {
@@ -21,7 +22,7 @@ export async function doctor(input: Arguments): Promise<number> {
           name: 'peer',
           status: 'warn',
           detail: `no peer runs on ${settings.home}`,
-          hint: 'Start one with `kairo up`; some checks need it.',
+          hint: `Start one with \`${programName()} up\`; some checks need it.`,
         },
         checkNode(),
         checkHome(settings.home),

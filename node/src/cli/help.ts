@@ -1,43 +1,76 @@
 /** The help texts; the list of settings comes from the schema. */
 import { settingInfo, settingKeys, settingKind, settingsSchema } from '../config/schema.ts'
-import { formatTable } from './output.ts'
+import { formatDefinitions } from './output.ts'
+import { programName } from './program.ts'
 
-const commandTexts: Readonly<Record<string, string>> = {
-  up: 'kairo up [settings]\n\nStarts a peer and runs until it is told to stop (Ctrl-C, SIGTERM).',
-  status:
-    'kairo status [--home folder]\n\nShows the running peer: addresses, peers, publishers, cache.',
-  streams:
-    "kairo streams [--home folder]\n\nLists the network's streams as the running peer knows them.",
-  keys: 'kairo keys [--home folder]\nkairo keys add [name]\nkairo keys remove <name>\nkairo keys disconnect <name>\n\nLists, makes and removes the stream keys of the running peer, or ends a publisher.',
-  doctor:
-    'kairo doctor [settings]\n\nChecks ports, clock, disk, Node, encoders and reachability; says what to do.',
-  config:
-    'kairo config [settings]\n\nPrints the effective settings and where each value came from. --markdown prints their reference.',
+interface CommandText {
+  /** After the program's name. */
+  readonly usage: readonly string[]
+  readonly text: string
+  /** Which settings it takes: all, or only the folder in which it finds the running peer. */
+  readonly settings: 'all' | 'home'
+}
+
+const commandTexts: Readonly<Record<string, CommandText>> = {
+  up: {
+    usage: ['up'],
+    text: 'Starts a peer and runs until it is told to stop (Ctrl-C, SIGTERM).',
+    settings: 'all',
+  },
+  status: {
+    usage: ['status'],
+    text: 'Shows the running peer: addresses, peers, publishers, cache.',
+    settings: 'home',
+  },
+  streams: {
+    usage: ['streams'],
+    text: "Lists the network's streams as the running peer knows them.",
+    settings: 'home',
+  },
+  keys: {
+    usage: ['keys', 'keys add [name]', 'keys remove <name>', 'keys disconnect <name>'],
+    text: 'Lists, makes and removes the stream keys of the running peer, or ends a publisher.',
+    settings: 'home',
+  },
+  doctor: {
+    usage: ['doctor'],
+    text: 'Checks ports, clock, disk, Node, encoders and reachability; says what to do.',
+    settings: 'all',
+  },
+  config: {
+    usage: ['config', 'config --markdown'],
+    text: 'Prints the effective settings and where each value came from; with --markdown, their reference.',
+    settings: 'all',
+  },
 }
 
 /** `kairo --help`. */
-export function generalHelp(): string {
-  const commands = Object.entries(commandTexts).map(([name, text]) => [
-    `  ${name}`,
-    text.split('\n\n').at(-1) ?? '',
-  ])
-  return `kairo: one peer of an edge-distributed streaming network
+export function generalHelp(program: string = programName()): string {
+  return `Kairo: one peer of an edge-distributed streaming network.
 
-Usage: kairo <command> [settings] [--json]
+Usage: ${program} <command> [settings] [--json]
 
 Commands:
-${formatTable(commands)}
+${formatDefinitions(Object.entries(commandTexts).map(([name, { text }]) => [`  ${name}`, text]))}
 
-${settingsHelp()}
-`
+${program} <command> --help tells a command's settings; ${program} --version the version.`
 }
 
 /** `kairo <command> --help`. */
-export function commandHelp(name: string): string {
-  const text = commandTexts[name] ?? ''
-  return name === 'up' || name === 'doctor' || name === 'config'
-    ? `${text}\n\n${settingsHelp()}\n`
-    : `${text}\n\nWith --json the answer is one JSON value.\n`
+export function commandHelp(name: string, program: string = programName()): string {
+  const command = commandTexts[name]
+  if (command === undefined) return generalHelp(program)
+  const usage = command.usage.map((words) => `${program} ${words} [settings] [--json]`)
+  const note =
+    command.settings === 'all'
+      ? 'Settings, also as environment variables and in a JSON file (docs/settings.md):'
+      : 'Settings:'
+  return `Usage: ${usage.join('\n       ')}
+
+${command.text}
+
+${note}
+${settingsHelp(command.settings)}`
 }
 
 /** docs/settings.md, whole. */
@@ -60,15 +93,19 @@ ${rows.join('\n')}
 `
 }
 
-function settingsHelp(): string {
-  const rows = settingKeys.map((key) => {
+function settingsHelp(which: CommandText['settings']): string {
+  const keys = which === 'all' ? settingKeys : settingKeys.filter((key) => key === 'home')
+  const rows = keys.map((key): [string, string] => {
+    const { flag, description } = settingInfo(key)
     const kind = settingKind(key)
-    const value = kind === 'boolean' ? '' : kind === 'list' ? ' <value>…' : ' <value>'
-    return [`  ${settingInfo(key).flag}${value}`, settingInfo(key).description]
+    if (kind === 'boolean') return [`  --[no-]${flag.slice(2)}`, description]
+    return [`  ${flag} <value>${kind === 'list' ? '…' : ''}`, description]
   })
-  return `Settings (also as environment variables and in a JSON file; see docs/settings.md):
-${formatTable([['  --config <file>', 'JSON file of settings.'], ...rows])}
-${formatTable([['  --json', 'Answer in JSON.']])}`
+  return formatDefinitions([
+    ['  --config <file>', 'JSON file of settings.'],
+    ...rows,
+    ['  --json', 'Answer in JSON.'],
+  ])
 }
 
 function defaultOf(key: (typeof settingKeys)[number]): unknown {

@@ -6,8 +6,7 @@ import { formatTable, print, printJson } from './output.ts'
 
 /** Runs the command; 0 when the peer did what was asked. */
 export async function keys(input: Arguments): Promise<number> {
-  const [action = 'list', name, ...rest] = input.words
-  if (rest.length > 0) throw new UsageError(`too many words after keys ${action}`)
+  const { action, name } = readWords(input.words)
   const client = new PeerClient(input.load().settings.home)
   switch (action) {
     case 'list': {
@@ -15,7 +14,10 @@ export async function keys(input: Arguments): Promise<number> {
       if (input.json) printJson(answer)
       else
         print(
-          formatTable(answer.keys.map((key) => [key.name, key.pushUrl ?? key.streamKey, key.id])),
+          formatTable([
+            ['stream', 'push to', 'id'],
+            ...answer.keys.map((key) => [key.name, key.pushUrl ?? key.streamKey, key.id]),
+          ]),
         )
       return 0
     }
@@ -39,7 +41,6 @@ export async function keys(input: Arguments): Promise<number> {
     }
     case 'remove':
     case 'disconnect': {
-      if (name === undefined) throw new UsageError(`keys ${action} needs the name of a stream`)
       const path = `/api/keys/${encodeURIComponent(name)}`
       if (action === 'remove') await client.call('DELETE', path, doneSchema)
       else await client.call('POST', `${path}/disconnect`, doneSchema)
@@ -47,6 +48,26 @@ export async function keys(input: Arguments): Promise<number> {
       else print(action === 'remove' ? `Removed ${name}.` : `Ended the publisher of ${name}.`)
       return 0
     }
+  }
+}
+
+type Words =
+  | { readonly action: 'list' | 'add'; readonly name: string | undefined }
+  | { readonly action: 'remove' | 'disconnect'; readonly name: string }
+
+/** Before a peer is looked for, so that wrong usage is told as such whether or not one runs. */
+function readWords([action = 'list', name, ...rest]: readonly string[]): Words {
+  if (rest.length > 0 || (action === 'list' && name !== undefined)) {
+    throw new UsageError(`too many words after keys ${action}`)
+  }
+  switch (action) {
+    case 'list':
+    case 'add':
+      return { action, name }
+    case 'remove':
+    case 'disconnect':
+      if (name === undefined) throw new UsageError(`keys ${action} needs the name of a stream`)
+      return { action, name }
     default:
       throw new UsageError(`keys knows list, add, remove and disconnect, not ${action}`)
   }

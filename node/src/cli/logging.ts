@@ -12,6 +12,7 @@ export function createLogger(level: Settings['logLevel']): Logger {
     ? pretty({
         destination: STANDARD_ERROR,
         sync: true,
+        singleLine: true,
         ignore: 'pid,hostname',
         translateTime: 'SYS:HH:MM:ss.l',
       })

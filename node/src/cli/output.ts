@@ -1,6 +1,7 @@
 /** What commands print: tables for people, one JSON value for programs, and failures in both forms. */
 import { styleText } from 'node:util'
 import { KairoError } from '../errors.ts'
+import { programName } from './program.ts'
 
 /** Writes one JSON line to standard output. */
 export function printJson(value: unknown): void {
@@ -32,6 +33,37 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
     .join('\n')
 }
 
+/**
+ * Rows of a name and a text, the texts wrapped beside their names.
+ * @param columns width of the terminal in characters
+ */
+export function formatDefinitions(
+  rows: readonly (readonly [name: string, text: string])[],
+  columns: number = process.stdout.columns ?? 120,
+): string {
+  const nameColumns = Math.max(...rows.map(([name]) => name.length))
+  const textColumns = Math.max(30, columns - nameColumns - 2)
+  return formatTable(
+    rows.flatMap(([name, text]) =>
+      wrap(text, textColumns).map((line, index) => [index === 0 ? name : '', line]),
+    ),
+  )
+}
+
+function wrap(text: string, columns: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > columns) {
+      lines.push(line)
+      line = word
+    } else {
+      line = line === '' ? word : `${line} ${word}`
+    }
+  }
+  return [...lines, line]
+}
+
 /** Bold on a terminal, plain elsewhere. */
 export function bold(text: string): string {
   return styleText('bold', text, { stream: process.stdout })
@@ -47,6 +79,7 @@ export function printError(error: unknown, json: boolean): void {
   }
   const label = styleText('red', 'error', { stream: process.stderr })
   process.stderr.write(`${label}: ${message}${code === undefined ? '' : ` (${code})`}\n`)
+  if (code === 'ERR_USAGE') process.stderr.write(`See ${programName()} --help\n`)
   if (!(error instanceof KairoError) && code === undefined && error instanceof Error) {
     process.stderr.write(`${error.stack ?? ''}\n`)
   }

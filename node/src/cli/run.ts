@@ -6,7 +6,7 @@ import { isKairoError } from '../errors.ts'
 import { KAIRO_VERSION } from '../version.ts'
 import { type Arguments, parseArguments, UsageError } from './arguments.ts'
 import { commandHelp, generalHelp } from './help.ts'
-import { printError } from './output.ts'
+import { print, printError, printJson } from './output.ts'
 
 const commands: Readonly<Record<string, () => Promise<(input: Arguments) => Promise<number>>>> = {
   up: async () => (await import('./up.ts')).up,
@@ -24,23 +24,34 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     const input = parseArguments(argv)
     json = input.json
     if (input.version) {
-      process.stdout.write(
-        json ? `${JSON.stringify({ version: KAIRO_VERSION })}\n` : `kairo ${KAIRO_VERSION}\n`,
-      )
+      if (json) printJson({ version: KAIRO_VERSION })
+      else print(`kairo ${KAIRO_VERSION}`)
       return 0
     }
     const name = input.command
-    if (name === undefined || input.help) {
-      const known = name !== undefined && name in commands
-      process.stdout.write(known ? commandHelp(name) : generalHelp())
-      return name === undefined && !input.help ? 2 : 0
+    if (name === undefined) {
+      if (json && !input.help) throw new UsageError('no command was given')
+      printHelp(generalHelp(), json)
+      return input.help ? 0 : 2
     }
     const load = Object.hasOwn(commands, name) ? commands[name] : undefined
-    if (load === undefined) throw new UsageError(`there is no command ${name}; see kairo --help`)
+    if (load === undefined) throw new UsageError(`there is no command ${name}`)
+    if (input.help) {
+      printHelp(commandHelp(name), json)
+      return 0
+    }
+    if (name !== 'keys' && input.words.length > 0) {
+      throw new UsageError(`${name} takes no further words, but got ${input.words.join(' ')}`)
+    }
     const command = await load()
     return await command(input)
   } catch (error) {
     printError(error, json)
     return error instanceof UsageError || isKairoError(error, 'ERR_CONFIG') ? 2 : 1
   }
+}
+
+function printHelp(text: string, json: boolean): void {
+  if (json) printJson({ help: text })
+  else print(text)
 }

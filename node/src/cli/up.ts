@@ -3,7 +3,8 @@ import { settingsFixed } from '../config/load.ts'
 import { createPeer, type Peer } from '../peer.ts'
 import type { Arguments } from './arguments.ts'
 import { createLogger } from './logging.ts'
-import { bold, formatTable, print, printJson } from './output.ts'
+import { print, printJson } from './output.ts'
+import { welcome } from './welcome.ts'
 
 /** Runs the command until SIGINT or SIGTERM; 0 after an orderly stop. A second signal ends it at once. */
 export async function up(input: Arguments): Promise<number> {
@@ -16,7 +17,7 @@ export async function up(input: Arguments): Promise<number> {
     printJson({ event: 'ready', ...peer.addresses() })
     peer.events.on('stream', (notice) => printJson({ event: 'stream', ...notice }))
   } else {
-    print(welcome(peer))
+    print(welcome(peer.addresses()))
   }
   await stopped
   if (input.json) printJson({ event: 'stopped' })
@@ -42,29 +43,4 @@ function stopOnSignal(peer: Peer, json: boolean): Promise<void> {
     process.on('SIGINT', () => stop('SIGINT'))
     process.on('SIGTERM', () => stop('SIGTERM'))
   })
-}
-
-function welcome(peer: Peer): string {
-  const { peerId, home, http, rtmp, multiaddrs, streamKey, admin, stream, testStream } =
-    peer.addresses()
-  const rows: string[][] = [['Watch', http]]
-  if (testStream !== null) rows.push(['Test stream', `${http}/#/watch/${testStream}`])
-  if (rtmp !== null) {
-    rows.push(['Push (OBS)', `server ${rtmp}`], ['', `stream key ${streamKey}`])
-    rows.push([
-      'Push (ffmpeg)',
-      `ffmpeg -re -i clip.mp4 -c:v libx264 -c:a aac -f flv ${rtmp}/${streamKey}`,
-    ])
-    rows.push(['', `appears as ${http}/#/watch/${stream}`])
-  }
-  rows.push(['Admin', admin])
-  multiaddrs.forEach((address, index) => {
-    rows.push([
-      index === 0 ? 'Join from' : '',
-      index === 0 ? `kairo up --join ${address}` : address,
-    ])
-  })
-  rows.push(['Peer', peerId], ['Home', home])
-  const table = formatTable(rows.map(([label = '', value = '']) => [label, value]))
-  return `\n${bold('Kairo is up.')} Ctrl-C stops it.\n\n${table}\n`
 }

@@ -10,7 +10,7 @@ import {
   streamsSchema,
 } from '../../src/api/schemas.ts'
 import { settingsMarkdown } from '../../src/cli/help.ts'
-import { runCliProcess, startPeer } from '../support/peer-process.ts'
+import { loopbackArguments, runCliProcess, startPeer } from '../support/peer-process.ts'
 
 test('commands about a running peer', { timeout: 180_000 }, async (t) => {
   const home = t.testdir({})
@@ -40,6 +40,13 @@ test('commands about a running peer', { timeout: 180_000 }, async (t) => {
   t.match(await run('keys', 'add', 'x', 'y'), { code: 2 })
   t.ok(doctorSchema.parse(await json('doctor')).checks.some(({ name }) => name === 'reachability'))
   t.match(await run('doctor'), { code: 0, stdout: /reachability/ })
+
+  const second = await runCliProcess([...loopbackArguments(home).filter((arg) => arg !== '--json')])
+  t.match(second, {
+    code: 1,
+    stderr: /a peer runs on .* already, at http:\/\/127\.0\.0\.1.*--home/,
+  })
+  t.match(await run('status'), { code: 0 }, 'the refused one leaves the first as it is')
   t.equal(await peer.end('SIGTERM'), 0)
 })
 
@@ -73,9 +80,25 @@ test('usage', { timeout: 120_000 }, async (t) => {
   t.match(await runCliProcess(['--help']), { code: 0, stdout: /kairo up|Usage: / })
   t.match(await runCliProcess(['up', '--help']), { code: 0, stdout: /--join/ })
   t.match(await runCliProcess(['--version']), { code: 0, stdout: /\d+\.\d+\.\d+/ })
-  t.match(await runCliProcess([]), { code: 2 })
+  t.match(await runCliProcess([]), { code: 2, stdout: /Usage: / })
+  t.match(await runCliProcess(['keys', '--help']), { code: 0, stdout: /keys disconnect <name>/ })
+  t.match(await runCliProcess(['toString', '--help']), { code: 2, stderr: /no command toString/ })
+  t.match(await runCliProcess(['status', 'now']), { code: 2, stderr: /no further words/ })
+  t.match(await runCliProcess(['keys', 'remove']), { code: 2 }, 'with or without a peer')
   t.match(await runCliProcess(['dance']), { code: 2, stderr: /dance/ })
   t.match(await runCliProcess(['up', '--colour', 'red']), { code: 2, stderr: /--colour/ })
+  for (const [code, ...words] of [
+    [2],
+    [2, 'dance'],
+    [2, 'status', '--colour'],
+    [0, '--help'],
+    [0, '--version'],
+    [0, 'config', '--markdown'],
+  ] as const) {
+    const result = await runCliProcess([...words, '--json'])
+    t.equal(result.code, code, words.join(' '))
+    t.type(JSON.parse(result.stdout), 'object', 'one JSON value')
+  }
   t.match(await runCliProcess(['up', '--config', '/nowhere.json']), { code: 2, stderr: /nowhere/ })
 })
 
