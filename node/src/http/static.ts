@@ -24,7 +24,6 @@ const contentSecurityPolicy = [
   "img-src 'self' data: blob: http: https:",
   "media-src 'self' blob: http: https:",
   "worker-src 'self' blob:",
-  "style-src 'self' 'unsafe-inline'",
   "object-src 'none'",
   "base-uri 'none'",
   "form-action 'self'",
