@@ -23,6 +23,7 @@ export function peerStatus(
     addresses: {
       http: addresses.http,
       rtmp: addresses.rtmp,
+      network: { http: [...addresses.network.http], rtmp: [...addresses.network.rtmp] },
       multiaddrs: [...addresses.multiaddrs],
     },
     peers: neighbours(host.connections()),

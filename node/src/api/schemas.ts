@@ -60,6 +60,9 @@ export const statusSchema = z.object({
   addresses: z.object({
     http: z.string(),
     rtmp: z.string().nullable(),
+    network: z
+      .object({ http: z.array(z.string()), rtmp: z.array(z.string()) })
+      .describe('The same for other machines of the local network.'),
     multiaddrs: z.array(z.string()),
   }),
   peers: z.array(z.object({ peerId: z.string(), address: z.string(), direction: z.string() })),

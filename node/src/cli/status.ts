@@ -20,8 +20,8 @@ function render(answer: z.output<typeof statusSchema>): string {
     ['peer', answer.peerId],
     ['version', `${answer.version}, up ${formatSeconds(answer.uptimeS)}`],
     ['home', answer.home],
-    ['http', addresses.http],
-    ['rtmp', addresses.rtmp ?? 'off'],
+    ['http', [addresses.http, ...addresses.network.http].join('  ')],
+    ['rtmp', [addresses.rtmp ?? 'off', ...addresses.network.rtmp].join('  ')],
     ...addresses.multiaddrs.map((address, index) => [index === 0 ? 'network' : '', address]),
     [
       'cache',

@@ -73,7 +73,7 @@ test('the wall shows the streams and follows them', { skip }, async (t) => {
     '<img src=x onerror=alert(1)>',
     'data stays text',
   )
-  t.match(await page.locator('header').textContent(), /1 live · 1 peer.*12D3…LtJ4uE/)
+  t.match(await page.locator('header').textContent(), /1 live · 3 peers.*12D3…LtJ4uE/)
   await card.evaluate((element) => element.setAttribute('data-kept', ''))
   peer.answers.streams = [fakeStream('another'), ...peer.answers.streams]
   await page.getByText('another', { exact: true }).waitFor()
@@ -82,7 +82,7 @@ test('the wall shows the streams and follows them', { skip }, async (t) => {
   await page.getByText('Nothing is live right now').waitFor()
   t.match(
     await page.locator('main').textContent(),
-    /ffmpeg -re .*rtmp:\/\/127\.0\.0\.1:1935\/live/s,
+    /ffmpeg -re .*rtmp:\/\/127\.0\.0\.1:1936\/live/s,
   )
   peer.answers.reachable = false
   await page.getByText('peer unreachable').waitFor()

@@ -65,6 +65,8 @@ export function fakeAnswers(): FakeAnswers {
       version: '0.1.0',
       agent: 'kairo/0.1.0',
       multiaddrs: [`/ip4/192.168.1.20/tcp/4001/p2p/${self}`],
+      rtmpPort: 1936,
+      connectedPeers: 3,
       time: '2026-01-02T03:04:05.000Z',
     },
     status: {
@@ -73,8 +75,12 @@ export function fakeAnswers(): FakeAnswers {
       uptimeS: 93_784,
       home: '/home/ada/.kairo',
       addresses: {
-        http: 'http://192.168.1.20:8080',
-        rtmp: 'rtmp://192.168.1.20:1935/live',
+        http: 'http://127.0.0.1:8080',
+        rtmp: 'rtmp://127.0.0.1:1935/live',
+        network: {
+          http: ['http://192.168.1.20:8080'],
+          rtmp: ['rtmp://192.168.1.20:1935/live'],
+        },
         multiaddrs: [
           `/ip4/192.168.1.20/tcp/4001/p2p/${self}`,
           `/ip4/192.168.1.20/tcp/4002/ws/p2p/${self}`,

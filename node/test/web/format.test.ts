@@ -10,6 +10,7 @@ import {
   duration,
   shortPeerId,
 } from '../../web/src/shared/format.ts'
+import { isLoopback, reachableFrom } from '../../web/src/shared/url.ts'
 import { readRoute, watchHref } from '../../web/src/watch/route.ts'
 import { fakeStream } from '../support/fake-web-answers.ts'
 
@@ -59,4 +60,13 @@ test('the received bitrate adds the tracks up and forgets the past', async (t) =
   t.equal(Math.round(rate.bps), 2_128_000)
   rate.add('main', 1_000, 0)
   t.equal(Math.round(rate.bps), 2_128_000, 'an empty part changes nothing')
+})
+
+test('addresses of the peer are told as the page reaches them', async (t) => {
+  t.equal(reachableFrom('http://127.0.0.1:8080', '192.168.1.20'), 'http://192.168.1.20:8080')
+  t.equal(reachableFrom('rtmp://[::1]:1935/live/k', 'studio'), 'rtmp://studio:1935/live/k')
+  t.equal(reachableFrom('http://10.0.0.1:80', '192.168.1.20'), 'http://10.0.0.1:80')
+  t.equal(reachableFrom('', '192.168.1.20'), '')
+  t.ok(isLoopback('http://localhost:8080/'))
+  t.notOk(isLoopback('http://127.0.0.1.example:8080'))
 })

@@ -26,7 +26,7 @@ let shown: Route | undefined
 
 const streamsPoll = poll({
   intervalMs: pollMs,
-  ask: () => Promise.all([api.streams(), state.peer ?? api.peer()]),
+  ask: () => Promise.all([api.streams(), api.peer()]),
   onData: ([streams, peer]) => {
     state.streams = streams
     state.peer = peer
@@ -77,7 +77,8 @@ function createWallView(): Component {
     ...wall,
     update: () => {
       // A list that was there stays on the screen through a short outage; the header tells of it.
-      if (state.streams !== undefined) wall.update({ state: 'ready', streams: state.streams })
+      const { streams, peer } = state
+      if (streams !== undefined) wall.update({ state: 'ready', streams, rtmpPort: peer?.rtmpPort })
       else if (state.failure !== undefined) wall.update({ state: 'failed', reason: state.failure })
       else wall.update({ state: 'loading' })
     },

@@ -3,6 +3,7 @@
 import type { Status } from '../shared/api.ts'
 import { copyLine } from '../shared/copy.ts'
 import { type Component, h } from '../shared/dom.ts'
+import { isLoopback, reachableFrom } from '../shared/url.ts'
 import { section } from './section.ts'
 
 /** Creates the part about identity and addresses. */
@@ -20,12 +21,22 @@ export function createAddresses(): Component<Status> {
         h('dt', {}, name),
         h('dd', {}, ...values.map((value) => copyLine(value, `Copy: ${name}`))),
       ]
-      const [best] = addresses.multiaddrs
+      const { network } = addresses
+      // The address that this page was loaded by is sure to work from where the operator sits.
+      const here = reachableFrom(addresses.http, location.hostname)
+      const join = isLoopback(here) ? network.http[0] : here
       lines.replaceChildren(
         ...line('Peer id', peerId),
-        ...line('Watch page', addresses.http),
-        ...(addresses.rtmp === null ? [] : line('RTMP ingest', addresses.rtmp)),
-        ...(best === undefined ? [] : line('Join from another machine', `kairo up --join ${best}`)),
+        ...line('Watch page', ...new Set([here, ...network.http])),
+        ...(addresses.rtmp === null
+          ? []
+          : line(
+              'RTMP ingest',
+              ...new Set([reachableFrom(addresses.rtmp, location.hostname), ...network.rtmp]),
+            )),
+        ...(join === undefined
+          ? []
+          : line('Join from another machine', `npm start -- --join ${join}`)),
         ...line('Network addresses', ...addresses.multiaddrs),
         h('dt', {}, 'Program'),
         h('dd', { class: 'plain' }, `Kairo ${version}, home `, h('code', {}, home)),

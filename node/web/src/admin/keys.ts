@@ -6,6 +6,7 @@ import { copyButton } from '../shared/copy.ts'
 import { type Component, h, setText } from '../shared/dom.ts'
 import { icon } from '../shared/icon.ts'
 import { createKeyedList } from '../shared/keyed-list.ts'
+import { reachableFrom } from '../shared/url.ts'
 import { emptyLine, section } from './section.ts'
 import type { Change } from './streams.ts'
 
@@ -79,7 +80,9 @@ function createRow(key: StreamKey, api: Api, change: Change): Component<StreamKe
   let current = key
   const title = h('span', { class: 'row-title' })
   const facts = h('p', { class: 'row-facts' })
-  const url = createSecret('Push address', () => current.pushUrl ?? '')
+  const url = createSecret('Push address', () =>
+    reachableFrom(current.pushUrl ?? '', location.hostname),
+  )
   const secret = createSecret('Stream key', () => current.streamKey)
   const remove = h('button', { class: 'button button-small button-danger', type: 'button' })
   remove.append(icon('trash'), 'Delete')

@@ -1,14 +1,15 @@
 /** What the wall shows while nothing is live: how to change that. */
 
-import { h } from '../shared/dom.ts'
+import { type Component, h } from '../shared/dom.ts'
 import { logoMark } from '../shared/icon.ts'
-import { createPublishingHelp } from './publishing-help.ts'
+import { createPublishingHelp, type RtmpPort } from './publishing-help.ts'
 
 /** Creates the empty state for a page served from `hostname`. */
-export function createEmptyState(hostname: string): HTMLElement {
+export function createEmptyState(hostname: string): Component<RtmpPort> {
+  const help = createPublishingHelp(hostname)
   const signal = h('div', { class: 'empty-signal' })
   signal.append(logoMark())
-  return h(
+  const element = h(
     'div',
     { class: 'empty' },
     h(
@@ -22,6 +23,7 @@ export function createEmptyState(hostname: string): HTMLElement {
         'Push a stream to any peer of this network and it appears here by itself, on every peer.',
       ),
     ),
-    createPublishingHelp(hostname),
+    help.element,
   )
+  return { element, update: help.update, dispose: help.dispose }
 }

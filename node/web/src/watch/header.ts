@@ -31,9 +31,8 @@ export function createHeader(element: HTMLElement): Component<HeaderData> {
       networkPill.hidden = streams === undefined
       if (streams !== undefined) {
         const live = streams.filter(({ state }) => state === 'live').length
-        setText(network, `${live} live · ${count(knownPeers(streams, peer).size, 'peer')}`)
-        networkPill.title =
-          'Live streams, and peers that publish or pass them on as far as this peer knows'
+        setText(network, `${live} live · ${count(peer?.connectedPeers ?? 0, 'peer')}`)
+        networkPill.title = 'Live streams of the network, and peers that this one is connected to'
       }
       peerPill.hidden = peer === undefined && reachable
       dot.className = reachable ? 'dot dot-ok' : 'dot dot-fail'
@@ -42,14 +41,4 @@ export function createHeader(element: HTMLElement): Component<HeaderData> {
     },
     dispose: () => element.replaceChildren(),
   }
-}
-
-/** This peer and every peer that the streams name. */
-function knownPeers(streams: readonly Stream[], peer: PeerInfo | undefined): Set<string> {
-  const peers = new Set(
-    streams.flatMap(({ originPeer, sourcePeer }) => [originPeer, sourcePeer ?? '']),
-  )
-  if (peer !== undefined) peers.add(peer.peerId)
-  peers.delete('')
-  return peers
 }

@@ -1,15 +1,36 @@
 /** How to publish to this network. Holds no secret, so every visitor may see it. */
 
 import { copyLine } from '../shared/copy.ts'
-import { h } from '../shared/dom.ts'
+import { type Component, h } from '../shared/dom.ts'
 
-/** RTMP's registered port, the peer's default. */
-const rtmpPort = 1935
+/** Port of the peer's RTMP ingest; null while it has none, undefined while the page does not know yet. */
+export type RtmpPort = number | null | undefined
 
-/** Creates the instructions for a page served from `hostname`. */
-export function createPublishingHelp(hostname: string): HTMLElement {
-  const server = `rtmp://${hostname}:${rtmpPort}/live`
-  return h('div', { class: 'ways' }, ffmpegPanel(server), obsPanel(server))
+/** Creates the instructions for a page served from `hostname`, which are empty until the port is known. */
+export function createPublishingHelp(hostname: string): Component<RtmpPort> {
+  const element = h('div', { class: 'ways' })
+  let shown: RtmpPort
+  return {
+    element,
+    update: (port) => {
+      if (port === undefined || port === shown) return
+      shown = port
+      const server = `rtmp://${hostname}:${port}/live`
+      element.replaceChildren(
+        ...(port === null ? [offPanel()] : [ffmpegPanel(server), obsPanel(server)]),
+      )
+    },
+    dispose: () => {},
+  }
+}
+
+function offPanel(): HTMLElement {
+  return h(
+    'section',
+    { class: 'panel' },
+    h('h2', {}, 'This peer takes no streams'),
+    h('p', {}, 'Its RTMP ingest is off. Push to another peer of the network, and watch here.'),
+  )
 }
 
 function ffmpegPanel(server: string): HTMLElement {

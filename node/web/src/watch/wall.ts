@@ -5,30 +5,26 @@ import { type Component, h, setText } from '../shared/dom.ts'
 import { count } from '../shared/format.ts'
 import { icon } from '../shared/icon.ts'
 import { createEmptyState } from './empty-state.ts'
-import { createPublishingHelp } from './publishing-help.ts'
+import { createPublishingHelp, type RtmpPort } from './publishing-help.ts'
 import { createCardList } from './stream-card.ts'
 
 /** What the wall is told: the streams, that they are not known yet, or that they cannot be had. */
 export type WallData =
   | { readonly state: 'loading' }
-  | { readonly state: 'ready'; readonly streams: readonly Stream[] }
+  | { readonly state: 'ready'; readonly streams: readonly Stream[]; readonly rtmpPort: RtmpPort }
   | { readonly state: 'failed'; readonly reason: string }
 
 /** Creates the wall. `retry` is called when the visitor asks to try again. */
 export function createWall(retry: () => void): Component<WallData> {
   const summary = h('p')
   const list = createCardList()
+  const help = createPublishingHelp(location.hostname)
   const cards = h(
     'section',
     { class: 'wall', 'aria-label': 'Live streams' },
     h('div', { class: 'wall-head' }, h('h1', {}, 'Live now'), summary),
     list.element,
-    h(
-      'details',
-      { class: 'publish' },
-      h('summary', {}, 'Publish to this network'),
-      createPublishingHelp(location.hostname),
-    ),
+    h('details', { class: 'publish' }, h('summary', {}, 'Publish to this network'), help.element),
   )
   const loading = createLoading()
   const empty = createEmptyState(location.hostname)
@@ -52,9 +48,11 @@ export function createWall(retry: () => void): Component<WallData> {
           Number(b.state === 'live') - Number(a.state === 'live') || a.name.localeCompare(b.name),
       )
       list.update(streams)
+      help.update(data.rtmpPort)
+      empty.update(data.rtmpPort)
       const live = streams.filter(({ state }) => state === 'live').length
       setText(summary, `${count(live, 'stream')} in this network`)
-      show(streams.length === 0 ? empty : cards)
+      show(streams.length === 0 ? empty.element : cards)
     },
     dispose: list.dispose,
   }
