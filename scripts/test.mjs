@@ -3,7 +3,7 @@
  * kinds run and the line coverage of node/src over the whole run must reach the floor. The last line on stdout is
  * `N passed, N failed`, counted by tap.
  */
-import { mkdirSync, rmSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkCoverage } from './lib/coverage.mjs'
 import { ensurePartners } from './lib/partners.mjs'
@@ -51,10 +51,7 @@ async function runTests(
   rmSync(output, { force: true })
   rmSync(report, { force: true })
   // A terminal gets tap's own live report, a log file plain lines.
-  const read = process.stdout.isTTY
-    ? undefined
-    : (/** @type {import('node:stream').Readable} */ tap) =>
-        logTap(tap, (line) => process.stdout.write(`${line}\n`))
+  const read = process.stdout.isTTY ? undefined : logInto(output)
   const code =
     files.length === 0 ? 1 : await runUnderNode(node, tapArguments(files, output, gate), read)
   const tally = readTally(output)
@@ -70,6 +67,19 @@ async function runTests(
   return tally.failed === 0 ? 0 : 1
 }
 
+/** Tap prints everything twice when it is told to write a file beside a pipe, so here the file is written of the pipe. */
+function logInto(/** @type {string} */ output) {
+  return async (/** @type {import('node:stream').Readable} */ tap) => {
+    const file = openSync(output, 'w')
+    try {
+      const log = (/** @type {string} */ line) => process.stdout.write(`${line}\n`)
+      await logTap(tap, log, (line) => writeSync(file, `${line}\n`))
+    } finally {
+      closeSync(file)
+    }
+  }
+}
+
 function tapArguments(
   /** @type {string[]} */ files,
   /** @type {string} */ output,
@@ -81,8 +91,7 @@ function tapArguments(
     `--jobs=${JOBS}`,
     '--serial=node/test/interop',
     `--timeout=${FILE_TIMEOUT_S}`,
-    `--output-file=${output}`,
-    `--reporter=${process.stdout.isTTY ? 'base' : 'tap'}`,
+    ...(process.stdout.isTTY ? [`--output-file=${output}`, '--reporter=base'] : ['--reporter=tap']),
     ...(coverage ? ['--coverage-report=lcovonly'] : ['--disable-coverage']),
     ...files,
   ]

@@ -5,10 +5,12 @@ import { createInterface } from 'node:readline'
  * Copies what matters of a TAP stream to `write` until it ends.
  * @param {import('node:stream').Readable} tap
  * @param {(line: string) => void} write
+ * @param {(line: string) => void} [keep] gets every line, as it is
  */
-export async function logTap(tap, write) {
+export async function logTap(tap, write, keep = () => {}) {
   let inFailure = false
   for await (const line of createInterface({ input: tap })) {
+    keep(line)
     const isResult = /^\s*(?:not )?ok \d/.test(line)
     if (isResult) inFailure = /^\s*not ok/.test(line) && !/# (?:SKIP|TODO)/.test(line)
     const isFile = /^(?:not )?ok \d/.test(line)
