@@ -260,6 +260,8 @@ export const hostLimits = {
   streamCloseTimeoutMs: 10_000,
   /** One gossip message; a stream record and room to spare. */
   gossipMessageBytesMax: 64 * KiB,
+  /** Invalid gossip messages of one neighbour in a short time before it is not heard for a while. */
+  gossipInvalidMessagesMax: 20,
   /** Age after which a remembered address is no longer dialled. */
   addressAgeMsMax: 3 * 24 * 3_600_000,
   /** Remembered peers dialled at start, besides the join targets. */

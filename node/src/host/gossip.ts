@@ -3,17 +3,37 @@
  * name and settings have changed under libp2p more than once.
  */
 import { type GossipSub, gossipsub, type Message, TopicValidatorResult } from '@libp2p/gossipsub'
+import { createTopicScoreParams } from '@libp2p/gossipsub/score'
 import type { PeerId } from '@libp2p/interface'
 import { Counter, type Registry } from 'prom-client'
 import { KairoError } from '../errors.ts'
 import { hostLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import type { Gossip, GossipVerdict } from './network.ts'
+import { RECORDS_TOPIC } from './protocols.ts'
 
 /** The libp2p service behind {@link GossipsubGossip}. */
 export type GossipService = GossipSub
 
-/** Signed messages only, bounded in size, and no penalty for peers that share an address. */
+/** Score below which a peer's messages are dropped unread; the package's default, which the weight below is made for. */
+const GRAYLIST_THRESHOLD = -80
+
+/**
+ * Only invalid messages count, by their number squared: a network of a few streams has too little traffic to judge a peer
+ * by what it delivers, and without any of this a neighbour that sends junk is read, and its signatures checked, for ever.
+ */
+const topicScore = createTopicScoreParams({
+  topicWeight: 1,
+  timeInMeshWeight: 0,
+  firstMessageDeliveriesWeight: 0,
+  meshMessageDeliveriesWeight: 0,
+  meshFailurePenaltyWeight: 0,
+  invalidMessageDeliveriesWeight: GRAYLIST_THRESHOLD / hostLimits.gossipInvalidMessagesMax ** 2,
+  // Each second: hundreds of invalid messages are forgotten within a minute or two.
+  invalidMessageDeliveriesDecay: 0.95,
+})
+
+/** Signed messages only, bounded in size, no penalty for peers that share an address, and no ear for those that send junk. */
 export function gossipService(): ReturnType<typeof gossipsub> {
   return gossipsub({
     emitSelf: false,
@@ -22,7 +42,8 @@ export function gossipService(): ReturnType<typeof gossipsub> {
     allowPublishToZeroTopicPeers: true,
     maxInboundDataLength: hostLimits.gossipMessageBytesMax,
     // The default weight mutes peers as soon as more than ten share one address: a LAN behind NAT, a machine with many peers.
-    scoreParams: { IPColocationFactorWeight: 0 },
+    scoreParams: { IPColocationFactorWeight: 0, topics: { [RECORDS_TOPIC]: topicScore } },
+    scoreThresholds: { graylistThreshold: GRAYLIST_THRESHOLD },
   })
 }
 

@@ -6,6 +6,7 @@ import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { t, test } from 'tap'
+import { RECORDS_TOPIC } from '../../src/host/protocols.ts'
 import type { PeerStream } from '../../src/host/transport.ts'
 import { startHost, until } from '../support/hosts.ts'
 
@@ -75,4 +76,38 @@ test('gossip reaches a dozen peers behind one address', async (t) => {
   await publisher.gossip.publish('test', Buffer.from('throw'))
   await t.rejects(publisher.gossip.publish('test', Buffer.alloc(65 * 1024)), { code: 'ERR_LIMIT' })
   publisher.gossip.unsubscribe('test')
+})
+
+test('a neighbour that gossips junk is soon not read any more, and the others are', async (t) => {
+  const listener = await startHost(t)
+  const [junk, good] = await Promise.all([
+    startHost(t, { join: [listener] }),
+    startHost(t, { join: [listener] }),
+  ])
+  let rejected = 0
+  const greetings: string[] = []
+  for (const host of [listener, junk, good]) {
+    host.gossip.subscribe(RECORDS_TOPIC, (data) => {
+      if (host !== listener) return 'accept'
+      const text = Buffer.from(data).toString()
+      if (text.startsWith('hello')) greetings.push(text)
+      else rejected++
+      return text.startsWith('hello') ? 'accept' : 'reject'
+    })
+  }
+  await until(async () => {
+    await junk.gossip.publish(RECORDS_TOPIC, randomBytes(20))
+    return rejected > 0
+  }, 'a first junk message')
+  const sent = 2_000
+  for (let count = 0; count < sent; count++) {
+    await junk.gossip.publish(RECORDS_TOPIC, randomBytes(20))
+  }
+  let round = 0
+  await until(async () => {
+    await good.gossip.publish(RECORDS_TOPIC, Buffer.from(`hello ${round++}`))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    return greetings.length > 0
+  }, 'a message of the good neighbour')
+  t.ok(rejected < sent / 2, `${rejected} of ${sent} junk messages were read`)
 })
