@@ -2,10 +2,12 @@
  * The home folder: where a peer keeps its identity, keys, state and cached objects, and how a second process
  * (`kairo status`) finds the one that runs.
  */
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { KairoError } from './errors.ts'
+import { replaceFile } from './files.ts'
+import { parseJson } from './json.ts'
 
 /** Paths inside one home folder. */
 export interface Home {
@@ -68,7 +70,7 @@ export type RunningPeer = z.output<typeof runningSchema>
 
 /** Notes where this peer answers, for other commands on the machine. */
 export function writeRunning(home: Home, running: RunningPeer): void {
-  writeFileAtomic(home.runningFile, `${JSON.stringify(running)}\n`)
+  replaceFile(home.runningFile, `${JSON.stringify(running)}\n`)
 }
 
 /** Takes this process's note back; the note of another peer, whose home this one could not get, stays. */
@@ -87,23 +89,6 @@ export function readRunning(home: Home): RunningPeer | undefined {
   }
   const parsed = runningSchema.safeParse(parseJson(text))
   return parsed.success && processExists(parsed.data.pid) ? parsed.data : undefined
-}
-
-/** Writes a small file so that a crash leaves the old or the new content, mode 0600. */
-export function writeFileAtomic(path: string, content: string): void {
-  const temporary = `${path}.${process.pid}.tmp`
-  writeFileSync(temporary, content, { mode: 0o600, flush: true })
-  renameSync(temporary, path)
-}
-
-/** JSON of a file that may hold anything; undefined when it is no JSON. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // The caller's schema refuses undefined and says what was wrong.
-    return undefined
-  }
 }
 
 function processExists(pid: number): boolean {

@@ -1,8 +1,9 @@
 /** The operator token: the secret, made at first start, that whoever changes anything on this peer must show. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { open, readFile, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KairoError } from '../errors.ts'
+import { createFile } from '../files.ts'
 
 const fileName = 'operator.token'
 const tokenBytes = 32
@@ -34,23 +35,13 @@ export async function loadOperatorToken(home: string): Promise<OperatorToken> {
   const path = join(home, fileName)
   const value = randomBytes(tokenBytes).toString('base64url')
   try {
-    // 'wx' fails when the file is there, so an existing token is never replaced.
-    const file = await open(path, 'wx', 0o600)
-    try {
-      await file.writeFile(`${value}\n`)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    return new OperatorToken(value)
+    if (await createFile(path, `${value}\n`)) return new OperatorToken(value)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
-      return await readToken(path)
-    }
     throw new KairoError('ERR_STORAGE', `cannot write ${path}: ${(error as Error).message}`, {
       cause: error,
     })
   }
+  return await readToken(path)
 }
 
 async function readToken(path: string): Promise<OperatorToken> {

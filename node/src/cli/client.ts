@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import type { z } from 'zod'
 import { KairoError } from '../errors.ts'
-import { homeAt, parseJson, readRunning } from '../home.ts'
+import { homeAt, readRunning } from '../home.ts'
+import { parseJson } from '../json.ts'
 import { programName } from './program.ts'
 
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024

@@ -2,13 +2,13 @@
  * The peer's identity: an Ed25519 key whose public half is the libp2p peer id. Kept as one line of base64 (libp2p's
  * protobuf PrivateKey) in `identity.key` of the home folder, readable by its owner only.
  */
-import { randomBytes } from 'node:crypto'
-import { chmod, link, mkdir, open, readFile, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { KairoError } from '../errors.ts'
+import { createFile } from '../files.ts'
 import type { Logger } from '../logger.ts'
 
 const FILE_NAME = 'identity.key'
@@ -80,37 +80,14 @@ function parseKey(text: string, path: string): PrivateKey {
   return privateKey
 }
 
-/** Writes a whole file beside the name and links it there: a crash leaves the old state or the new, and two starts cannot both win. */
+/** False when another process made one in the meantime. */
 async function createKeyFile(path: string, privateKey: PrivateKey): Promise<boolean> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
-  const text = `${Buffer.from(privateKeyToProtobuf(privateKey)).toString('base64')}\n`
   try {
     await mkdir(dirname(path), { recursive: true, mode: OWNER_ONLY_FOLDER })
-    const file = await open(temporary, 'wx', OWNER_ONLY_FILE)
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await link(temporary, path)
-    await syncFolder(dirname(path))
-    return true
+    const text = Buffer.from(privateKeyToProtobuf(privateKey)).toString('base64')
+    return await createFile(path, `${text}\n`)
   } catch (cause) {
-    if (codeOf(cause) === 'EEXIST') return false
     throw storageError(path, cause)
-  } finally {
-    await rm(temporary, { force: true })
-  }
-}
-
-/** Makes the new name itself durable. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
   }
 }
 

@@ -6,6 +6,7 @@ import { get as httpGet, type IncomingMessage } from 'node:http'
 import { get as httpsGet } from 'node:https'
 import { z } from 'zod'
 import { KairoError } from '../errors.ts'
+import { parseJson } from '../json.ts'
 import { hostLimits } from '../limits.ts'
 
 const peerInfoSchema = z.object({
@@ -77,13 +78,4 @@ function request(target: URL, signal: AbortSignal): Promise<IncomingMessage> {
       reject,
     )
   })
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Judged by the schema, like any other answer that is no peer description.
-    return undefined
-  }
 }

@@ -7,7 +7,8 @@ import { createServer } from 'node:net'
 import { z } from 'zod'
 import { type HostPort, parseAddress } from '../config/address.ts'
 import type { SettingKey, Settings } from '../config/schema.ts'
-import { parseJson, writeFileAtomic } from '../home.ts'
+import { replaceFile } from '../files.ts'
+import { parseJson } from '../json.ts'
 
 const portsSchema = z.record(z.string().max(40), z.number().int().min(1).max(65_535))
 
@@ -43,7 +44,7 @@ export class PortMemory {
   remember(service: string, port: number): void {
     if (this.#ports.get(service) === port) return
     this.#ports.set(service, port)
-    writeFileAtomic(this.#file, `${JSON.stringify(Object.fromEntries(this.#ports))}\n`)
+    replaceFile(this.#file, `${JSON.stringify(Object.fromEntries(this.#ports))}\n`)
   }
 }
 

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { generateStreamKey, type StreamKey, streamKeyFromPem } from '../content/stream-key.ts'
 import { KairoError } from '../errors.ts'
-import { parseJson, writeFileAtomic } from '../home.ts'
+import { replaceFile } from '../files.ts'
+import { parseJson } from '../json.ts'
 import { streamKeyLimits } from '../limits.ts'
 
 /** A stream that this peer owns. */
@@ -103,7 +104,7 @@ export class StreamKeys {
       privateKey: key.toPem(),
       builtIn: stream.builtIn,
     }
-    writeFileAtomic(join(this.#directory, `${name}.json`), `${JSON.stringify(content, null, 2)}\n`)
+    replaceFile(join(this.#directory, `${name}.json`), `${JSON.stringify(content, null, 2)}\n`)
     this.#add(stream)
     return stream
   }

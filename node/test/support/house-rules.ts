@@ -6,7 +6,10 @@
 /** Files directly in node/src, by the layer they belong to. */
 export const rootFiles: Readonly<Record<string, readonly string[]>> = {
   /** Leaves: they import nothing of Kairo but one another. */
-  shared: ['errors.ts', 'limits.ts', 'clock.ts', 'logger.ts', 'version.ts', 'home.ts'],
+  shared: [
+    ...['errors.ts', 'limits.ts', 'clock.ts', 'logger.ts', 'version.ts'],
+    ...['home.ts', 'files.ts', 'json.ts'],
+  ],
   /** The only files that know every room. */
   wiring: ['index.ts', 'peer.ts', 'components.ts', 'peer-doctor.ts', 'peer-status.ts'],
   cli: ['cli.ts'],
