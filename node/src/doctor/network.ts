@@ -42,7 +42,11 @@ export function checkClock(
   const aheadMs = median - recordLimits.recordTtlMs
   const offMs = Math.max(behindMs, aheadMs)
   if (offMs <= CLOCK_TOLERANCE_MS) {
-    return { name: 'clock', status: 'ok', detail: `agrees with ${ages.length} other publishers` }
+    return {
+      name: 'clock',
+      status: 'ok',
+      detail: `agrees with ${ages.length} other ${ages.length === 1 ? 'publisher' : 'publishers'}`,
+    }
   }
   return {
     name: 'clock',
@@ -92,7 +96,7 @@ export function checkReachability(view: {
     }
   }
   const seen = view.observed.length === 0 ? '' : `; others see ${view.observed.join(', ')}`
-  const detail = `${listens}, ${view.connections.length} connections, ${inbound} of them from outside${seen}`
+  const detail = `${listens}, ${view.connections.length} ${view.connections.length === 1 ? 'connection' : 'connections'}, ${inbound} from outside${seen}`
   if (inbound > 0) return { name, status: 'ok', detail }
   return {
     name,
