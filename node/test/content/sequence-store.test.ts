@@ -36,19 +36,6 @@ test('sequence store', async (t) => {
     await second.stop()
   })
 
-  await t.test('reserves ahead, and less than two blocks', async (t) => {
-    const directory = t.testdir()
-    const store = storeAt(directory)
-    await store.start()
-    const cursor = await store.open('k1')
-    for (let msn = 1; msn <= 300; msn += 1) {
-      cursor.note(msn, Math.floor(msn / 3))
-      if (msn % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 10))
-    }
-    await settle()
-    await store.stop()
-  })
-
   await t.test('one process at a time', async (t) => {
     const directory = t.testdir()
     const first = storeAt(directory)
