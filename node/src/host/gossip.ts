@@ -41,6 +41,12 @@ export function gossipService(): ReturnType<typeof gossipsub> {
     // A lone peer announces too; whoever comes later is told on connection.
     allowPublishToZeroTopicPeers: true,
     maxInboundDataLength: hostLimits.gossipMessageBytesMax,
+    // Messages on any other topic would be kept and passed on by whoever listens to none of them.
+    allowedTopics: [RECORDS_TOPIC],
+    // One message of a neighbour after the other, as the validator gives way between them: what a neighbour sends faster
+    // than that waits in its own window instead of in front of every viewer.
+    awaitRpcHandler: true,
+    awaitRpcMessageHandler: true,
     // The default weight mutes peers as soon as more than ten share one address: a LAN behind NAT, a machine with many peers.
     scoreParams: { IPColocationFactorWeight: 0, topics: { [RECORDS_TOPIC]: topicScore } },
     scoreThresholds: { graylistThreshold: GRAYLIST_THRESHOLD },
@@ -77,7 +83,8 @@ export class GossipsubGossip implements Gossip {
 
   subscribe(topic: string, handler: (data: Uint8Array, from: string) => GossipVerdict): void {
     const service = this.#service()
-    service.topicValidators.set(topic, (peer: PeerId, message: Message) => {
+    service.topicValidators.set(topic, async (peer: PeerId, message: Message) => {
+      await new Promise((resolve) => setImmediate(resolve))
       const verdict = this.#judge(handler, message, peer)
       this.#messages.inc({ verdict })
       return results[verdict]

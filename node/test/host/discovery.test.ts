@@ -56,7 +56,7 @@ test('gossip reaches a dozen peers behind one address', async (t) => {
   for (const host of [bootstrap, ...others]) {
     const messages: string[] = []
     heard.set(host.peerId, messages)
-    host.gossip.subscribe('test', (data) => {
+    host.gossip.subscribe(RECORDS_TOPIC, (data) => {
       const text = Buffer.from(data).toString()
       messages.push(text)
       if (text === 'throw') throw new Error('a handler that fails')
@@ -68,14 +68,16 @@ test('gossip reaches a dozen peers behind one address', async (t) => {
   let round = 0
   await until(async () => {
     // The mesh forms with the heartbeat; until then a message may find nobody.
-    await publisher.gossip.publish('test', Buffer.from(`hello ${round++}`))
+    await publisher.gossip.publish(RECORDS_TOPIC, Buffer.from(`hello ${round++}`))
     await new Promise((resolve) => setTimeout(resolve, 100))
     return [...heard].filter(([id]) => id !== publisher.peerId).every(([, m]) => m.length > 0)
   }, 'a message at every peer')
   t.same(heard.get(publisher.peerId), [], 'own messages are not heard')
-  await publisher.gossip.publish('test', Buffer.from('throw'))
-  await t.rejects(publisher.gossip.publish('test', Buffer.alloc(65 * 1024)), { code: 'ERR_LIMIT' })
-  publisher.gossip.unsubscribe('test')
+  await publisher.gossip.publish(RECORDS_TOPIC, Buffer.from('throw'))
+  await t.rejects(publisher.gossip.publish(RECORDS_TOPIC, Buffer.alloc(65 * 1024)), {
+    code: 'ERR_LIMIT',
+  })
+  publisher.gossip.unsubscribe(RECORDS_TOPIC)
 })
 
 test('a neighbour that gossips junk is soon not read any more, and the others are', async (t) => {
