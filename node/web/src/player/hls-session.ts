@@ -56,6 +56,8 @@ export class HlsSession {
   #watchdog: ReturnType<typeof setInterval> | undefined
   #lastTime = -1
   #movedAtMs = 0
+  /** False once the viewer paused: then being behind is what they chose, until playback is live again. */
+  #followsEdge = true
 
   constructor(init: HlsSessionInit) {
     this.#init = init
@@ -72,6 +74,7 @@ export class HlsSession {
     const { signal } = this.#events
     video.addEventListener('playing', () => this.#onPlaying(), { signal })
     video.addEventListener('waiting', () => this.#onWaiting(), { signal })
+    video.addEventListener('pause', () => this.#onPause(), { signal })
     video.addEventListener('ended', () => this.#setState('ended'), { signal })
     if (!Hls.isSupported()) {
       video.addEventListener('error', () => this.#retry('the stream could not be loaded'), {
@@ -103,6 +106,7 @@ export class HlsSession {
     const { video } = this.#init
     const edge = this.#hls?.liveSyncPosition ?? lastOf(video.seekable)
     if (edge !== undefined && edge !== null) video.currentTime = edge
+    this.#followsEdge = true
     void this.play()
   }
 
@@ -142,6 +146,7 @@ export class HlsSession {
     this.#close()
     this.#bitrate = new ReceivedBitrate()
     this.#movedAtMs = performance.now()
+    this.#followsEdge = true
     const { video, url } = this.#init
     if (!Hls.isSupported()) {
       video.src = url
@@ -176,6 +181,10 @@ export class HlsSession {
     this.#failures = 0
     this.#movedAtMs = performance.now()
     this.#setState('playing')
+  }
+
+  #onPause(): void {
+    this.#followsEdge = false
   }
 
   #onWaiting(): void {
@@ -214,12 +223,31 @@ export class HlsSession {
     if (video.currentTime !== this.#lastTime || video.paused || video.seeking) {
       this.#lastTime = video.currentTime
       this.#movedAtMs = nowMs
+      this.#keepUp()
       return
     }
     const edge = this.#hls?.liveSyncPosition
     if (nowMs - this.#movedAtMs < stallMsMax || edge === undefined || edge === null) return
     if (edge - video.currentTime > 1) {
       this.#movedAtMs = nowMs
+      video.currentTime = edge
+    }
+  }
+
+  /**
+   * hls.js plays faster to make up for a lag, but only for one below its target latency and a target duration together;
+   * a publisher that was gone for some seconds leaves more, and playback would stay behind for good.
+   */
+  #keepUp(): void {
+    const { video } = this.#init
+    const hls = this.#hls
+    const targetS = hls?.targetLatency
+    const details = hls?.latestLevelDetails
+    if (!hls || !targetS || !details?.live || this.#state !== 'playing' || video.paused) return
+    const isNear = hls.latency - targetS < targetS + details.targetduration
+    const edge = hls.liveSyncPosition
+    if (isNear) this.#followsEdge = true
+    else if (this.#followsEdge && edge !== null && edge > video.currentTime) {
       video.currentTime = edge
     }
   }
