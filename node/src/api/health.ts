@@ -1,7 +1,8 @@
 /** `GET /health/live` and `GET /health/ready`: what a supervisor and a load balancer ask. */
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
-import { isKairoError, KairoError } from '../errors.ts'
+import { deadline, unlessAborted } from '../deadline.ts'
+import { isKairoError } from '../errors.ts'
 import { defineRoute, type Route } from '../http/route.ts'
 import { httpLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
@@ -68,22 +69,14 @@ async function runCheck(
   name: string,
   check: ReadyCheck,
 ): Promise<string> {
-  const controller = new AbortController()
-  let cancel = () => {}
-  const deadline = new Promise<never>((_, reject) => {
-    cancel = components.clock.after(httpLimits.readyCheckTimeoutMs, () => {
-      const error = new KairoError('ERR_TIMEOUT', `${name} did not answer in time`)
-      controller.abort(error)
-      reject(error)
-    })
-  })
+  const limit = deadline(components.clock, httpLimits.readyCheckTimeoutMs)
   try {
-    await Promise.race([check(controller.signal), deadline])
+    await unlessAborted(check(limit.signal), limit.signal)
     return 'ok'
   } catch (error) {
     components.logger.warn({ err: error, check: name }, 'a readiness check failed')
     return isKairoError(error) ? error.code : 'ERR_INTERNAL'
   } finally {
-    cancel()
+    limit.clear()
   }
 }

@@ -1,8 +1,8 @@
 /** Objects that a feed has promised to bring: whoever needs one waits for it rather than fetch it a second time. */
 import type { Clock } from '../clock.ts'
+import { abortReason, unlessAborted } from '../deadline.ts'
 import { contentLimits } from '../limits.ts'
 import type { Digest } from './digest.ts'
-import { abortReason } from './single-flight.ts'
 
 /** The promised objects of one feed, in the order in which they come. */
 export class ExpectedObjects {
@@ -59,17 +59,14 @@ export class ExpectedObjects {
     const waiters = this.#expected.get(digest)
     if (waiters === undefined) return
     if (signal.aborted) throw abortReason(signal)
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const onAbort = (): void => reject(abortReason(signal))
+    const { promise, resolve } = Promise.withResolvers<void>()
     const cancel = this.#clock.after(contentLimits.fetchProviderMsMax, resolve)
     waiters.add(resolve)
-    signal.addEventListener('abort', onAbort, { once: true })
     try {
-      await promise
+      await unlessAborted(promise, signal)
     } finally {
       cancel()
       waiters.delete(resolve)
-      signal.removeEventListener('abort', onAbort)
     }
   }
 }

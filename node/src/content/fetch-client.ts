@@ -2,8 +2,8 @@
 import { create } from '@bufbuild/protobuf'
 import { Counter, type Registry } from 'prom-client'
 import type { Clock } from '../clock.ts'
+import { abortReason, deadline } from '../deadline.ts'
 import { isKairoError, KairoError } from '../errors.ts'
-import { deadline } from '../host/deadline.ts'
 import { FETCH_PROTOCOL } from '../host/protocols.ts'
 import type { PeerStream, Transport } from '../host/transport.ts'
 import { contentLimits } from '../limits.ts'
@@ -12,7 +12,7 @@ import { FetchRequestSchema, FetchResponseSchema } from '../protocol/generated/f
 import { type Digest, digestOf, digestToBytes } from './digest.ts'
 import { encodeFrameHeader, FrameDecoder } from './feed/frame-codec.ts'
 import { FETCH_VERSION } from './fetch-server.ts'
-import { abortReason, SingleFlight } from './single-flight.ts'
+import { SingleFlight } from './single-flight.ts'
 import type { ContentStore } from './store.ts'
 
 /** What a fetcher works with. */

@@ -4,6 +4,7 @@
  */
 import type { Registry } from 'prom-client'
 import type { CancelTimer, Clock } from '../clock.ts'
+import { abortReason, unlessAborted } from '../deadline.ts'
 import { KairoError } from '../errors.ts'
 import type { Transport } from '../host/transport.ts'
 import { contentLimits } from '../limits.ts'
@@ -15,7 +16,6 @@ import { type FeedSink, FeedSubscription } from './feed/subscription.ts'
 import type { IndexWindow } from './index-window.ts'
 import { type RenditionChange, WindowedRendition } from './live-rendition.ts'
 import type { ProviderPool } from './provider-pool.ts'
-import { abortReason } from './single-flight.ts'
 import type { ContentStore } from './store.ts'
 import type { RenditionInfo, UpstreamStatus } from './stream.ts'
 import type { StreamPublicKey } from './stream-key.ts'
@@ -135,14 +135,11 @@ export class FollowedRendition {
     }
     const { promise, resolve, reject } = Promise.withResolvers<WindowedRendition>()
     const waiter: ReadyWaiter = { resolve, reject }
-    const onAbort = (): void => reject(abortReason(signal))
-    signal.addEventListener('abort', onAbort, { once: true })
     this.#ready.add(waiter)
     try {
-      return await promise
+      return await unlessAborted(promise, signal)
     } finally {
       this.#ready.delete(waiter)
-      signal.removeEventListener('abort', onAbort)
     }
   }
 

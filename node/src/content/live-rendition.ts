@@ -3,12 +3,12 @@
  * part is woken first, feeds after them.
  */
 import type { Gauge, Registry } from 'prom-client'
+import { abortReason } from '../deadline.ts'
 import { KairoError } from '../errors.ts'
 import { contentLimits } from '../limits.ts'
 import type { Digest } from './digest.ts'
 import { comparePositions, type IndexWindow } from './index-window.ts'
 import { sharedGauge } from './metrics.ts'
-import { abortReason } from './single-flight.ts'
 import type { IndexEntry, IndexHead, LiveRendition, RenditionInfo } from './stream.ts'
 
 /** What changed, for those who pass changes on. */
@@ -157,6 +157,7 @@ export class WindowedRendition implements LiveRendition {
       this.#buckets.set(key, bucket)
     }
     bucket.waiters.add(waiter)
+    // Not `unlessAborted`: it takes more turns of the microtask queue, and feeds would be woken before whoever waits here.
     const onAbort = (): void => reject(abortReason(signal))
     signal.addEventListener('abort', onAbort, { once: true })
     this.#waiters += 1

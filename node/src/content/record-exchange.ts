@@ -5,7 +5,7 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Clock } from '../clock.ts'
 import { KairoError } from '../errors.ts'
-import { deadline } from '../host/deadline.ts'
+import { deadline } from '../deadline.ts'
 import { RECORDS_PROTOCOL } from '../host/protocols.ts'
 import type { PeerStream, Transport } from '../host/transport.ts'
 import { contentLimits, recordLimits } from '../limits.ts'

@@ -2,7 +2,7 @@
 import type { Registry } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import { isKairoError, KairoError } from '../errors.ts'
-import { deadline } from '../host/deadline.ts'
+import { deadline } from '../deadline.ts'
 import type { Transport } from '../host/transport.ts'
 import { contentLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'

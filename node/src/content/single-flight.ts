@@ -1,4 +1,5 @@
 /** One piece of work for all who ask for the same thing at the same time. */
+import { abortReason, unlessAborted } from '../deadline.ts'
 import { KairoError } from '../errors.ts'
 
 interface Flight<V> {
@@ -36,13 +37,9 @@ export class SingleFlight<V> {
     if (signal?.aborted === true) throw abortReason(signal)
     const flight = this.#flights.get(key) ?? this.#start(key, task)
     flight.waiting += 1
-    const { promise: gaveUp, reject } = Promise.withResolvers<never>()
-    const onAbort = (): void => reject(abortReason(signal))
-    signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      return await Promise.race([flight.result, gaveUp])
+      return await unlessAborted(flight.result, signal)
     } finally {
-      signal?.removeEventListener('abort', onAbort)
       flight.waiting -= 1
       if (flight.waiting === 0) this.#leave(key, flight)
     }
@@ -65,11 +62,4 @@ export class SingleFlight<V> {
   #forget(key: string, flight: Flight<V>): void {
     if (this.#flights.get(key) === flight) this.#flights.delete(key)
   }
-}
-
-/** The reason of a fired signal as a KairoError. */
-export function abortReason(signal: AbortSignal | undefined): KairoError {
-  const reason: unknown = signal?.reason
-  if (reason instanceof KairoError) return reason
-  return new KairoError('ERR_TIMEOUT', 'gave up waiting', { cause: reason })
 }

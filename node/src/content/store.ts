@@ -5,14 +5,14 @@
  */
 import type { Registry } from 'prom-client'
 import type { CancelTimer, Clock } from '../clock.ts'
+import { abortReason, deadline } from '../deadline.ts'
 import { KairoError } from '../errors.ts'
-import { deadline } from '../host/deadline.ts'
 import { contentLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import type { Digest } from './digest.ts'
 import { DiskTier } from './disk-tier.ts'
 import { MemoryTier } from './memory-tier.ts'
-import { abortReason, SingleFlight } from './single-flight.ts'
+import { SingleFlight } from './single-flight.ts'
 import { StoreMetrics } from './store-metrics.ts'
 
 /** What a store works with. */

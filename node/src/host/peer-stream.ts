@@ -4,9 +4,9 @@
  */
 import type { MessageStreamEvents, Stream } from '@libp2p/interface'
 import type { Clock } from '../clock.ts'
+import { deadline } from '../deadline.ts'
 import { KairoError } from '../errors.ts'
 import { hostLimits } from '../limits.ts'
-import { deadline } from './deadline.ts'
 import type { PeerStream } from './transport.ts'
 
 /** What a stream reports to its host. */

@@ -1,8 +1,8 @@
 /** Answers other peers that want to follow a stream: checks their request and serves each from a session of its own. */
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Clock } from '../../clock.ts'
+import { deadline } from '../../deadline.ts'
 import { isKairoError, KairoError } from '../../errors.ts'
-import { deadline } from '../../host/deadline.ts'
 import { FEED_PROTOCOL } from '../../host/protocols.ts'
 import type { PeerStream, Transport } from '../../host/transport.ts'
 import { contentLimits } from '../../limits.ts'

@@ -4,8 +4,8 @@
  */
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import type { Clock } from '../../clock.ts'
+import { deadline } from '../../deadline.ts'
 import { KairoError } from '../../errors.ts'
-import { deadline } from '../../host/deadline.ts'
 import type { PeerStream } from '../../host/transport.ts'
 import { contentLimits } from '../../limits.ts'
 import { FeedFrameSchema } from '../../protocol/generated/feed_pb.js'

@@ -5,7 +5,7 @@
 import { create } from '@bufbuild/protobuf'
 import type { Clock } from '../../clock.ts'
 import { type ErrorCode, errorStatus, isKairoError, KairoError } from '../../errors.ts'
-import { deadline } from '../../host/deadline.ts'
+import { deadline } from '../../deadline.ts'
 import { FEED_PROTOCOL } from '../../host/protocols.ts'
 import type { PeerStream, Transport } from '../../host/transport.ts'
 import { contentLimits } from '../../limits.ts'
