@@ -22,8 +22,8 @@ import { RtmpServer } from './ingest/rtmp/server.ts'
 import { TestStream } from './ingest/test-stream/test-stream.ts'
 import { lifecycleLimits } from './limits.ts'
 import type { Logger } from './logger.ts'
-import { peerDoctor } from './peer-doctor.ts'
-import { peerStatus } from './peer-status.ts'
+import { peerDoctor } from './peer/doctor.ts'
+import { peerStatus } from './peer/status.ts'
 
 /** How a peer is made. */
 export interface PeerInit extends LoadedSettings {

@@ -10,8 +10,8 @@ export const rootFiles: Readonly<Record<string, readonly string[]>> = {
     ...['errors.ts', 'limits.ts', 'clock.ts', 'logger.ts', 'version.ts'],
     ...['deadline.ts', 'home.ts', 'files.ts', 'json.ts'],
   ],
-  /** The only files that know every room. */
-  wiring: ['index.ts', 'peer.ts', 'components.ts', 'peer-doctor.ts', 'peer-status.ts'],
+  /** The only files that know every room, with the folder `peer/`. */
+  wiring: ['index.ts', 'peer.ts', 'components.ts'],
   cli: ['cli.ts'],
 }
 
@@ -90,6 +90,7 @@ export const mythicNames = [
 /** The room of a file of node/src, given its path there; undefined when the house has no place for it. */
 export function roomOf(path: string): string | undefined {
   const [first, ...rest] = path.split('/') as [string, ...string[]]
+  if (rest.length > 0 && first === 'peer') return 'wiring'
   if (rest.length > 0) return first in mayImport ? first : undefined
   return Object.entries(rootFiles).find(([, files]) => files.includes(first))?.[0]
 }

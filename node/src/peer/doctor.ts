@@ -1,9 +1,9 @@
 /** What `kairo doctor` says of a running peer: its machine, its servers, its store, its clock, its reachability. */
-import type { Settings } from './config/schema.ts'
-import type { Check } from './doctor/check.ts'
-import { checkDisk, checkEncoders, checkHome, checkNode } from './doctor/machine.ts'
-import { checkClock, checkJoin, checkReachability, checkStore } from './doctor/network.ts'
-import type { PeerAddresses, RunningRooms } from './peer.ts'
+import type { Settings } from '../config/schema.ts'
+import type { Check } from '../doctor/check.ts'
+import { checkDisk, checkEncoders, checkHome, checkNode } from '../doctor/machine.ts'
+import { checkClock, checkJoin, checkReachability, checkStore } from '../doctor/network.ts'
+import type { PeerAddresses, RunningRooms } from '../peer.ts'
 
 /** Runs every check on a running peer. */
 export async function peerDoctor(

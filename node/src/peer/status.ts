@@ -1,11 +1,11 @@
 /** The whole peer as `kairo status` and the admin page show it. */
 import type { z } from 'zod'
-import type { statusSchema } from './api/schemas.ts'
-import { streamViews } from './api/stream-view.ts'
-import type { Settings } from './config/schema.ts'
-import type { ConnectionInfo } from './host/libp2p-host.ts'
-import type { PeerAddresses, RunningRooms } from './peer.ts'
-import { KAIRO_VERSION } from './version.ts'
+import type { statusSchema } from '../api/schemas.ts'
+import { streamViews } from '../api/stream-view.ts'
+import type { Settings } from '../config/schema.ts'
+import type { ConnectionInfo } from '../host/libp2p-host.ts'
+import type { PeerAddresses, RunningRooms } from '../peer.ts'
+import { KAIRO_VERSION } from '../version.ts'
 
 /** Gathers the status of a running peer. */
 export function peerStatus(
