@@ -132,6 +132,15 @@ test('plays a live stream with its figures, and recovers by itself', { skip }, a
   await page.route('**/live/test/**', (route) => route.abort())
   peer.answers.streams = [fakeStream('test', { status: 'lost' })]
   await page.locator('.stage').getByText('The source peer is gone').waitFor()
+  await page.locator('.player-head').getByText('NO SOURCE', { exact: true }).waitFor()
+  peer.answers.reachable = false
+  await page.locator('.stage').getByText('No answer from this peer').waitFor()
+  peer.answers.reachable = true
+  // An end leaves no button to play what is not there.
+  peer.answers.streams = [fakeStream('test', { state: 'ended' })]
+  await page.locator('.stage').getByText('The stream has ended').waitFor()
+  t.notOk(await page.locator('.resume').isVisible())
+  t.notOk(await page.locator('.go-live').isVisible())
   await page.unroute('**/live/test/**')
   peer.answers.streams = [fakeStream('test')]
   await page.locator('.stage-message').waitFor({ state: 'hidden' })
@@ -150,7 +159,11 @@ test('an unknown stream is waited for', { skip }, async (t) => {
   await page.reload()
   await page.locator('.stage').getByText('This stream is not live').waitFor()
   await page.unroute('**/live/test/**')
+  const [, sound] = fakeStream('test').renditions as unknown[]
+  peer.answers.streams = [fakeStream('test', { renditions: sound === undefined ? [] : [sound] })]
+  await page.locator('.stage').getByText('Sound only').waitFor()
   peer.answers.streams = [fakeStream('test')]
+  await page.locator('.stage').getByText('Sound only').waitFor({ state: 'hidden' })
   await until(page, "document.querySelector('.stage video').currentTime > 0.2")
 })
 

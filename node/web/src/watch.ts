@@ -103,6 +103,7 @@ async function createPlayerView(name: string): Promise<Component> {
       player.update({
         stream: streams.find((stream) => stream.name === name),
         known: state.streams !== undefined,
+        reachable: state.failure === undefined,
       })
       const rest = streams.filter((stream) => stream.name !== name && stream.state === 'live')
       also.hidden = rest.length === 0

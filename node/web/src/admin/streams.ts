@@ -6,6 +6,7 @@ import { type Component, h, setText } from '../shared/dom.ts'
 import { bitrate, describeRenditions, duration, shortPeerId } from '../shared/format.ts'
 import { icon } from '../shared/icon.ts'
 import { createKeyedList } from '../shared/keyed-list.ts'
+import { showBadge } from '../shared/live-badge.ts'
 import { emptyLine, section } from './section.ts'
 
 /** One stream and, when it is pushed to this peer, who pushes it. */
@@ -60,9 +61,7 @@ function createRow(name: string, api: Api, change: Change): Component<StreamRow>
   return {
     element,
     update: ({ stream, publisher }) => {
-      const live = stream.state === 'live'
-      badge.className = live ? 'badge-live' : 'badge-live badge-quiet'
-      setText(badge, live ? 'LIVE' : 'ENDED')
+      showBadge(badge, stream)
       setText(title, stream.title || stream.name)
       setText(
         facts,

@@ -17,6 +17,8 @@ export interface ControlsInit {
 
 /** What the bar shows. */
 export interface ControlsData {
+  /** Whether there is a live edge to go to. */
+  readonly live: boolean
   /** Whether playback is at the live edge, give or take a moment. */
   readonly atEdge: boolean
   /** Seconds behind the live edge; `undefined` when unknown. */
@@ -96,16 +98,18 @@ export function createControls(init: ControlsInit): Component<ControlsData> {
   setTheatre(readStored(local, theatreKey) === '1')
   return {
     element,
-    update: ({ atEdge, behindS }) => {
+    update: ({ live: isLive, atEdge, behindS }) => {
+      live.hidden = !isLive
       live.classList.toggle('at-edge', atEdge)
-      setText(
-        liveText,
-        atEdge || behindS === undefined ? 'LIVE' : `−${Math.round(behindS)} s · Go live`,
-      )
+      setText(liveText, atEdge || behindS === undefined ? 'LIVE' : goLiveText(behindS))
       live.setAttribute('aria-label', atEdge ? 'Playing live' : 'Go to the live edge (l)')
     },
     dispose: () => events.abort(),
   }
+}
+
+function goLiveText(behindS: number): string {
+  return behindS < 1 ? 'Go live' : `−${Math.round(behindS)} s · Go live`
 }
 
 /** Takes the stored volume, and stores what the slider sets. */

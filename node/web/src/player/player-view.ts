@@ -5,6 +5,7 @@ import { copyText } from '../shared/copy.ts'
 import { announce, type Component, h, setText } from '../shared/dom.ts'
 import { count, describeRenditions, shortPeerId } from '../shared/format.ts'
 import { icon } from '../shared/icon.ts'
+import { showBadge } from '../shared/live-badge.ts'
 import { createControls } from './controls.ts'
 import { HlsSession, type SessionState } from './hls-session.ts'
 import { createStage } from './stage.ts'
@@ -16,6 +17,8 @@ export interface PlayerData {
   readonly stream: Stream | undefined
   /** Whether the list of streams has arrived at least once. */
   readonly known: boolean
+  /** Whether this peer answers at present. */
+  readonly reachable: boolean
 }
 
 const figuresMs = 500
@@ -26,6 +29,7 @@ const edgeToleranceS = 3
 export function createPlayer(name: string): Component<PlayerData> {
   let stream: Stream | undefined
   let known = false
+  let reachable = true
   let state: SessionState = 'connecting'
   let reason: string | undefined
   const stage = createStage({ togglePlay: () => togglePlay(), unmute: () => unmute() })
@@ -60,14 +64,18 @@ export function createPlayer(name: string): Component<PlayerData> {
   const element = h('article', { class: 'player' }, stage.element, head.element, stats.element)
 
   const show = () => {
-    stage.update({ state, reason, stream, known, paused: video.paused })
+    stage.update({ state, reason, stream, known, reachable, paused: video.paused })
     head.update(stream)
   }
   const timer = setInterval(() => {
     const { figures } = session
     const target = figures.targetLatencyS ?? 2
     const behindS = figures.latencyS === undefined ? undefined : figures.latencyS - target
-    controls.update({ atEdge: !video.paused && (behindS ?? 0) < edgeToleranceS, behindS })
+    controls.update({
+      live: stream?.state === 'live' || state === 'playing',
+      atEdge: !video.paused && (behindS ?? 0) < edgeToleranceS,
+      behindS,
+    })
     stats.update({ figures, stream })
   }, figuresMs)
   if (HlsSession.isSupported(video)) session.start()
@@ -82,6 +90,7 @@ export function createPlayer(name: string): Component<PlayerData> {
       const cameBack = known && stream?.state !== 'live' && data.stream?.state === 'live'
       stream = data.stream
       known = data.known
+      reachable = data.reachable
       // A playlist that has ended is not asked again, and a long wait between attempts is cut short.
       if (cameBack && state !== 'playing' && state !== 'connecting') session.reopen()
       show()
@@ -123,8 +132,7 @@ function createHead(name: string): Component<Stream | undefined> {
       setText(title, stream?.title || name)
       document.title = `${stream?.title || name} · Kairo`
       badge.hidden = stream === undefined
-      badge.className = stream?.state === 'live' ? 'badge-live' : 'badge-live badge-quiet'
-      setText(badge, stream?.state === 'live' ? 'LIVE' : 'ENDED')
+      if (stream !== undefined) showBadge(badge, stream)
       setText(facts, stream === undefined ? '' : describe(stream))
     },
     dispose: () => {},

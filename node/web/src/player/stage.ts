@@ -11,6 +11,8 @@ export interface StageData {
   readonly reason: string | undefined
   readonly stream: Stream | undefined
   readonly known: boolean
+  /** Whether this peer answers at present. */
+  readonly reachable: boolean
   readonly paused: boolean
 }
 
@@ -56,7 +58,9 @@ export function createStage(
     onclick: init.togglePlay,
   })
   resume.append(icon('play'))
-  const element = h('div', { class: 'stage' }, video, spinner, message, resume, sound)
+  const soundOnly = h('div', { class: 'sound-only', hidden: true }, 'Sound only')
+  soundOnly.prepend(icon('volume'))
+  const element = h('div', { class: 'stage' }, video, soundOnly, spinner, message, resume, sound)
   let spinnerTimer: ReturnType<typeof setTimeout> | undefined
   let touched = false
 
@@ -65,7 +69,8 @@ export function createStage(
     sound.hidden = touched || !video.muted || video.paused
   }
   const showResume = () => {
-    resume.hidden = !video.paused || video.readyState < 2
+    // Under a message there is nothing to go on with, and the two would lie over one another.
+    resume.hidden = !video.paused || video.readyState < 2 || !message.hidden
   }
   for (const event of ['volumechange', 'playing', 'pause'] as const) {
     video.addEventListener(event, showSound, { signal })
@@ -83,6 +88,8 @@ export function createStage(
       const text = messageOf(data)
       if (message.hidden !== (text === undefined)) announce(text?.title ?? 'The stream plays again')
       message.hidden = text === undefined
+      showResume()
+      soundOnly.hidden = !isSoundOnly(data.stream)
       setText(title, text?.title ?? '')
       setText(detail, text?.detail ?? '')
       message.classList.toggle('with-spinner', text?.busy === true)
@@ -130,6 +137,12 @@ function trackIdle(element: HTMLElement, video: HTMLVideoElement, signal: AbortS
   signal.addEventListener('abort', () => clearTimeout(timer))
 }
 
+/** True for a stream that says what it has, and has no picture. */
+function isSoundOnly(stream: Stream | undefined): boolean {
+  const kinds = new Set(stream?.renditions.map(({ kind }) => kind))
+  return kinds.has('audio') && !kinds.has('video')
+}
+
 /** The words over the picture; `undefined` while all is well. */
 function messageOf(
   data: StageData,
@@ -138,6 +151,13 @@ function messageOf(
   if (state === 'failed')
     return { title: 'Cannot play here', detail: data.reason ?? '', busy: false }
   const plays = state === 'playing'
+  if (!data.reachable && !plays) {
+    return {
+      title: 'No answer from this peer',
+      detail: 'It may be restarting. This page keeps trying.',
+      busy: true,
+    }
+  }
   if (data.known && stream === undefined && !plays) {
     return {
       title: 'This stream is not live',

@@ -5,6 +5,7 @@ import { type Component, h, setText } from '../shared/dom.ts'
 import { count, describeRenditions, shortPeerId } from '../shared/format.ts'
 import { icon } from '../shared/icon.ts'
 import { createKeyedList } from '../shared/keyed-list.ts'
+import { showBadge } from '../shared/live-badge.ts'
 import { watchHref } from './route.ts'
 import { createStill } from './still.ts'
 
@@ -41,9 +42,7 @@ function createStreamCard(stream: Stream): Component<Stream> {
     h('div', { class: 'card-text' }, title, format, source),
   )
   const update = (next: Stream) => {
-    const live = next.state === 'live'
-    badge.className = live ? 'badge-live' : 'badge-live badge-quiet'
-    setText(badge, live ? 'LIVE' : 'ENDED')
+    showBadge(badge, next)
     viewersChip.hidden = next.viewers === 0
     setText(viewers, String(next.viewers))
     viewersChip.title = `${count(next.viewers, 'viewer')} at this peer`
