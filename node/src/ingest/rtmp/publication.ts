@@ -202,9 +202,24 @@ export class Publication {
   }
 }
 
+/** What publishers call the codecs that they are likely to try. */
+const codecNames: Readonly<Record<string, string>> = {
+  '.mp3': 'MP3',
+  'ac-3': 'AC-3',
+  'ec-3': 'E-AC-3',
+  Opus: 'Opus',
+  av01: 'AV1',
+  fLaC: 'FLAC',
+  hvc1: 'HEVC',
+  vp08: 'VP8',
+  vp09: 'VP9',
+}
+
 function requireCodec(track: FlvTrackPacket, fourCc: string, supported: string): void {
   if (track.codec === fourCc) return
-  const sent = /^[\x20-\x7e]+$/.test(track.codec) ? track.codec : 'an unnamed codec'
+  const name = codecNames[track.codec]
+  const readable = /^[\x20-\x7e]+$/.test(track.codec) ? track.codec : 'an unnamed codec'
+  const sent = name === undefined ? readable : `${name} (${track.codec})`
   throw new KairoError(
     'ERR_UNSUPPORTED_CODEC',
     `the publisher sends ${sent}; this peer takes ${supported} (${fourCc}) here`,

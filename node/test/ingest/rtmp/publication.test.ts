@@ -134,7 +134,7 @@ test('refuses other codecs by name', async (t) => {
       Buffer.concat([Buffer.of(0x91), Buffer.from('\u0001\u0002\u0003\u0004')]),
       /unnamed/,
     ],
-    [MESSAGE_TYPE.audio, Buffer.from([0x2f, 1]), /\.mp3.*AAC \(mp4a\)/],
+    [MESSAGE_TYPE.audio, Buffer.from([0x2f, 1]), /MP3 \(\.mp3\).*AAC \(mp4a\)/],
     [MESSAGE_TYPE.audio, Buffer.concat([Buffer.of(0x91), Buffer.from('Opusx')]), /Opus.*AAC/],
   ] as const) {
     const run = published()
