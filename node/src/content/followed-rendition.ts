@@ -37,6 +37,8 @@ export interface FollowedRenditionComponents {
 export interface FollowedRenditionInit {
   readonly key: StreamPublicKey
   readonly info: RenditionInfo
+  /** True while the stream's record says that it is live. */
+  readonly isLive: () => boolean
   /** Called when the rendition has its first window, or again after it had lost its upstream. */
   readonly onFollowing: () => void
   /** An object must be fetched, rather not from this peer. */
@@ -184,7 +186,11 @@ export class FollowedRendition {
   #sinkFor(peer: string, onFollowed: () => void): FeedSink {
     const { store, transport, pool } = this.#components
     const current = (): IndexWindow | undefined => this.#rendition?.window
+    const { isLive } = this.#init
     return {
+      get isLive() {
+        return isLive()
+      },
       get window() {
         return current()
       },

@@ -1,8 +1,8 @@
 /** A stream replicated from other peers: each of its renditions is followed once, whatever the number of viewers here. */
 import type { Registry } from 'prom-client'
 import type { Clock } from '../clock.ts'
-import { isKairoError, KairoError } from '../errors.ts'
 import { deadline } from '../deadline.ts'
+import { isKairoError, KairoError } from '../errors.ts'
 import type { Transport } from '../host/transport.ts'
 import { contentLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
@@ -156,6 +156,7 @@ export class Replica implements ServedStream {
       {
         key: this.#key,
         info,
+        isLive: () => this.#components.records.get(this.id)?.state === 'live',
         onFollowing: () => this.#provide(),
         onMissing: (digest, unlike) => this.#fetchMissing(digest, unlike),
       },

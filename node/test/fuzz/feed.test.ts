@@ -164,6 +164,7 @@ async function subscribe(
       window = next
     },
     lacks: (digest) => !kept.has(digest),
+    isLive: true,
     expect: () => {},
     keep: (digest, content) => {
       if (digestOf(content) !== digest) throw new Error('an unverified object was kept')

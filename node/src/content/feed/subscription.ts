@@ -4,8 +4,8 @@
  */
 import { create } from '@bufbuild/protobuf'
 import type { Clock } from '../../clock.ts'
-import { type ErrorCode, errorStatus, isKairoError, KairoError } from '../../errors.ts'
 import { deadline } from '../../deadline.ts'
+import { type ErrorCode, errorStatus, isKairoError, KairoError } from '../../errors.ts'
 import { FEED_PROTOCOL } from '../../host/protocols.ts'
 import type { PeerStream, Transport } from '../../host/transport.ts'
 import { contentLimits } from '../../limits.ts'
@@ -30,6 +30,8 @@ import { FEED_VERSION } from './server.ts'
 export interface FeedSink {
   /** The window as it is now; undefined before the first. */
   readonly window: IndexWindow | undefined
+  /** True while the stream's record says that it is live. */
+  readonly isLive: boolean
   /** Takes a verified window that is not behind the present one. */
   apply(window: IndexWindow, kind: RenditionChange['kind']): void
   /** True when the bytes of an object are not here yet. */
@@ -174,7 +176,8 @@ export class FeedSubscription {
 
   #idleMsMax(): number {
     const head = this.#sink.window?.head
-    if (head === undefined || head.ended) return Number.POSITIVE_INFINITY
+    // An ended window of a stream that is live is an old one: the publisher has come back since.
+    if (head === undefined || (head.ended && !this.#sink.isLive)) return Number.POSITIVE_INFINITY
     return (contentLimits.feedIdlePartsMax * head.partTargetUs) / 1_000
   }
 
@@ -215,9 +218,12 @@ export class FeedSubscription {
       throw new KairoError('ERR_PROTOCOL', 'the window of another rendition')
     }
     this.#onRoute(message.route)
-    this.#hasWindow = true
-    this.#lastPartMs = this.#clock.monotonicMs()
     const { window: present } = this.#sink
+    // A sender that shows the same old window again and again brings no more than one that is silent.
+    if (!this.#hasWindow || reachesFurther(window, present)) {
+      this.#lastPartMs = this.#clock.monotonicMs()
+    }
+    this.#hasWindow = true
     if (present === undefined || supersedes(window, present)) this.#sink.apply(window, 'window')
     const from = { msn: Number(message.backlogMsn), part: message.backlogPart }
     const coming = backlogDigests(window, from).filter((digest) => this.#sink.lacks(digest))
@@ -295,6 +301,11 @@ function supersedes(window: IndexWindow, present: IndexWindow): boolean {
   if (present.last === undefined) return window.last.msn >= present.head.firstMsn
   const order = comparePositions(window.last, present.last)
   return order > 0 || (order === 0 && (window.head.ended || !present.head.ended))
+}
+
+function reachesFurther({ last }: IndexWindow, present: IndexWindow | undefined): boolean {
+  if (last === undefined) return false
+  return present?.last === undefined || comparePositions(last, present.last) > 0
 }
 
 function names(window: IndexWindow, digest: Digest): boolean {
