@@ -112,7 +112,7 @@ export const contentLimits = {
   recordBytesMax: 16 * KiB,
   /** Renditions of one stream. */
   renditionsMax: 32,
-  /** Records the directory keeps; the one that expires first goes. */
+  /** Records of others' streams that the directory keeps; then new streams wait until one expires. Own ones come on top. */
   recordsMax: 10_000,
   /** Feeds one peer serves at once. */
   feedsServedMax: 1_024,
@@ -308,6 +308,9 @@ export const recordLimits = {
   recordListBytesMax: 8 * MiB,
   /** Time for one answer on the records protocol. */
   recordListTimeoutMs: 10_000,
+  /** Answers on the records protocol at once, and of them for one other peer; each may be a whole list in memory. */
+  recordAnswersMax: 32,
+  recordAnswersPerPeerMax: 2,
   /** Peers asked for their records at once. */
   recordQueriesMax: 16,
   /** Streams this peer provides in the DHT. */

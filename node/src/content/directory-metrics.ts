@@ -7,7 +7,6 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 export class DirectoryMetrics {
   readonly heard: Counter<'outcome'>
   readonly announcements: Counter<'outcome'>
-  readonly evictions: Counter
 
   constructor(registry: Registry, records: () => number) {
     const registers = [registry]
@@ -29,11 +28,6 @@ export class DirectoryMetrics {
       name: 'kairo_directory_announcements_total',
       help: 'Announcements of own records.',
       labelNames: ['outcome'],
-      registers,
-    })
-    this.evictions = new Counter({
-      name: 'kairo_directory_evictions_total',
-      help: 'Records dropped because the directory was full.',
       registers,
     })
   }

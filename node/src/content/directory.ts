@@ -37,7 +37,7 @@ export type OwnRecord = Omit<StreamRecord, 'id' | 'sequence' | 'originPeer' | 'e
 export interface DirectoryEvents {
   /** A record is new, or says something else than before. */
   'record:changed': [record: StreamRecord]
-  /** A record ran out or made room. */
+  /** A record ran out. */
   'record:removed': [record: StreamRecord]
 }
 
@@ -66,8 +66,7 @@ export class Directory {
     this.#components = components
     this.#logger = components.logger.child({ name: 'kairo:directory' })
     this.#metrics = new DirectoryMetrics(components.registry, () => this.#table.size)
-    this.#table = new RecordTable(components.clock, (record, reason) => {
-      if (reason === 'full') this.#metrics.evictions.inc()
+    this.#table = new RecordTable(components.clock, (record) => {
       this.events.emit('record:removed', record)
     })
     this.#exchange = new RecordExchange({
@@ -209,7 +208,7 @@ export class Directory {
     return outcome === 'kept' ? 'accept' : 'ignore'
   }
 
-  #consider(bytes: Uint8Array): 'kept' | 'old' | 'expired' | 'early' | 'own' {
+  #consider(bytes: Uint8Array): 'kept' | 'old' | 'expired' | 'early' | 'full' | 'own' {
     const unchecked = decodeSignedRecord(bytes)
     const { record } = unchecked
     const known = this.#table.get(record.id)
@@ -217,6 +216,7 @@ export class Directory {
     const now = this.#components.clock.now()
     if (record.expiresAtMs + recordLimits.clockSkewMsMax <= now) return 'expired'
     if (record.sequence > now + recordLimits.clockSkewMsMax) return 'early'
+    if (known === undefined && this.#table.isFull) return 'full'
     unchecked.verify()
     const own = this.#own.get(record.id)
     if (own !== undefined) {

@@ -4,13 +4,14 @@
  */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Clock } from '../clock.ts'
-import { KairoError } from '../errors.ts'
 import { deadline } from '../deadline.ts'
+import { KairoError } from '../errors.ts'
 import { RECORDS_PROTOCOL } from '../host/protocols.ts'
 import type { PeerStream, Transport } from '../host/transport.ts'
 import { contentLimits, recordLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import { RecordListSchema, SignedRecordSchema } from '../protocol/generated/records_pb.js'
+import { PerPeerLimit } from './per-peer-limit.ts'
 import type { KnownRecord } from './record-table.ts'
 
 /** Records judged in one turn; their signatures cost about 0.1 ms each. */
@@ -36,6 +37,10 @@ export class RecordExchange {
   readonly #waiting = new Set<string>()
   readonly #asking = new Map<string, Promise<void>>()
   readonly #stopping = new AbortController()
+  readonly #slots = new PerPeerLimit({
+    totalMax: recordLimits.recordAnswersMax,
+    perPeerMax: recordLimits.recordAnswersPerPeerMax,
+  })
 
   constructor(components: RecordExchangeComponents) {
     this.#components = components
@@ -48,8 +53,21 @@ export class RecordExchange {
     this.#next()
   }
 
-  /** Answers one stream. */
+  /** Answers one stream; one too many is broken. */
   async answer(stream: PeerStream): Promise<void> {
+    const refusal = this.#slots.enter(stream.remotePeer)
+    if (refusal !== undefined) {
+      stream.abort(new KairoError('ERR_LIMIT', refusal))
+      return
+    }
+    try {
+      await this.#answer(stream)
+    } finally {
+      this.#slots.leave(stream.remotePeer)
+    }
+  }
+
+  async #answer(stream: PeerStream): Promise<void> {
     const records: Uint8Array[] = []
     let bytes = 0
     // Live streams first: they are what a list that had to be cut is wanted for.

@@ -21,13 +21,13 @@ interface Row extends KnownRecord {
 /** Records by id and by alias. */
 export class RecordTable {
   readonly #clock: Clock
-  readonly #onRemoved: (record: StreamRecord, reason: 'expired' | 'full') => void
+  readonly #onRemoved: (record: StreamRecord) => void
   readonly #rows = new Map<StreamId, Row>()
   readonly #aliases = new Map<string, Set<StreamId>>()
   #cancelSweep: CancelTimer | undefined
   #sweepAtMs = Number.POSITIVE_INFINITY
 
-  constructor(clock: Clock, onRemoved: (record: StreamRecord, reason: 'expired' | 'full') => void) {
+  constructor(clock: Clock, onRemoved: (record: StreamRecord) => void) {
     this.#clock = clock
     this.#onRemoved = onRemoved
   }
@@ -53,7 +53,15 @@ export class RecordTable {
     return found
   }
 
-  /** Replaces the record of this id. When the table is full, the record that ends first goes. */
+  /**
+   * True when no more streams of others are taken. Those that are there stay: were the record that ends first to go, a
+   * neighbour that invents streams of a long life would push out all that are real.
+   */
+  get isFull(): boolean {
+    return this.#rows.size >= contentLimits.recordsMax
+  }
+
+  /** Adds a record, or replaces the one of this id. */
   put(known: KnownRecord): void {
     const { record } = known
     const lifeMs = record.expiresAtMs - record.sequence
@@ -63,7 +71,6 @@ export class RecordTable {
     const ids = this.#aliases.get(record.alias)
     if (ids === undefined) this.#aliases.set(record.alias, new Set([record.id]))
     else ids.add(record.id)
-    if (this.#rows.size > contentLimits.recordsMax) this.#evict()
     this.#scheduleSweep(row.endsAtMs)
   }
 
@@ -81,16 +88,6 @@ export class RecordTable {
     ids?.delete(id)
     if (ids?.size === 0) this.#aliases.delete(row.record.alias)
     return row
-  }
-
-  #evict(): void {
-    let first: Row | undefined
-    for (const row of this.#rows.values()) {
-      if (first === undefined || row.endsAtMs < first.endsAtMs) first = row
-    }
-    if (first === undefined) return
-    this.#drop(first.record.id)
-    this.#onRemoved(first.record, 'full')
   }
 
   #scheduleSweep(atMs: number): void {
@@ -111,7 +108,7 @@ export class RecordTable {
         continue
       }
       this.#drop(row.record.id)
-      this.#onRemoved(row.record, 'expired')
+      this.#onRemoved(row.record)
     }
     if (nextMs !== Number.POSITIVE_INFINITY) this.#scheduleSweep(nextMs)
   }

@@ -211,10 +211,10 @@ test('the number of own records is bounded', async (t) => {
   await until(() => b.list().length === recordLimits.ownRecordsMax, 'all of them by asking')
 })
 
-test('the number of records is bounded: what ends first makes room', async (t) => {
+test('the number of records is bounded: streams that are there stay, new ones wait for room', async (t) => {
   const clock = new ManualClock()
   const removed: string[] = []
-  const table = new RecordTable(clock, ({ id }, reason) => removed.push(`${id} ${reason}`))
+  const table = new RecordTable(clock, ({ id }) => removed.push(id))
   const put = (id: string, lifeMs: number): void => {
     const record = {
       ...recordFields({ alias: `alias-${id}` }),
@@ -228,13 +228,13 @@ test('the number of records is bounded: what ends first makes room', async (t) =
   put('long', 2_000)
   put('short', 1_000)
   for (let index = 2; index < contentLimits.recordsMax; index++) put(`${index}`, 3_000)
-  t.same(removed, [])
-  put('one more', 3_000)
-  t.same(removed, ['short full'])
+  t.ok(table.isFull)
+  clock.advance(1_000)
+  t.same(removed, ['short'])
   t.same(table.byAlias('alias-short'), [])
-  t.equal(table.size, contentLimits.recordsMax)
-  clock.advance(2_000)
-  t.same(removed, ['short full', 'long expired'])
+  t.notOk(table.isFull)
+  clock.advance(1_000)
+  t.same(removed, ['short', 'long'])
   put('2', 5_000)
   clock.advance(1_000)
   t.same(
@@ -243,7 +243,30 @@ test('the number of records is bounded: what ends first makes room', async (t) =
     'a refresh gives a new life',
   )
   table.stop()
-  t.equal(clock.timers, 0)
+})
+
+test('a neighbour that invents streams does not push out the real ones', async (t) => {
+  const { clock, peerA, peerB, a, b } = await pair(t)
+  const real = generateStreamKey()
+  a.publishOwn(real, recordFields({ alias: 'real' }))
+  peerA.connect(peerB)
+  await settle()
+  const now = Math.floor(clock.now())
+  const invent = (): Uint8Array => {
+    const key = generateStreamKey()
+    const life = { sequence: now, expiresAtMs: now + recordLimits.recordTtlMsMax }
+    const fields = recordFields({ alias: 'invented' })
+    return encodeSignedRecord(key, { ...fields, ...life, id: key.id, originPeer: PEER_A })
+  }
+  for (let count = 0; count < contentLimits.recordsMax + 100; count++) {
+    await peerA.publish(RECORDS_TOPIC, invent())
+  }
+  t.equal(b.list().length, contentLimits.recordsMax)
+  await clock.pass(30_000)
+  t.match(b.get(real.id), { alias: 'real', state: 'live' }, 'refreshed while the table is full')
+  const own = generateStreamKey()
+  b.publishOwn(own, recordFields({ alias: 'own' }))
+  t.ok(b.get(own.id), 'an own stream is always listed')
 })
 
 test('an answer that is too long, broken or never comes changes nothing', async (t) => {
