@@ -3,8 +3,8 @@
  * picture of an independent part. A page shows it with `<video src>`.
  */
 import { KairoError } from '../errors.ts'
-import { isSync, readFragment, readInit } from './cmaf/box-reader.ts'
 import { encodeFragment } from './cmaf/fragment.ts'
+import { isSync, readFragment, readInit } from './cmaf/fragment-reader.ts'
 
 /** How long the one picture lasts, in seconds. */
 const STILL_SECONDS = 1

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import type { AccessUnit } from '../../src/media/access-unit.ts'
-import { readFragment } from '../../src/media/cmaf/box-reader.ts'
+import { readFragment } from '../../src/media/cmaf/fragment-reader.ts'
 import {
   audioConfig,
   type PackagerInput,

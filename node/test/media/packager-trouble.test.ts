@@ -2,7 +2,7 @@
 import { test } from 'tap'
 import { packagingLimits } from '../../src/limits.ts'
 import { type Logger, silentLogger } from '../../src/logger.ts'
-import { readFragment } from '../../src/media/cmaf/box-reader.ts'
+import { readFragment } from '../../src/media/cmaf/fragment-reader.ts'
 import {
   audioConfig,
   interleave,

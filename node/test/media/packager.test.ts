@@ -1,7 +1,7 @@
 /** The packager's parts and segments from well-behaved input: frame rates, starts, cuts, what is announced when. */
 import { test } from 'tap'
 import { packagingLimits } from '../../src/limits.ts'
-import { readFragment, readInit } from '../../src/media/cmaf/box-reader.ts'
+import { readFragment, readInit } from '../../src/media/cmaf/fragment-reader.ts'
 import {
   audioConfig,
   interleave,

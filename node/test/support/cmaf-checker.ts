@@ -31,16 +31,14 @@
  *   start-alignment    audio starts at or after the video's first presentation, by less than a tolerance
  *   discontinuity-pair both say discontinuity, or neither
  */
+import { type BoxView, findBox, readBoxes } from '../../src/media/cmaf/box-reader.ts'
 import {
-  type BoxView,
   type FragmentView,
-  findBox,
   type InitView,
   isSync,
-  readBoxes,
   readFragment,
   readInit,
-} from '../../src/media/cmaf/box-reader.ts'
+} from '../../src/media/cmaf/fragment-reader.ts'
 
 /** A part and what the playlist or the index says of it. */
 export interface CheckedPart {

@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { findBox, readBoxes, readInit } from '../../src/media/cmaf/box-reader.ts'
+import { findBox, readBoxes } from '../../src/media/cmaf/box-reader.ts'
+import { readInit } from '../../src/media/cmaf/fragment-reader.ts'
 import { partnerPath } from './needs.ts'
 
 const run = promisify(execFile)

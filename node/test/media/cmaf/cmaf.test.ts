@@ -3,14 +3,9 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { isKairoError } from '../../../src/errors.ts'
 import { box, fullBox } from '../../../src/media/cmaf/box.ts'
-import {
-  findBox,
-  isSync,
-  readBoxes,
-  readFragment,
-  readInit,
-} from '../../../src/media/cmaf/box-reader.ts'
+import { findBox, readBoxes } from '../../../src/media/cmaf/box-reader.ts'
 import { encodeFragment } from '../../../src/media/cmaf/fragment.ts'
+import { isSync, readFragment, readInit } from '../../../src/media/cmaf/fragment-reader.ts'
 import { audioInitSegment, videoInitSegment } from '../../../src/media/cmaf/init-segment.ts'
 import { stillFrom } from '../../../src/media/still.ts'
 import { audioConfig, videoConfig } from '../../support/packaging-run.ts'
@@ -135,6 +130,10 @@ test('a broken part is refused with a code, whatever was broken', async (t) => {
   }
   for (let cut = 0; cut < part.byteLength; cut++) {
     t.throws(() => readFragment(part.subarray(0, cut)), { code: 'ERR_INVALID_INPUT' })
+  }
+  const box = Buffer.from('0000000866726565', 'hex')
+  for (const other of [Buffer.concat([part, box]), Buffer.concat([box, part]), box]) {
+    t.throws(() => readFragment(other), { code: 'ERR_INVALID_INPUT', message: /one moof/ })
   }
   fc.assert(
     fc.property(
