@@ -43,6 +43,20 @@ export class Connection {
     })
   }
 
+  /** True between an accepted `publish` and its end. */
+  get isPublishing(): boolean {
+    return this.#session.isPublishing
+  }
+
+  /** Ends at once, for a newer connection. */
+  giveWay(): void {
+    this.#session.end(
+      'limit',
+      'too many connections: the one that had not published longest gave way',
+    )
+    this.#socket.destroy()
+  }
+
   /** Tells the client that the peer shuts down, and closes within `rtmpLimits.closeGraceMs`. */
   async stop(): Promise<void> {
     this.#session.end('stopped', 'the peer is shutting down')

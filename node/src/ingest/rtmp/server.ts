@@ -94,7 +94,7 @@ export class RtmpServer {
   #accept(socket: Socket): void {
     const connectionsMax = this.#init.connectionsMax ?? rtmpLimits.connectionsMax
     const remote = `${socket.remoteAddress}:${socket.remotePort}`
-    if (this.#connections.size >= connectionsMax) {
+    if (this.#connections.size >= connectionsMax && !this.#makeRoom()) {
       this.#metrics.disconnects.inc({ reason: 'limit' })
       this.#logger.warn({ remote, connectionsMax }, 'an RTMP connection was refused: too many')
       socket.destroy()
@@ -124,6 +124,20 @@ export class RtmpServer {
       },
       (error: unknown) => this.#logger.error({ err: error }, 'an RTMP connection did not close'),
     )
+  }
+
+  /**
+   * Ends the connection that has waited longest without publishing. A client that means it publishes within moments, so a
+   * scanner that opens connections and says nothing keeps nobody out.
+   */
+  #makeRoom(): boolean {
+    for (const connection of this.#connections) {
+      if (connection.isPublishing) continue
+      this.#connections.delete(connection)
+      connection.giveWay()
+      return true
+    }
+    return false
   }
 }
 

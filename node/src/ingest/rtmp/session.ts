@@ -131,6 +131,11 @@ export class Session {
     return this.#reader.retainedBytes + this.#input.byteLength - this.#offset
   }
 
+  /** True between an accepted `publish` and its end. */
+  get isPublishing(): boolean {
+    return this.#publication !== undefined
+  }
+
   /** Takes bytes from the client. The buffer is not kept after the messages in it are complete. */
   receive(data: Buffer): void {
     if (this.#ended) return

@@ -184,16 +184,22 @@ test('a client that does not read its answers is cut off', async (t) => {
   t.equal(await ended('limit'), 1)
 })
 
-test('bounds connections', async (t) => {
-  const { server, ended } = await startServer(t, { connectionsMax: 1 })
-  const first = await connect(t, server)
-  const answered = once(first.socket, 'data')
-  first.socket.write(clientHandshake())
+test('bounds connections: one that only waits gives way, a publisher does not', async (t) => {
+  const { server, publishing, ended } = await startServer(t, { connectionsMax: 1 })
+  const waiting = await connect(t, server)
+  const answered = once(waiting.socket, 'data')
+  waiting.socket.write(clientHandshake())
   await answered
-  const second = await connect(t, server)
-  await second.closed
+  const publisher = await connect(t, server)
+  await waiting.closed
   t.equal(await ended('limit'), 1)
-  first.socket.destroy()
+  const published = publishing.next()
+  publisher.socket.write(publishBytes())
+  await published
+  const late = await connect(t, server)
+  await late.closed
+  t.equal(await ended('limit'), 2)
+  t.notOk(publisher.socket.destroyed)
 })
 
 test('ends clients that do not publish, by its own setting', async (t) => {
