@@ -69,6 +69,11 @@ export function bold(text: string): string {
   return styleText('bold', text, { stream: process.stdout })
 }
 
+/** Faint on a terminal, plain elsewhere. */
+export function dim(text: string): string {
+  return styleText('dim', text, { stream: process.stdout })
+}
+
 /** Says on standard error what went wrong; as a JSON line when the caller asked for JSON. */
 export function printError(error: unknown, json: boolean): void {
   const code = codeOf(error)

@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<(input: Arguments) => Prom
 
 /** Runs one command line (without the program's name) and returns the exit code. */
 export async function runCli(argv: readonly string[]): Promise<number> {
+  dropUnreadOutput()
   let json = argv.includes('--json')
   try {
     const input = parseArguments(argv)
@@ -49,6 +50,17 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     printError(error, json)
     return error instanceof UsageError || isKairoError(error, 'ERR_CONFIG') ? 2 : 1
   }
+}
+
+/** A reader that went away (`| head`, a closed terminal) is no failure of the command, least of all of a peer that stops. */
+function dropUnreadOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    if (stream.listenerCount('error', ignoreUnread) === 0) stream.on('error', ignoreUnread)
+  }
+}
+
+function ignoreUnread(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
 }
 
 function printHelp(text: string, json: boolean): void {

@@ -42,5 +42,7 @@ function stopOnSignal(peer: Peer, json: boolean): Promise<void> {
     let since = 0
     process.on('SIGINT', () => stop('SIGINT'))
     process.on('SIGTERM', () => stop('SIGTERM'))
+    // A closed terminal is an order to stop; without one the signal keeps its meaning (nohup ignores it).
+    if (process.stdout.isTTY) process.on('SIGHUP', () => stop('SIGHUP'))
   })
 }

@@ -1,6 +1,6 @@
 /** What `kairo up` says when the peer is up: where to watch, push and administer, and how others join. */
 import type { PeerAddresses } from '../peer.ts'
-import { bold, formatTable } from './output.ts'
+import { bold, dim, formatTable } from './output.ts'
 import { startCommand } from './program.ts'
 
 /** Addresses of the local network that are shown; a machine with many virtual networks would hide the rest. */
@@ -22,7 +22,8 @@ export function welcome(addresses: PeerAddresses, start: string = startCommand()
     ['Peer', peerId],
     ['Home', home],
   ]
-  return `\n${bold('Kairo is up.')} Ctrl-C stops it.\n\n${formatTable(rows)}\n`
+  const table = formatTable(rows).replace(/^(?! ).*? {2,}/gm, (label) => dim(label))
+  return `\n${bold('Kairo is up.')} Ctrl-C stops it.\n\n${table}\n`
 }
 
 function pushRows({ http, rtmp, network, streamKey, stream }: PeerAddresses): string[][] {

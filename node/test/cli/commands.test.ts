@@ -1,5 +1,5 @@
 // The commands as a user types them: real processes, a running peer, both forms of output, exit codes.
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import {
@@ -48,6 +48,15 @@ test('commands about a running peer', { timeout: 180_000 }, async (t) => {
   })
   t.match(await run('status'), { code: 0 }, 'the refused one leaves the first as it is')
   t.equal(await peer.end('SIGTERM'), 0)
+})
+
+test('a peer whose terminal was closed stops in order', { timeout: 120_000 }, async (t) => {
+  const home = t.testdir({})
+  const peer = await startPeer(t, home)
+  peer.child.stdout?.destroy()
+  peer.child.stderr?.destroy()
+  t.equal(await peer.end('SIGTERM'), 0)
+  t.notOk(existsSync(join(home, 'running.json')))
 })
 
 test('commands without a peer', { timeout: 120_000 }, async (t) => {
