@@ -1,6 +1,6 @@
 /**
  * Every bound that keeps a peer's memory, sockets and time finite, in one place. Where an operator may
- * change one it is also a setting (config.ts) and the value here is the default.
+ * change one it is also a setting (config/schema.ts) and the value here is the default.
  */
 
 const KiB = 1024
@@ -72,6 +72,8 @@ export const publishingLimits = {
   paceResetMs: 10_000,
   /** Time over which a publisher's bit rate is measured. */
   rateWindowMs: 2_000,
+  /** Streams published at one peer at once. */
+  publishersMax: 256,
 } as const
 
 /** Packaging. */
@@ -96,8 +98,6 @@ export const packagingLimits = {
   audioLagMs: 500,
   /** The lag allowed grows up to this for a publisher whose audio always comes late. */
   audioLagMsMax: 5_000,
-  /** Streams published at one peer at once. */
-  publicationsMax: 256,
 } as const
 
 /** The content plane. */
@@ -302,8 +302,8 @@ export const recordLimits = {
   recordTtlMsMax: 10 * 60_000,
   /** How far another peer's clock may be off ours. */
   clockSkewMsMax: 5 * 60_000,
-  /** Streams published at this peer that the directory announces. */
-  ownRecordsMax: 256,
+  /** Streams published at this peer that the directory announces; not fewer than may be published. */
+  ownRecordsMax: publishingLimits.publishersMax,
   /** The whole answer on the records protocol. */
   recordListBytesMax: 8 * MiB,
   /** Time for one answer on the records protocol. */

@@ -38,8 +38,8 @@ export interface PublicationInit {
   readonly title: string
   /** This peer's id, base58. */
   readonly peerId: string
-  /** Segments kept in the index (default 15). */
-  readonly windowSegments?: number
+  /** Segments kept in the index. */
+  readonly windowSegments: number
   /** Called when a session began or ended or its renditions changed; `sequence` and `expiresAtMs` are the directory's to set. */
   readonly onRecord?: (record: StreamRecord) => void
 }
@@ -89,8 +89,6 @@ interface Session {
   /** True when its first segment does not continue from anything published before. */
   readonly resumes: boolean
 }
-
-const DEFAULT_WINDOW_SEGMENTS = 15
 
 /** A stream of this peer, over all its sessions while the process lives. */
 export class Publication implements ServedStream {
@@ -296,8 +294,7 @@ export class Publication implements ServedStream {
   }
 
   #firstMsn(window: IndexWindow, entry: IndexEntry): number {
-    const segments = this.#init.windowSegments ?? DEFAULT_WINDOW_SEGMENTS
-    let firstMsn = Math.max(window.head.firstMsn, entry.msn - segments + 1)
+    let firstMsn = Math.max(window.head.firstMsn, entry.msn - this.#init.windowSegments + 1)
     const kept = (): number =>
       window.entries.length - window.indexAtOrAfter({ msn: firstMsn, part: 0 })
     while (kept() >= contentLimits.windowEntriesMax && firstMsn < entry.msn) firstMsn += 1

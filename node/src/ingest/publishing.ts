@@ -7,7 +7,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import type { CancelTimer, Clock } from '../clock.ts'
 import type { Publication } from '../content/publication.ts'
 import { KairoError } from '../errors.ts'
-import { packagingLimits, publishingLimits } from '../limits.ts'
+import { publishingLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import type { PackagerMetrics } from '../media/packager/packager-metrics.ts'
 import type { PublicationSink, Publishing, PublishRequest } from '../media/sink.ts'
@@ -144,10 +144,10 @@ export class PublishingService implements Publishing {
     }
     const state = this.#stateOf(stream)
     if (state.session !== undefined) this.#takeOver(stream, state.session)
-    if (this.publishers().length >= packagingLimits.publicationsMax) {
+    if (this.publishers().length >= publishingLimits.publishersMax) {
       throw new KairoError(
         'ERR_LIMIT',
-        `this peer takes at most ${packagingLimits.publicationsMax} publishers`,
+        `this peer takes at most ${publishingLimits.publishersMax} publishers`,
       )
     }
     state.cancelEnd?.()

@@ -30,10 +30,10 @@ export interface PackagerComponents {
 
 /** Settings of one publication. */
 export interface PackagerInit {
-  /** Wanted duration of parts; the nearest whole number of frames is used. Default 200. */
-  readonly partTargetMs?: number
-  /** A segment ends at the first keyframe from here on. Default 2,000. */
-  readonly segmentTargetMs?: number
+  /** Wanted duration of parts; the nearest whole number of frames is used. */
+  readonly partTargetMs: number
+  /** A segment ends at the first keyframe from here on. */
+  readonly segmentTargetMs: number
   /** Media sequence number of the first segment. */
   readonly firstMsn: number
   /** True when the stream went on before, so that the first segment is a discontinuity. */
@@ -44,8 +44,6 @@ export interface PackagerInit {
   readonly onPart: (part: PackagedPart) => void
 }
 
-const DEFAULT_PART_TARGET_MS = 200
-const DEFAULT_SEGMENT_TARGET_MS = 2_000
 /** A keyframe this share of the target early still ends the segment, so that groups of 1.999 s do not double. */
 const SEGMENT_EARLY_SHARE = 0.05
 /** The first segment of a publication ends at the first keyframe from here on: players cannot begin before it is whole. */
@@ -85,8 +83,8 @@ export class Packager {
     this.#logger = components.logger.child({ name: 'kairo:packager' })
     this.#metrics = components.metrics
     this.#init = init
-    this.#partTargetMs = init.partTargetMs ?? DEFAULT_PART_TARGET_MS
-    this.#segmentTargetMs = init.segmentTargetMs ?? DEFAULT_SEGMENT_TARGET_MS
+    this.#partTargetMs = init.partTargetMs
+    this.#segmentTargetMs = init.segmentTargetMs
     assert(this.#partTargetMs > 0 && this.#segmentTargetMs >= this.#partTargetMs)
     this.#queue = new StartupQueue(this.#metrics)
     this.#nextMsn = init.firstMsn

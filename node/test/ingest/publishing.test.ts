@@ -5,7 +5,7 @@ import { Publication } from '../../src/content/publication.ts'
 import { ContentStore } from '../../src/content/store.ts'
 import { PublishingService } from '../../src/ingest/publishing.ts'
 import { type OwnedStream, StreamKeys } from '../../src/ingest/stream-keys.ts'
-import { packagingLimits, publishingLimits, rtmpLimits } from '../../src/limits.ts'
+import { publishingLimits, rtmpLimits } from '../../src/limits.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { PackagerMetrics } from '../../src/media/packager/packager-metrics.ts'
 import type { PublicationSink } from '../../src/media/sink.ts'
@@ -40,7 +40,7 @@ function setUp(
     if (known !== undefined) return known
     const made = new Publication(
       { clock, registry, store, sequence: new MemorySequence() },
-      { key, alias: name, title: name, peerId: 'me' },
+      { key, alias: name, title: name, peerId: 'me', windowSegments: 15 },
     )
     publications.set(name, made)
     return made
@@ -177,7 +177,7 @@ test('a stop ends publishers, keeps streams open for the next start, and admits 
 
 test('the number of publishers is bounded', async (t) => {
   const { keys, publish } = setUp(t.testdir({}))
-  for (let index = 0; index < packagingLimits.publicationsMax; index += 1) {
+  for (let index = 0; index < publishingLimits.publishersMax; index += 1) {
     publish(keys.create({ name: `s${index}` }).streamKey)
   }
   t.throws(() => publish(), { code: 'ERR_LIMIT' })

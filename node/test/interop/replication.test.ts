@@ -80,6 +80,7 @@ test('replication over libp2p', async (t) => {
       alias: 'test',
       title: 'Test',
       peerId: a.transport.peerId,
+      windowSegments: 15,
       onRecord: ({ title, alias, state, renditions, startedAtMs }) => {
         a.directory.publishOwn(key, { title, alias, state, renditions, startedAtMs })
         a.providers.provide(key.id)

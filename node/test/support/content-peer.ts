@@ -176,7 +176,7 @@ export class ContentPeer {
           this.#directory.records.set(record.id, record)
           if (record.state === 'live') seen.provide(record.id)
         },
-        ...(init.windowSegments === undefined ? {} : { windowSegments: init.windowSegments }),
+        windowSegments: init.windowSegments ?? 15,
       },
     )
     this.replicas.addPublication(publication)

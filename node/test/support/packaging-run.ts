@@ -42,6 +42,8 @@ export class PackagingRun {
     this.packager = new Packager(
       { clock, logger, metrics },
       {
+        partTargetMs: 200,
+        segmentTargetMs: 2_000,
         firstMsn: 0,
         discontinuityAtStart: false,
         onRenditions: (renditions) => this.announcements.push(renditions),
