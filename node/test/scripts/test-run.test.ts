@@ -66,7 +66,13 @@ test('the log has a line a file, and all of a failure', async (t) => {
     '# { total: 4, pass: 3, fail: 1 }',
   ]
   const lines: string[] = []
-  await logTap(Readable.from([tap.join('\n')]), (line: string) => lines.push(line.trim()))
+  const kept: string[] = []
+  await logTap(
+    Readable.from([tap.join('\n')]),
+    (line: string) => lines.push(line.trim()),
+    (line: string) => kept.push(line),
+  )
+  t.strictSame(kept, tap, 'and the file has all there is')
   t.strictSame(lines, [
     'not ok 2 - broken',
     '---',
