@@ -1,6 +1,6 @@
 /**
- * Every bound that keeps a peer's memory, sockets and time finite, in one place. Where an operator may
- * change one it is also a setting (config/schema.ts) and the value here is the default.
+ * Every bound that keeps a peer's memory, sockets and time finite, in one place. Those that an operator may change are
+ * settings instead, with their defaults (config/schema.ts).
  */
 
 const KiB = 1024
@@ -182,8 +182,6 @@ export const contentLimits = {
   providersBackoffMsMax: 5_000,
   /** Time without a provider after which a rendition counts as lost and its waiting viewers are told. */
   replicaLostMs: 10_000,
-  /** Time without a viewer after which a replica is given up. */
-  replicaIdleMs: 60_000,
 } as const
 
 /** The HTTP server. */

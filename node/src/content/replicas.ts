@@ -24,9 +24,9 @@ export class Replicas implements StreamSource, ServedStreams {
   #cancelSweep: CancelTimer | undefined
   #stopped = false
 
-  /** @param init `idleMs`: a replica that nobody asked for this long is given up. Default 30 s. */
-  constructor(components: ReplicasComponents, init: { readonly idleMs?: number } = {}) {
-    this.#idleMs = init.idleMs ?? contentLimits.replicaIdleMs
+  /** @param init `idleMs`: a replica that nobody asked for this long is given up, milliseconds. */
+  constructor(components: ReplicasComponents, init: { readonly idleMs: number }) {
+    this.#idleMs = init.idleMs
     this.#components = { ...components, feedMetrics: new FeedMetrics(components.registry) }
     this.#logger = components.logger.child({ name: 'kairo:replica' })
     const replicas = this.#replicas

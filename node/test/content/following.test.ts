@@ -3,7 +3,13 @@ import { test } from 'tap'
 import { generateStreamKey } from '../../src/content/stream-key.ts'
 import { FEED_PROTOCOL, FETCH_PROTOCOL } from '../../src/host/protocols.ts'
 import { contentLimits } from '../../src/limits.ts'
-import { type ContentPeer, MemorySequence, never, readWindow } from '../support/content-peer.ts'
+import {
+  type ContentPeer,
+  MemorySequence,
+  never,
+  REPLICA_IDLE_MS,
+  readWindow,
+} from '../support/content-peer.ts'
 import { settle } from '../support/manual-clock.ts'
 import { frames, keyOf, network, request, serveRecorded } from '../support/raw-feed.ts'
 
@@ -293,19 +299,19 @@ test('following', async (t) => {
     const { id } = publisher.publication.record
     const stream = await b.replicas.open('test', { signal: never })
     await stream.rendition('source', { signal: never })
-    await clock.pass(contentLimits.replicaIdleMs - 5_000)
+    await clock.pass(REPLICA_IDLE_MS - 5_000)
     b.replicas.touch('test')
     b.replicas.touch('unknown')
-    await clock.pass(contentLimits.replicaIdleMs - 5_000)
+    await clock.pass(REPLICA_IDLE_MS - 5_000)
     t.equal(b.replicas.get('test'), stream)
     t.equal(b.replicas.get(id), stream)
     t.equal(await b.metric('kairo_content_replicas'), 1)
-    await clock.pass(contentLimits.replicaIdleMs / 2)
+    await clock.pass(REPLICA_IDLE_MS / 2)
     t.equal(b.replicas.get('test'), undefined)
     t.equal(await a.metric('kairo_feed_served'), 0)
     t.equal(directory.providers.get(id)?.has('b'), false)
     await Promise.all([a, b].map((peer) => peer.stop()))
-    await clock.pass(contentLimits.replicaIdleMs)
+    await clock.pass(REPLICA_IDLE_MS)
     t.equal(clock.timers, 0, 'nothing is left behind')
   })
 
@@ -351,7 +357,7 @@ test('following', async (t) => {
         code: 'ERR_LIMIT',
       })
       t.equal(await b.metric('kairo_content_replicas_refused_total'), 1)
-      clock.advance(contentLimits.replicaIdleMs / 4 - 1)
+      clock.advance(REPLICA_IDLE_MS / 4 - 1)
       for (let index = 1; index < contentLimits.replicasMax; index += 1)
         b.replicas.touch(`s${index}`)
       clock.advance(2)

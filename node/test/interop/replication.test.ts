@@ -37,14 +37,17 @@ async function startPeer(t: Test, join: readonly Libp2pHost[]) {
     peerId: transport.peerId,
   })
   const fetcher = new Fetcher({ ...base, store })
-  const replicas = new Replicas({
-    ...base,
-    store,
-    fetcher,
-    records: directory,
-    providers,
-    random: Math.random,
-  })
+  const replicas = new Replicas(
+    {
+      ...base,
+      store,
+      fetcher,
+      records: directory,
+      providers,
+      random: Math.random,
+    },
+    { idleMs: 60_000 },
+  )
   const feeds = new FeedServer({ ...base, streams: replicas })
   await directory.start()
   providers.start()

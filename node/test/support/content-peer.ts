@@ -13,6 +13,9 @@ import { silentLogger } from '../../src/logger.ts'
 import type { ManualClock } from './manual-clock.ts'
 import type { MemoryNet } from './memory-transport.ts'
 
+/** Time without a viewer after which these peers give a replica up. */
+export const REPLICA_IDLE_MS = 60_000
+
 /** Records and providers of a whole simulated network, known to all at once. */
 export class SharedDirectory {
   readonly records = new Map<StreamId, StreamRecord>()
@@ -125,14 +128,17 @@ export class ContentPeer {
     })
     this.fetcher = new Fetcher({ ...base, store: this.store })
     const seen = shared.directory.seenBy(peerId)
-    this.replicas = new Replicas({
-      ...base,
-      store: this.store,
-      fetcher: this.fetcher,
-      records: seen,
-      providers: seen,
-      random: shared.net.random,
-    })
+    this.replicas = new Replicas(
+      {
+        ...base,
+        store: this.store,
+        fetcher: this.fetcher,
+        records: seen,
+        providers: seen,
+        random: shared.net.random,
+      },
+      { idleMs: REPLICA_IDLE_MS },
+    )
     this.#feedServer = new FeedServer({ ...base, streams: this.replicas })
     this.#fetchServer = new FetchServer({ ...base, store: this.store })
   }
