@@ -12,6 +12,7 @@ import { ChunkReader } from './chunk-reader.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Commands } from './commands.ts'
 import { ServerHandshake } from './handshake.ts'
+import { MediaReader } from './media-reader.ts'
 import {
   controlMessage,
   controlWord,
@@ -26,7 +27,6 @@ import {
   userControlMessage,
 } from './message.ts'
 import type { RtmpEndReason, RtmpMetrics } from './metrics.ts'
-import { Publication } from './publication.ts'
 
 /** What a session needs. */
 export interface SessionComponents {
@@ -92,7 +92,7 @@ export class Session {
   #input: Buffer = NO_BYTES
   #offset = 0
   #ended = false
-  #publication: Publication | undefined
+  #media: MediaReader | undefined
   /** Promises of the sink that reading waits for. */
   #waits = 0
   #receivedBytes = 0
@@ -133,7 +133,7 @@ export class Session {
 
   /** True between an accepted `publish` and its end. */
   get isPublishing(): boolean {
-    return this.#publication !== undefined
+    return this.#media !== undefined
   }
 
   /** Takes bytes from the client. The buffer is not kept after the messages in it are complete. */
@@ -151,7 +151,7 @@ export class Session {
 
   /** The socket failed; that is no news when the client had finished. */
   fail(error: unknown): void {
-    if (this.#saidGoodbye && this.#publication === undefined) {
+    if (this.#saidGoodbye && this.#media === undefined) {
       this.end('closed', 'the client closed the connection')
     } else {
       this.end('socket', 'the network failed', error)
@@ -164,12 +164,12 @@ export class Session {
     this.#ended = true
     this.#cancelDeadline()
     const stream = this.#commands.publishingStream
-    if (stream !== undefined && this.#publication !== undefined && reason !== 'closed') {
+    if (stream !== undefined && this.#media !== undefined && reason !== 'closed') {
       const level = QUIET_REASONS.has(reason) ? 'status' : 'error'
       const code = level === 'error' ? 'NetStream.Failed' : 'NetStream.Unpublish.Success'
       this.#port.send(this.#writer.encode(statusMessage(stream, level, code, detail)))
     }
-    const streamName = this.#publication?.sink.streamName
+    const streamName = this.#media?.sink.streamName
     this.#unpublish(reason)
     this.#input = NO_BYTES
     this.#offset = 0
@@ -223,17 +223,17 @@ export class Session {
     this.#active ||= message.type !== MESSAGE_TYPE.userControl
     switch (message.type) {
       case MESSAGE_TYPE.video:
-        this.#await(this.#publication?.video(message))
+        this.#await(this.#media?.video(message))
         break
       case MESSAGE_TYPE.audio:
-        this.#await(this.#publication?.audio(message))
+        this.#await(this.#media?.audio(message))
         break
       case MESSAGE_TYPE.aggregate:
         this.#dispatchAggregate(message)
         break
       case MESSAGE_TYPE.dataAmf0:
       case MESSAGE_TYPE.dataAmf3:
-        this.#publication?.data(decodeValues(message))
+        this.#media?.data(decodeValues(message))
         break
       case MESSAGE_TYPE.commandAmf0:
       case MESSAGE_TYPE.commandAmf3:
@@ -264,7 +264,7 @@ export class Session {
         this.#announceWindow(controlWord(message))
         break
       default:
-        if (!isKnownMessageType(message.type) && this.#publication === undefined) {
+        if (!isKnownMessageType(message.type) && this.#media === undefined) {
           throw new KairoError('ERR_PROTOCOL', `RTMP has no message type ${message.type}`)
         }
         // Acknowledgements and shared objects need nothing; what a publisher adds beyond RTMP is not for this peer.
@@ -332,7 +332,7 @@ export class Session {
       disconnect: (reason) => this.end('replaced', reason),
     })
     const log = logger.child({ remote: this.#init.remote, stream: sink.streamName })
-    this.#publication = new Publication({ logger: log, metrics, sink })
+    this.#media = new MediaReader({ logger: log, metrics, sink })
     this.#reader.allowMessages(rtmpLimits.messageBytesMax)
     metrics.publishers.inc()
     this.#activeAtMs = this.#components.clock.monotonicMs()
@@ -344,14 +344,14 @@ export class Session {
   }
 
   #unpublish(reason: RtmpEndReason): void {
-    const publication = this.#publication
-    if (publication === undefined) return
-    this.#publication = undefined
+    const media = this.#media
+    if (media === undefined) return
+    this.#media = undefined
     this.#reader.allowMessages(rtmpLimits.commandBytesMax)
     this.#cancelDeadline()
     this.#cancelPing()
     this.#components.metrics.publishers.dec()
-    publication.sink.end(SINK_REASONS[reason] ?? 'error')
+    media.sink.end(SINK_REASONS[reason] ?? 'error')
     if (!this.#ended) this.#awaitPublish()
   }
 

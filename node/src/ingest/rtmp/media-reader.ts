@@ -26,20 +26,20 @@ const NANOSECONDS_PER_TICK = 1_000_000_000 / TICKS_PER_SECOND
 const LENGTH_SIZE_OFFSET = 4
 const LENGTH_SIZE_FOUR = 0xff
 
-/** What a publication needs. */
-export interface PublicationComponents {
+/** What a media reader needs. */
+export interface MediaReaderComponents {
   readonly logger: Logger
   readonly metrics: RtmpMetrics
   readonly sink: PublicationSink
 }
 
 /**
- * Reads one publication's messages. Its methods return the sink's promise when the publisher must wait.
+ * Reads the media messages of one publisher. Its methods return the sink's promise when the publisher must wait.
  *
  * An access unit whose NAL lengths do not add up is dropped and counted, since one damaged picture heals at the next
  * keyframe; `rtmpLimits.damagedFramesMax` of them in a row mean that the publisher does not send AVC samples at all, and throw.
  */
-export class Publication {
+export class MediaReader {
   readonly sink: PublicationSink
   readonly #logger: Logger
   readonly #metrics: RtmpMetrics
@@ -52,7 +52,7 @@ export class Publication {
   #declaredFrameRate: number | undefined
   readonly #reported = new Set<RtmpDropReason>()
 
-  constructor(components: PublicationComponents) {
+  constructor(components: MediaReaderComponents) {
     this.sink = components.sink
     this.#logger = components.logger
     this.#metrics = components.metrics
