@@ -53,13 +53,13 @@ export class RecordExchange {
     this.#next()
   }
 
-  /** Answers one stream; one too many is broken. */
+  /**
+   * Answers one stream.
+   * @throws KairoError `ERR_LIMIT` when too many are being answered; the host breaks the stream and counts it.
+   */
   async answer(stream: PeerStream): Promise<void> {
     const refusal = this.#slots.enter(stream.remotePeer)
-    if (refusal !== undefined) {
-      stream.abort(new KairoError('ERR_LIMIT', refusal))
-      return
-    }
+    if (refusal !== undefined) throw new KairoError('ERR_LIMIT', refusal)
     try {
       await this.#answer(stream)
     } finally {
