@@ -49,6 +49,7 @@ export class MediaReader {
   #audioRecord: Uint8Array | undefined
   #nalLengthBytes = 4
   #damagedInRow = 0
+  #recoveryPointNoted = false
   #declaredFrameRate: number | undefined
   readonly #reported = new Set<RtmpDropReason>()
 
@@ -133,13 +134,25 @@ export class MediaReader {
     this.#damagedInRow = 0
     const dts = toTicks(timestampMs, tag.nanoOffset)
     this.#metrics.accessUnits.inc({ kind: 'video' })
+    const startsAtRecovery = !sample.idr && tag.keyframe && sample.recoveryPoint
+    if (startsAtRecovery) this.#noteRecoveryPoint()
     return this.sink.write({
       kind: 'video',
       dts,
       pts: dts + track.compositionMs * TICKS_PER_MS,
-      keyframe: sample.idr || (tag.keyframe && sample.recoveryPoint),
+      keyframe: sample.idr || startsAtRecovery,
       data: sample.data,
     })
+  }
+
+  /** Native players begin at a recovery point; Chromium's media source begins at an IDR only and shows nothing. */
+  #noteRecoveryPoint(): void {
+    if (this.#recoveryPointNoted) return
+    this.#recoveryPointNoted = true
+    this.#logger.warn(
+      {},
+      'the publisher begins groups of pictures without an IDR, where browsers cannot start: turn intra refresh and open GOP off in the encoder',
+    )
   }
 
   #configureVideo(record: Uint8Array): void {

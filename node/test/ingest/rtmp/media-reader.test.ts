@@ -118,10 +118,14 @@ test('a keyframe is an IDR, or a recovery point that the publisher calls one', a
   sendVideo(run, 0, tag(0x27, 0x65, 1))
   sendVideo(run, 1, tag(0x17, 0x41, 1))
   sendVideo(run, 2, Buffer.concat([tag(0x17, ...recovery), Buffer.from(slice)]))
+  const warnings = () => run.log.filter((line) => line.includes('without an IDR')).length
+  t.equal(warnings(), 1)
+  sendVideo(run, 2, Buffer.concat([tag(0x17, ...recovery), Buffer.from(slice)]))
+  t.equal(warnings(), 1, 'told once')
   sendVideo(run, 3, Buffer.concat([tag(0x27, ...recovery), Buffer.from(slice)]))
   t.same(
     run.sink.units.map(({ keyframe }) => keyframe),
-    [true, false, true, false],
+    [true, false, true, true, false],
   )
 })
 
