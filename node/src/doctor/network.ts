@@ -95,7 +95,9 @@ export function checkReachability(view: {
       hint: 'That is fine for a first peer. Otherwise join one with --join, or run both on one local network.',
     }
   }
-  const seen = view.observed.length === 0 ? '' : `; others see ${view.observed.join(', ')}`
+  // Ports are those of outgoing connections, which say nothing; the hosts are how others see this machine.
+  const hosts = new Set(view.observed.map((address) => address.split('/')[2] ?? address))
+  const seen = hosts.size === 0 ? '' : `; others see this machine as ${[...hosts].join(', ')}`
   const detail = `${listens}, ${view.connections.length} ${view.connections.length === 1 ? 'connection' : 'connections'}, ${inbound} from outside${seen}`
   if (inbound > 0) return { name, status: 'ok', detail }
   return {

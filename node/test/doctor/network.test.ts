@@ -64,8 +64,15 @@ test('reachability', async (t) => {
   t.match(checkReachability(view), { status: 'warn', detail: /nobody/ })
   const outbound = { ...view, connections: [{ direction: 'outbound' as const }] }
   t.match(checkReachability(outbound), { status: 'warn', hint: /--announce/ })
-  const inbound = { ...view, observed: ['/x'], connections: [{ direction: 'inbound' as const }] }
-  t.match(checkReachability(inbound), { status: 'ok', detail: /others see \/x/ })
+  const inbound = {
+    ...view,
+    observed: ['/ip4/192.0.2.9/tcp/5000', '/ip4/192.0.2.9/tcp/6000'],
+    connections: [{ direction: 'inbound' as const }],
+  }
+  t.match(checkReachability(inbound), {
+    status: 'ok',
+    detail: /others see this machine as 192\.0\.2\.9$/,
+  })
 })
 
 test('store', async (t) => {
