@@ -96,7 +96,7 @@ test('the layers say no where they must', async (t) => {
   t.equal(roomOf('stray.ts'), undefined)
   t.ok(allowsImport('api', 'delivery', 'delivery/hls.ts'))
   t.ok(allowsImport('media', 'content', 'content/stream.ts'))
-  t.notOk(allowsImport('media', 'content', 'content/store.ts'))
+  t.notOk(allowsImport('media', 'content', 'content/store/store.ts'))
   t.notOk(allowsImport('content', 'delivery', 'delivery/hls.ts'))
   t.notOk(allowsImport('delivery', 'api', 'api/routes.ts'))
   t.notOk(allowsImport('http', 'content', 'content/stream.ts'))

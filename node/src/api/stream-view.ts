@@ -1,5 +1,5 @@
 /** How a stream is told to API clients: its record, and where this peer stands with it. */
-import type { Directory } from '../content/directory.ts'
+import type { Directory } from '../content/records/directory.ts'
 import type { StreamRecord, StreamSource } from '../content/stream.ts'
 import type { Audience } from '../delivery/audience.ts'
 import type { StreamView } from './schemas.ts'

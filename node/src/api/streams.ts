@@ -1,4 +1,4 @@
-/** GET /api/streams: the network's streams; fronts `content/directory`. */
+/** GET /api/streams: the network's streams; fronts `content/records/directory`. */
 import { defineRoute, type Route } from '../http/route.ts'
 import { streamsSchema } from './schemas.ts'
 import { type StreamViewComponents, streamViews } from './stream-view.ts'

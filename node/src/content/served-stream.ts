@@ -1,5 +1,5 @@
 /** What a feed needs of a stream, beyond what viewers need: changes as they come and the way they took. */
-import type { WindowedRendition } from './live-rendition.ts'
+import type { WindowedRendition } from './index/live-rendition.ts'
 import type { LiveStream } from './stream.ts'
 
 /** A stream that this peer can pass on to other peers. */

@@ -1,6 +1,6 @@
 /** What `kairo doctor` can say of a running peer's place in the network: store, clock, joining, reachability. */
 
-import type { StoreHealth } from '../content/store.ts'
+import type { StoreHealth } from '../content/store/store.ts'
 import type { StreamRecord } from '../content/stream.ts'
 import type { JoinStatus } from '../host/join.ts'
 import { recordLimits } from '../limits.ts'

@@ -1,7 +1,7 @@
 /** One admitted publisher: its packager, its pace against real time, and its bit rate. */
 import { strict as assert } from 'node:assert'
 import type { Clock } from '../clock.ts'
-import type { Publication } from '../content/publication.ts'
+import type { Publication } from '../content/publication/publication.ts'
 import { publishingLimits, rtmpLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import { type AccessUnit, TICKS_PER_SECOND, type TrackConfig } from '../media/access-unit.ts'

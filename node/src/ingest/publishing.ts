@@ -5,7 +5,7 @@
 import { strict as assert } from 'node:assert'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { CancelTimer, Clock } from '../clock.ts'
-import type { Publication } from '../content/publication.ts'
+import type { Publication } from '../content/publication/publication.ts'
 import { KairoError } from '../errors.ts'
 import { publishingLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'

@@ -2,7 +2,7 @@
 import { create } from '@bufbuild/protobuf'
 import { test } from 'tap'
 import { encodeFrameHeader } from '../../src/content/feed/frame-codec.ts'
-import type { IndexWindow } from '../../src/content/index-window.ts'
+import type { IndexWindow } from '../../src/content/index/index-window.ts'
 import { FEED_PROTOCOL } from '../../src/host/protocols.ts'
 import { contentLimits } from '../../src/limits.ts'
 import { FeedFrameSchema } from '../../src/protocol/generated/feed_pb.js'

@@ -1,7 +1,7 @@
 /** Uses segment numbers without end and prints each, for the test that kills it: `node sequence-writer.ts <folder>`. */
 import { writeSync } from 'node:fs'
 import { Registry } from 'prom-client'
-import { SequenceStore } from '../../src/content/sequence-store.ts'
+import { SequenceStore } from '../../src/content/publication/sequence-store.ts'
 import { silentLogger } from '../../src/logger.ts'
 
 const [directory = ''] = process.argv.slice(2)

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { Registry } from 'prom-client'
 import { systemClock } from '../../src/clock.ts'
 import { digestOf } from '../../src/content/digest.ts'
-import { ContentStore } from '../../src/content/store.ts'
+import { ContentStore } from '../../src/content/store/store.ts'
 import { silentLogger } from '../../src/logger.ts'
 
 const [directory = ''] = process.argv.slice(2)

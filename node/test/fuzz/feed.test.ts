@@ -10,8 +10,13 @@ import { digestOf, digestToBytes } from '../../src/content/digest.ts'
 import { FeedMetrics } from '../../src/content/feed/feed-metrics.ts'
 import { encodeFrameHeader, FrameDecoder } from '../../src/content/feed/frame-codec.ts'
 import { type FeedSink, FeedSubscription } from '../../src/content/feed/subscription.ts'
-import { decodeEntry, decodeHead, encodeEntry, encodeHead } from '../../src/content/index-codec.ts'
-import { IndexWindow } from '../../src/content/index-window.ts'
+import {
+  decodeEntry,
+  decodeHead,
+  encodeEntry,
+  encodeHead,
+} from '../../src/content/index/index-codec.ts'
+import { IndexWindow } from '../../src/content/index/index-window.ts'
 import type { IndexEntry, IndexHead } from '../../src/content/stream.ts'
 import { generateStreamKey } from '../../src/content/stream-key.ts'
 import { isKairoError } from '../../src/errors.ts'

@@ -4,8 +4,8 @@
  */
 import fc from 'fast-check'
 import { test } from 'tap'
+import { decodeSignedRecord, encodeSignedRecord } from '../../src/content/records/stream-record.ts'
 import { generateStreamKey } from '../../src/content/stream-key.ts'
-import { decodeSignedRecord, encodeSignedRecord } from '../../src/content/stream-record.ts'
 import { KairoError } from '../../src/errors.ts'
 import { recordFields } from '../support/records.ts'
 

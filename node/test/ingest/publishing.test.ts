@@ -1,8 +1,8 @@
 // Who may publish, when one publisher gives way to another, when a stream ends, and how fast publishers are read.
 import { Registry } from 'prom-client'
 import { test } from 'tap'
-import { Publication } from '../../src/content/publication.ts'
-import { ContentStore } from '../../src/content/store.ts'
+import { Publication } from '../../src/content/publication/publication.ts'
+import { ContentStore } from '../../src/content/store/store.ts'
 import { PublishingService } from '../../src/ingest/publishing.ts'
 import { type OwnedStream, StreamKeys } from '../../src/ingest/stream-keys.ts'
 import { publishingLimits, rtmpLimits } from '../../src/limits.ts'

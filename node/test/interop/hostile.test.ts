@@ -9,8 +9,8 @@ import { join } from 'node:path'
 import { create } from '@bufbuild/protobuf'
 import { type Test, test } from 'tap'
 import { encodeFrameHeader } from '../../src/content/feed/frame-codec.ts'
+import { encodeSignedRecord } from '../../src/content/records/stream-record.ts'
 import { generateStreamKey, streamPublicKeyOf } from '../../src/content/stream-key.ts'
-import { encodeSignedRecord } from '../../src/content/stream-record.ts'
 import type { Libp2pHost } from '../../src/host/libp2p-host.ts'
 import {
   FEED_PROTOCOL,

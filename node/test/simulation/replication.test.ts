@@ -5,8 +5,8 @@
  */
 import { t as root, test } from 'tap'
 import { digestOf } from '../../src/content/digest.ts'
-import { comparePositions, IndexWindow } from '../../src/content/index-window.ts'
-import type { WindowedRendition } from '../../src/content/live-rendition.ts'
+import { comparePositions, IndexWindow } from '../../src/content/index/index-window.ts'
+import type { WindowedRendition } from '../../src/content/index/live-rendition.ts'
 import type { ServedStream } from '../../src/content/served-stream.ts'
 import { generateStreamKey, type StreamKey } from '../../src/content/stream-key.ts'
 import { isKairoError } from '../../src/errors.ts'

@@ -1,7 +1,7 @@
 /** Both ends of a feed by hand, for tests that send what a correct peer would not. */
 import { create } from '@bufbuild/protobuf'
 import { encodeFrameHeader, FrameDecoder } from '../../src/content/feed/frame-codec.ts'
-import type { IndexWindow } from '../../src/content/index-window.ts'
+import type { IndexWindow } from '../../src/content/index/index-window.ts'
 import { parseStreamId } from '../../src/content/stream-key.ts'
 import { FEED_PROTOCOL } from '../../src/host/protocols.ts'
 import type { PeerStream } from '../../src/host/transport.ts'

@@ -1,7 +1,7 @@
 /**
  * What a publisher says of a stream, for tests.
  */
-import type { OwnRecord } from '../../src/content/directory.ts'
+import type { OwnRecord } from '../../src/content/records/directory.ts'
 
 /** A plain live stream with video and audio. */
 export function recordFields(changes: Partial<OwnRecord> = {}): OwnRecord {

@@ -1,7 +1,7 @@
 /** Which objects of a window come with a new feed, in which order. Both sides compute it from the same window. */
 import { contentLimits } from '../../limits.ts'
 import type { Digest } from '../digest.ts'
-import type { IndexWindow, Position } from '../index-window.ts'
+import type { IndexWindow, Position } from '../index/index-window.ts'
 
 /**
  * Where the backlog of a follower begins. One that resumes gets what follows its last part; a new one starts with a segment

@@ -17,9 +17,9 @@ import {
   type FeedWindow,
 } from '../../protocol/generated/feed_pb.js'
 import { type Digest, digestFromBytes, digestOf } from '../digest.ts'
-import { decodeEntry } from '../index-codec.ts'
-import { comparePositions, IndexWindow } from '../index-window.ts'
-import type { RenditionChange } from '../live-rendition.ts'
+import { decodeEntry } from '../index/index-codec.ts'
+import { comparePositions, IndexWindow } from '../index/index-window.ts'
+import type { RenditionChange } from '../index/live-rendition.ts'
 import type { StreamPublicKey } from '../stream-key.ts'
 import { backlogDigests } from './backlog.ts'
 import type { FeedMetrics } from './feed-metrics.ts'

@@ -1,0 +1,347 @@
+/** A stream published at this peer: takes parts from the packager, stores them, signs the index and wakes who waits. */
+import assert from 'node:assert/strict'
+import { createHash, type Hash } from 'node:crypto'
+import type { Counter, Registry } from 'prom-client'
+import type { Clock } from '../../clock.ts'
+import { KairoError } from '../../errors.ts'
+import { contentLimits } from '../../limits.ts'
+import { type Digest, digestOf } from '../digest.ts'
+import { IndexWindow } from '../index/index-window.ts'
+import { WindowedRendition } from '../index/live-rendition.ts'
+import { sharedCounter } from '../metrics.ts'
+import type { ServedStream } from '../served-stream.ts'
+import type { ContentStore } from '../store/store.ts'
+import type {
+  IndexEntry,
+  IndexHead,
+  RenditionInfo,
+  StreamRecord,
+  UpstreamStatus,
+} from '../stream.ts'
+import type { StreamKey } from '../stream-key.ts'
+import type { SequenceCursor } from './sequence-store.ts'
+
+/** What a publication works with. */
+export interface PublicationComponents {
+  readonly clock: Clock
+  readonly registry: Registry
+  readonly store: ContentStore
+  /** Numbering of this stream over restarts. */
+  readonly sequence: SequenceCursor
+}
+
+/** How a publication is set up. */
+export interface PublicationInit {
+  readonly key: StreamKey
+  /** Readable name, `[a-z0-9][a-z0-9-]{0,63}`. */
+  readonly alias: string
+  readonly title: string
+  /** This peer's id, base58. */
+  readonly peerId: string
+  /** Segments kept in the index. */
+  readonly windowSegments: number
+  /** Called when a session began or ended or its renditions changed; `sequence` and `expiresAtMs` are the directory's to set. */
+  readonly onRecord?: (record: StreamRecord) => void
+}
+
+/** A rendition as the packager announces it. */
+export interface RenditionSetup {
+  readonly info: RenditionInfo
+  /** What its parts are cut to, microseconds; a part may be longer where a picture stays longer. */
+  readonly partTargetUs: number
+  /** EXT-X-TARGETDURATION in seconds; only grows within a session. */
+  readonly targetDurationS: number
+  /** Discontinuities of the session before this rendition's first part: 0 for one that is there from the start. */
+  readonly discontinuitiesBefore: number
+}
+
+/** One part as the packager made it. */
+export interface PublishedPart {
+  readonly rendition: string
+  readonly msn: number
+  readonly part: number
+  readonly data: Uint8Array
+  readonly durationUs: number
+  readonly independent: boolean
+  readonly endOfSegment: boolean
+  /** On part 0: wall time of its first presentation, Unix milliseconds. */
+  readonly programDateTimeMs: number | undefined
+  readonly discontinuity: boolean
+  /** The init segment that the part needs; the same array as long as it is the same. */
+  readonly init: Uint8Array
+}
+
+interface Track {
+  setup: RenditionSetup
+  readonly rendition: WindowedRendition
+  /** Hash over the parts of the segment that is open. */
+  segmentHash: Hash
+  /** False until the first part of the present session. */
+  begun: boolean
+}
+
+/** Where the present session's numbering began. */
+interface Session {
+  /** Segment number of its first part in any rendition; undefined until it came. */
+  firstMsn: number | undefined
+  /** Discontinuities before the session. */
+  readonly discontinuities: number
+  /** True when its first segment does not continue from anything published before. */
+  readonly resumes: boolean
+}
+
+/** A stream of this peer, over all its sessions while the process lives. */
+export class Publication implements ServedStream {
+  readonly status: UpstreamStatus = 'origin'
+  readonly #components: PublicationComponents
+  readonly #init: PublicationInit
+  readonly #parts: Counter
+  readonly #tracks = new Map<string, Track>()
+  readonly #initDigests = new WeakMap<Uint8Array, Digest>()
+  #record: StreamRecord
+  #session: Session | undefined
+  #nextMsn: number
+  #discontinuities: number
+
+  constructor(components: PublicationComponents, init: PublicationInit) {
+    this.#components = components
+    this.#init = init
+    this.#parts = sharedCounter(
+      components.registry,
+      'kairo_content_published_parts_total',
+      'Parts published at this peer',
+    )
+    this.#nextMsn = components.sequence.nextMsn
+    this.#discontinuities = components.sequence.discontinuitySequence
+    this.#record = {
+      id: init.key.id,
+      alias: init.alias,
+      title: init.title,
+      state: 'ended',
+      sequence: 0,
+      renditions: [],
+      originPeer: init.peerId,
+      startedAtMs: 0,
+      expiresAtMs: 0,
+    }
+  }
+
+  get record(): StreamRecord {
+    return this.#record
+  }
+
+  get sourcePeer(): string {
+    return this.#init.peerId
+  }
+
+  /** The segment number at which the packager's next session begins, in every rendition. */
+  get nextMsn(): number {
+    return this.#nextMsn
+  }
+
+  route(): readonly string[] {
+    return [this.#init.peerId]
+  }
+
+  touch(): void {}
+
+  /** Begins a session, or tells that the renditions of the present one have changed. */
+  setRenditions(setups: readonly RenditionSetup[]): void {
+    assert(setups.length <= contentLimits.renditionsMax, 'too many renditions')
+    if (this.#session === undefined) this.#begin()
+    for (const setup of setups) {
+      const track = this.#tracks.get(setup.info.name)
+      if (track === undefined) this.#tracks.set(setup.info.name, this.#newTrack(setup))
+      else {
+        track.setup = setup
+        track.rendition.describe(setup.info)
+      }
+    }
+    this.#updateRecord({ state: 'live', renditions: setups.map(({ info }) => info) })
+  }
+
+  /**
+   * Stores one part, adds it to its rendition's index, signs the index and wakes who waits. Parts of a rendition come in
+   * order; the first of a session has number 0 in its segment.
+   */
+  addPart(part: PublishedPart): void {
+    const track = this.#tracks.get(part.rendition)
+    const session = this.#session
+    assert(track !== undefined, `unknown rendition ${part.rendition}`)
+    assert(session !== undefined, 'a part outside a session')
+    const { store, sequence } = this.#components
+    const { rendition } = track
+    const data = toBuffer(part.data)
+    const initDigest = this.#storeInit(part.init)
+    const digest = digestOf(data)
+    store.put(digest, data)
+    if (part.part === 0) track.segmentHash = createHash('sha256')
+    track.segmentHash.update(data)
+    session.firstMsn ??= part.msn
+    const opensSession = !track.begun && part.part === 0 && part.msn === session.firstMsn
+    track.begun = true
+    const entry: IndexEntry = {
+      msn: part.msn,
+      part: part.part,
+      digest,
+      bytes: data.byteLength,
+      durationUs: part.durationUs,
+      independent: part.independent,
+      endOfSegment: part.endOfSegment,
+      segmentDigest: part.endOfSegment ? track.segmentHash.digest('hex') : undefined,
+      programDateTimeMs: part.programDateTimeMs,
+      discontinuity: part.discontinuity || (opensSession && session.resumes),
+      initDigest,
+    }
+    const head = this.#headFor(track, session, entry)
+    this.#nextMsn = Math.max(this.#nextMsn, part.msn + 1)
+    rendition.apply(rendition.window.append(this.#init.key, head, entry), 'part')
+    const discontinuities = discontinuitiesUpTo(rendition.window, entry.msn)
+    this.#discontinuities = Math.max(this.#discontinuities, discontinuities)
+    sequence.note(this.#nextMsn, this.#discontinuities)
+    this.#parts.inc()
+  }
+
+  /** Ends the session: players are told that nothing follows. A later {@link Publication.setRenditions} begins the next. */
+  end(): void {
+    if (this.#session === undefined) return
+    this.#session = undefined
+    for (const { rendition } of this.#tracks.values()) {
+      const head = { ...rendition.head, ended: true }
+      rendition.apply(rendition.window.withHead(this.#init.key, head), 'head')
+    }
+    this.#updateRecord({ state: 'ended' })
+  }
+
+  /** Ends the session and lets go of the stream's objects and numbering. */
+  async close(): Promise<void> {
+    this.end()
+    for (const { rendition } of this.#tracks.values()) {
+      rendition.release(new KairoError('ERR_STOPPED', 'the stream is closed'))
+    }
+    await this.#components.sequence.close()
+  }
+
+  async rendition(name: string): Promise<WindowedRendition> {
+    const track = this.#tracks.get(name)
+    if (track === undefined) {
+      throw new KairoError('ERR_NOT_FOUND', `the stream has no rendition ${name}`)
+    }
+    return track.rendition
+  }
+
+  followed(): readonly WindowedRendition[] {
+    return [...this.#tracks.values()].map((track) => track.rendition)
+  }
+
+  peek(digest: Digest): Buffer | undefined {
+    return this.#components.store.peek(digest)
+  }
+
+  async read(digest: Digest, options: { readonly signal: AbortSignal }): Promise<Buffer> {
+    const bytes = await this.#components.store.read(digest, options)
+    if (bytes === undefined) {
+      throw new KairoError('ERR_NOT_FOUND', 'the object is no longer kept here')
+    }
+    return bytes
+  }
+
+  #begin(): void {
+    this.#record = { ...this.#record, startedAtMs: Math.floor(this.#components.clock.now()) }
+    this.#session = {
+      firstMsn: undefined,
+      discontinuities: this.#discontinuities,
+      resumes: this.#nextMsn > 0,
+    }
+    for (const track of this.#tracks.values()) track.begun = false
+  }
+
+  #newTrack(setup: RenditionSetup): Track {
+    const head: IndexHead = {
+      rendition: setup.info.name,
+      firstMsn: this.#nextMsn,
+      discontinuitySequence: this.#discontinuities,
+      targetDurationS: setup.targetDurationS,
+      partTargetUs: setup.partTargetUs,
+      ended: false,
+    }
+    const { store, registry } = this.#components
+    const rendition = new WindowedRendition(
+      { pins: store, registry },
+      { info: setup.info, window: IndexWindow.create(this.#init.key, head) },
+    )
+    return { setup, rendition, segmentHash: createHash('sha256'), begun: false }
+  }
+
+  /** The head with which a part's window is signed: what leaves the window, and a target duration that only grows. */
+  #headFor(track: Track, session: Session, entry: IndexEntry): IndexHead {
+    const { setup, rendition } = track
+    const { head, entries, last } = rendition.window
+    const continues = last !== undefined && entry.msn <= last.msn + 1
+    const firstMsn = continues ? this.#firstMsn(rendition.window, entry) : entry.msn
+    const gone = entries.filter((old) => old.msn < firstMsn && old.discontinuity).length
+    const discontinuitySequence = continues
+      ? head.discontinuitySequence + gone
+      : this.#discontinuitiesBefore(track, session, entry)
+    return {
+      rendition: head.rendition,
+      firstMsn,
+      discontinuitySequence: Math.max(head.discontinuitySequence, discontinuitySequence),
+      targetDurationS: Math.max(head.targetDurationS, setup.targetDurationS),
+      partTargetUs: setup.partTargetUs,
+      ended: false,
+    }
+  }
+
+  #firstMsn(window: IndexWindow, entry: IndexEntry): number {
+    let firstMsn = Math.max(window.head.firstMsn, entry.msn - this.#init.windowSegments + 1)
+    const kept = (): number =>
+      window.entries.length - window.indexAtOrAfter({ msn: firstMsn, part: 0 })
+    while (kept() >= contentLimits.windowEntriesMax && firstMsn < entry.msn) firstMsn += 1
+    return firstMsn
+  }
+
+  /**
+   * Discontinuities before the first segment of a window that begins anew, so that all renditions count alike
+   * (RFC 8216 6.2.4). One that appears late takes the count of those that are there.
+   */
+  #discontinuitiesBefore(track: Track, session: Session, entry: IndexEntry): number {
+    if (entry.msn === session.firstMsn) return session.discontinuities
+    const atSegment = [...this.#tracks.values()]
+      .filter((other) => other !== track && other.begun)
+      .map((other) => discontinuitiesUpTo(other.rendition.window, entry.msn))
+    const announced =
+      session.discontinuities + (session.resumes ? 1 : 0) + track.setup.discontinuitiesBefore
+    return Math.max(announced, ...atSegment) - (entry.discontinuity ? 1 : 0)
+  }
+
+  #updateRecord(changes: Pick<Partial<StreamRecord>, 'state' | 'renditions'>): void {
+    const now = Math.floor(this.#components.clock.now())
+    this.#record = {
+      ...this.#record,
+      ...changes,
+      sequence: Math.max(now, this.#record.sequence + 1),
+    }
+    this.#init.onRecord?.(this.#record)
+  }
+
+  #storeInit(init: Uint8Array): Digest {
+    const known = this.#initDigests.get(init)
+    if (known !== undefined) return known
+    const bytes = toBuffer(init)
+    const digest = digestOf(bytes)
+    this.#components.store.put(digest, bytes)
+    this.#initDigests.set(init, digest)
+    return digest
+  }
+}
+
+/** Discontinuities up to and with a segment: its discontinuity sequence number (RFC 8216 6.2.1). */
+function discontinuitiesUpTo(window: IndexWindow, msn: number): number {
+  const inWindow = window.entries.filter((entry) => entry.discontinuity && entry.msn <= msn).length
+  return window.head.discontinuitySequence + inWindow
+}
+
+function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

@@ -1,0 +1,352 @@
+/** The content store on a real disk: restart, bounds, damage, a full disk, SIGKILL in the middle of writes. */
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Registry } from 'prom-client'
+import { type Test, test } from 'tap'
+import { systemClock } from '../../../src/clock.ts'
+import { cidOf, digestOf, digestOfCid } from '../../../src/content/digest.ts'
+import { ContentStore, type ContentStoreInit } from '../../../src/content/store/store.ts'
+import { contentLimits } from '../../../src/limits.ts'
+import { type Logger, silentLogger } from '../../../src/logger.ts'
+import { ManualClock, settle } from '../../support/manual-clock.ts'
+
+const MiB = 1024 * 1024
+
+function storeAt(
+  directory: string | undefined,
+  init: Partial<ContentStoreInit> = {},
+  components: { clock?: ManualClock; logger?: Logger; registry?: Registry } = {},
+): ContentStore {
+  return new ContentStore(
+    { clock: systemClock, logger: silentLogger, registry: new Registry(), ...components },
+    {
+      ...(directory === undefined ? {} : { directory }),
+      memoryBytesMax: 8 * MiB,
+      diskBytesMax: 8 * MiB,
+      ...init,
+    },
+  )
+}
+
+function object(seed: number, bytes = 1000): { digest: string; bytes: Buffer } {
+  const content = Buffer.alloc(bytes, seed % 256)
+  content.writeUInt32BE(seed, 0)
+  return { digest: digestOf(content), bytes: content }
+}
+
+async function filesOf(directory: string): Promise<string[]> {
+  const found = await readdir(directory, { recursive: true, withFileTypes: true })
+  return found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+}
+
+async function metric(registry: Registry, name: string, labels: object = {}): Promise<number> {
+  const found = await registry.getSingleMetric(name)?.get()
+  const wanted = Object.entries(labels)
+  const value = found?.values.find((candidate) =>
+    wanted.every(
+      ([key, expected]) => (candidate.labels as Record<string, unknown>)[key] === expected,
+    ),
+  )
+  return value?.value ?? 0
+}
+
+/** Polls real time, for what the disk does in its own time. */
+async function until(
+  t: Test,
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+): Promise<void> {
+  for (let turn = 0; turn < 2_000; turn += 1) {
+    if (await condition()) return
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  t.fail(`never came: ${what}`)
+}
+
+test('store', async (t) => {
+  await t.test('keeps objects over a restart and says where they come from', async (t) => {
+    const directory = t.testdir()
+    const first = storeAt(directory)
+    await first.start()
+    const objects = Array.from({ length: 20 }, (_, index) => object(index))
+    for (const { digest, bytes } of objects) first.put(digest, bytes)
+    t.equal(first.peek(objects[0]?.digest ?? ''), objects[0]?.bytes)
+    await first.stop()
+    const registry = new Registry()
+    const second = storeAt(directory, {}, { registry })
+    await second.start()
+    for (const { digest, bytes } of objects) {
+      t.ok(second.has(digest))
+      t.equal(second.peek(digest), undefined, 'not in RAM yet')
+      t.same(await second.read(digest), bytes)
+      t.ok(second.peek(digest), 'in RAM now')
+    }
+    t.equal(await metric(registry, 'kairo_content_reads_total', { tier: 'disk' }), 20)
+    t.equal(await second.read(object(999).digest), undefined)
+    t.equal(second.usage.diskBytes, 20_000)
+    second.delete(objects[0]?.digest ?? '')
+    t.equal(second.has(objects[0]?.digest ?? ''), false)
+    await second.stop()
+    t.equal((await filesOf(directory)).length, 19)
+    t.same(second.health(), { status: 'ok', reason: '' })
+  })
+
+  await t.test('many readers of one file cause one read', async (t) => {
+    const directory = t.testdir()
+    const first = storeAt(directory)
+    await first.start()
+    const { digest, bytes } = object(1)
+    first.put(digest, bytes)
+    await first.stop()
+    const registry = new Registry()
+    const second = storeAt(directory, {}, { registry })
+    await second.start()
+    const read = await Promise.all([1, 2, 3, 4].map(() => second.read(digest)))
+    t.equal(new Set(read).size, 1)
+    t.equal(await metric(registry, 'kairo_content_reads_total', { tier: 'disk' }), 1)
+    await t.rejects(second.read(object(2).digest, { signal: AbortSignal.abort() }), {
+      code: 'ERR_TIMEOUT',
+    })
+    await second.stop()
+  })
+
+  await t.test(
+    'takes stock at start: removes what it did not make and what is too much',
+    async (t) => {
+      const directory = t.testdir()
+      const store = storeAt(directory)
+      await store.start()
+      for (let index = 0; index < 10; index += 1) {
+        const { digest, bytes } = object(index)
+        store.put(digest, bytes)
+      }
+      await store.stop()
+      await writeFile(join(directory, 'temporary', '1-1'), 'left by a crash')
+      const { digest } = object(100)
+      await mkdir(join(directory, 'objects', digest.slice(0, 2)), { recursive: true })
+      await writeFile(join(directory, 'objects', digest.slice(0, 2), 'not-a-digest'), 'x')
+      await writeFile(join(directory, 'objects', digest.slice(0, 2), cidOf(digest)), '')
+      await mkdir(join(directory, 'objects', 'foreign'))
+      await writeFile(join(directory, 'objects', 'foreign', 'file'), 'not ours, not touched')
+      const smaller = storeAt(directory, { diskBytesMax: 4_500 })
+      await smaller.start()
+      t.equal(smaller.usage.diskBytes, 4_000)
+      t.equal(smaller.has(digest), false)
+      await smaller.stop()
+      const files = await filesOf(directory)
+      t.equal(files.length, 5)
+      t.equal(files.filter((file) => file.includes('foreign')).length, 1)
+    },
+  )
+
+  await t.test('a flipped byte on disk is found, counted and deleted', async (t) => {
+    const directory = t.testdir()
+    const store = storeAt(directory)
+    await store.start()
+    const { digest, bytes } = object(7)
+    const gone = object(8)
+    store.put(digest, bytes)
+    store.put(gone.digest, gone.bytes)
+    await store.stop()
+    const [path = ''] = (await filesOf(directory)).filter((file) => file.endsWith(cidOf(digest)))
+    const damaged = await readFile(path)
+    damaged.writeUInt8(damaged.readUInt8(500) ^ 1, 500)
+    await writeFile(path, damaged)
+    const registry = new Registry()
+    const warnings: string[] = []
+    const logger: Logger = {
+      ...silentLogger,
+      warn: (_, message) => warnings.push(message),
+      child: () => logger,
+    }
+    const again = storeAt(directory, {}, { registry, logger })
+    await again.start()
+    t.equal(await again.read(digest), undefined)
+    t.equal(again.has(digest), false)
+    t.equal(await metric(registry, 'kairo_content_corrupt_total'), 1)
+    t.equal(warnings.length, 1)
+    again.put(digest, bytes)
+    await again.stop()
+    t.same(await readFile(path), bytes, 'written anew')
+  })
+
+  await t.test('both tiers are bounded by bytes, live windows last', async (t) => {
+    const directory = t.testdir()
+    const registry = new Registry()
+    const store = storeAt(directory, { memoryBytesMax: 5_000, diskBytesMax: 10_000 }, { registry })
+    await store.start()
+    const objects = Array.from({ length: 50 }, (_, index) => object(index))
+    const pinned = objects[0]?.digest ?? ''
+    const pinnedBefore = object(1_000)
+    store.pin(pinned)
+    store.pin(pinned)
+    store.pin(pinnedBefore.digest)
+    store.put(pinnedBefore.digest, pinnedBefore.bytes)
+    for (const { digest, bytes } of objects) {
+      store.put(digest, bytes)
+      t.ok(store.usage.memoryBytes <= 5_000 && store.usage.diskBytes <= 10_000)
+      if (digest !== pinned) t.ok(store.peek(digest), 'the newest is there')
+    }
+    t.ok(store.peek(pinned))
+    t.ok(store.peek(pinnedBefore.digest))
+    store.unpin(pinned)
+    store.put(object(60).digest, object(60).bytes)
+    t.ok(store.peek(pinned), 'still pinned once')
+    store.unpin(pinned)
+    for (let index = 70; index < 76; index += 1) {
+      store.put(object(index).digest, object(index).bytes)
+    }
+    t.equal(store.peek(pinned), undefined)
+    t.ok(store.peek(pinnedBefore.digest))
+    store.put(object(80, 6_000).digest, object(80, 6_000).bytes)
+    t.equal(store.peek(object(80, 6_000).digest), undefined, 'larger than the whole tier')
+    await store.stop()
+    t.ok((await filesOf(directory)).length <= 10)
+    t.ok((await metric(registry, 'kairo_content_evictions_total', { tier: 'memory' })) > 40)
+    t.ok((await metric(registry, 'kairo_content_evictions_total', { tier: 'disk' })) > 0)
+  })
+
+  await t.test('when everything is pinned the bound still holds', async (t) => {
+    const store = storeAt(undefined, { memoryBytesMax: 3_000 })
+    for (let index = 0; index < 10; index += 1) {
+      const { digest, bytes } = object(index)
+      store.pin(digest)
+      store.put(digest, bytes)
+      t.ok(store.usage.memoryBytes <= 3_000)
+      t.equal(store.peek(digest), bytes)
+    }
+    store.unpin('never pinned')
+    await store.stop()
+  })
+
+  await t.test('the queue of writes is bounded', async (t) => {
+    const registry = new Registry()
+    const directory = t.testdir()
+    const store = storeAt(directory, {}, { registry })
+    await store.start()
+    const count = contentLimits.diskWritesMax + 10
+    for (let index = 0; index < count; index += 1) {
+      const { digest, bytes } = object(index)
+      store.put(digest, bytes)
+      t.ok(store.peek(digest))
+    }
+    t.equal(await metric(registry, 'kairo_content_disk_skipped_total', { reason: 'queue' }), 10)
+    await store.stop()
+    t.equal((await filesOf(directory)).length, contentLimits.diskWritesMax)
+  })
+
+  await t.test('a folder that cannot be used leaves a store in RAM, until it can', async (t) => {
+    const directory = join(t.testdir({ blocked: 'a file' }), 'blocked')
+    const clock = new ManualClock()
+    const registry = new Registry()
+    const store = storeAt(directory, {}, { clock, registry })
+    await store.start()
+    t.equal(store.health().status, 'degraded')
+    t.match(store.health().reason, /ENOTDIR|EEXIST/)
+    const { digest, bytes } = object(3)
+    store.put(digest, bytes)
+    t.equal(store.peek(digest), bytes)
+    t.equal(await metric(registry, 'kairo_content_disk_skipped_total', { reason: 'outage' }), 1)
+    clock.advance(contentLimits.diskRetryMs)
+    await until(
+      t,
+      'a second attempt',
+      async () => (await metric(registry, 'kairo_content_disk_errors_total')) >= 2,
+    )
+    await rm(directory)
+    await until(t, 'recovery', async () => {
+      clock.advance(contentLimits.diskRetryMs)
+      await settle()
+      return store.health().status === 'ok'
+    })
+    const other = object(4)
+    store.put(other.digest, other.bytes)
+    const stopping = store.stop()
+    await stopping
+    t.equal((await filesOf(directory)).length, 1)
+  })
+
+  const directory = await mkdtemp(join(tmpdir(), 'kairo-full-disk-'))
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', directory])
+  const skip = mounted.status === 0 ? false : 'a full disk needs root, to mount a small tmpfs'
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  await t.test('a full disk', { skip }, async (t) => {
+    const clock = new ManualClock()
+    const registry = new Registry()
+    const errors: string[] = []
+    const infos: string[] = []
+    const logger: Logger = {
+      ...silentLogger,
+      error: (_, message) => errors.push(message),
+      info: (_, message) => infos.push(message),
+      child: () => logger,
+    }
+    const store = storeAt(directory, {}, { clock, registry, logger })
+    await store.start()
+    const objects = Array.from({ length: 20 }, (_, index) => object(index, 100_000))
+    for (const { digest, bytes } of objects) store.put(digest, bytes)
+    await until(t, 'the outage', () => store.health().status === 'degraded')
+    t.match(store.health().reason, /ENOSPC/)
+    for (const { digest, bytes } of objects) t.equal(store.peek(digest), bytes, 'served from RAM')
+    const late = object(50, 100_000)
+    store.put(late.digest, late.bytes)
+    t.equal(errors.length, 1, 'one line an outage')
+    t.ok((await metric(registry, 'kairo_content_disk_errors_total', { code: 'ENOSPC' })) >= 1)
+    t.equal(await metric(registry, 'kairo_content_disk_degraded'), 1)
+    // Room is made; the store notices by itself.
+    for (const { digest } of objects) store.delete(digest)
+    await until(t, 'recovery', async () => {
+      clock.advance(contentLimits.diskRetryMs)
+      await settle()
+      return store.health().status === 'ok'
+    })
+    t.equal(infos.length, 1)
+    t.equal(await metric(registry, 'kairo_content_disk_degraded'), 0)
+    const after = object(51, 100_000)
+    store.put(after.digest, after.bytes)
+    await store.stop()
+    t.ok((await filesOf(directory)).some((file) => file.endsWith(cidOf(after.digest))))
+    t.equal((await readdir(join(directory, 'temporary'))).length, 0, 'nothing half-written stays')
+    spawnSync('umount', ['-l', directory])
+  })
+
+  await t.test('SIGKILL in the middle of writes leaves a store that opens again', async (t) => {
+    const directory = t.testdir()
+    for (let round = 0; round < 3; round += 1) {
+      const child = spawn(process.execPath, [
+        new URL('../store-writer.ts', import.meta.url).pathname,
+        directory,
+        `${round}`,
+      ])
+      let errors = ''
+      child.stderr.on('data', (data: Buffer) => {
+        errors += data.toString()
+      })
+      const exited = new Promise((resolve) => child.once('exit', resolve))
+      await new Promise<void>((resolve) => {
+        let written = 0
+        child.stdout.on('data', (data: Buffer) => {
+          written += data.byteLength
+          if (written > 40) resolve()
+        })
+        child.once('exit', () => resolve())
+      })
+      child.kill('SIGKILL')
+      await exited
+      t.equal(errors, '')
+      const store = storeAt(directory, { diskBytesMax: 64 * MiB })
+      await store.start()
+      const files = await filesOf(join(directory, 'objects'))
+      t.ok(files.length > 0)
+      for (const file of files) {
+        const digest = digestOfCid(file.split('/').at(-1) ?? '') ?? ''
+        t.ok(await store.read(digest), 'every object that has its name is whole')
+      }
+      t.equal((await readdir(join(directory, 'temporary'))).length, 0)
+      t.equal((await stat(directory)).isDirectory(), true)
+      await store.stop()
+    }
+  })
+})
