@@ -11,7 +11,7 @@ import { PackagerMetrics } from '../../src/media/packager/packager-metrics.ts'
 import type { PublicationSink } from '../../src/media/sink.ts'
 import { MemorySequence } from '../support/content-peer.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
-import { pictures, videoConfig } from '../support/packaging-run.ts'
+import { audioConfig, pictures, sounds, videoConfig } from '../support/packaging-run.ts'
 
 interface SetUp {
   readonly clock: ManualClock
@@ -226,4 +226,28 @@ test('the bit rate is what came in the last seconds', async (t) => {
   const [info] = service.publishers()
   t.match(info, { stream: 'main', protocol: 'rtmp', remote: '192.0.2.1:5000' })
   t.ok(Math.abs((info?.bitrateBps ?? 0) - 240_000) < 5_000)
+})
+
+test('a picture that comes long after the sound joins it in the same segments', async (t) => {
+  const { publication, publish } = setUp(t.testdir({}))
+  const { sink } = publish()
+  sink.configure(audioConfig())
+  for (const unit of sounds(0, 5_000)) void sink.write(unit)
+  sink.configure(videoConfig())
+  const late = [...pictures(30, 5_000, 12_000, 60)]
+  for (const unit of [...late, ...sounds(5_000, 12_000)].sort((a, b) => a.dts - b.dts)) {
+    void sink.write(unit)
+  }
+  sink.end('closed')
+  const audio = await publication.rendition('audio')
+  const source = await publication.rendition('source')
+  const [first] = source.entries
+  t.match(first, { part: 0, independent: true, discontinuity: true })
+  t.match(
+    audio.entry(first?.msn ?? -1, 0),
+    { discontinuity: true },
+    'both count it at the same segment',
+  )
+  t.equal(source.entries.at(-1)?.msn, audio.entries.at(-1)?.msn)
+  t.equal(source.head.discontinuitySequence, audio.head.discontinuitySequence)
 })

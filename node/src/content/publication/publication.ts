@@ -259,8 +259,9 @@ export class Publication implements ServedStream {
   #newTrack(setup: RenditionSetup): Track {
     const head: IndexHead = {
       rendition: setup.info.name,
-      firstMsn: this.#nextMsn,
-      discontinuitySequence: this.#discontinuities,
+      // The other rendition may be ahead in the very segment with which a late one begins.
+      firstMsn: this.#session?.firstMsn ?? this.#nextMsn,
+      discontinuitySequence: this.#session?.discontinuities ?? this.#discontinuities,
       targetDurationS: setup.targetDurationS,
       partTargetUs: setup.partTargetUs,
       ended: false,
