@@ -137,14 +137,13 @@ export class Directory {
 
   /**
    * The record a name means: a stream published here first, then an id, then an alias; of several with one alias a live
-   * one before an ended one, then the one that began earliest, then by id, so that peers that know the same records agree.
+   * one before an ended one, then the one first heard of here: what a newcomer's record says of itself, such as when it
+   * began, cannot take a name away from a stream that has it.
    */
   resolve(nameOrId: string): StreamRecord | undefined {
     const byId = this.get(nameOrId)
     if (byId !== undefined) return byId
-    const [first] = this.#table
-      .byAlias(nameOrId)
-      .sort((a, b) => this.#rank(a) - this.#rank(b) || compareRecords(a, b))
+    const [first] = this.#table.byAlias(nameOrId).sort((a, b) => this.#rank(a) - this.#rank(b))
     return first
   }
 
@@ -235,10 +234,6 @@ export class Directory {
       this.events.emit('record:changed', known.record)
     }
   }
-}
-
-function compareRecords(a: StreamRecord, b: StreamRecord): number {
-  return a.startedAtMs - b.startedAtMs || (a.id < b.id ? -1 : 1)
 }
 
 function saysTheSame(a: StreamRecord, b: StreamRecord): boolean {

@@ -44,6 +44,7 @@ export class RecordTable {
     return [...this.#rows.values()]
   }
 
+  /** Records of an alias, the one first heard of first. */
   byAlias(alias: string): StreamRecord[] {
     const found: StreamRecord[] = []
     for (const id of this.#aliases.get(alias) ?? []) {
@@ -66,7 +67,8 @@ export class RecordTable {
     const { record } = known
     const lifeMs = record.expiresAtMs - record.sequence
     const row = { ...known, endsAtMs: this.#clock.monotonicMs() + lifeMs }
-    this.#drop(record.id)
+    // A refresh keeps its place: maps and sets remember the order in which streams were first heard of.
+    if (this.#rows.get(record.id)?.record.alias !== record.alias) this.#drop(record.id)
     this.#rows.set(record.id, row)
     const ids = this.#aliases.get(record.alias)
     if (ids === undefined) this.#aliases.set(record.alias, new Set([record.id]))

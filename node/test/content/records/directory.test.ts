@@ -95,14 +95,14 @@ test('names', async (t) => {
   a.publishOwn(ended, recordFields({ startedAtMs: 1_000 }))
   a.withdraw(ended.id)
   await settle()
-  t.equal(b.resolve('test')?.id, live.id, 'live before ended, then the earliest')
+  t.equal(b.resolve('test')?.id, late.id, 'live before ended, then the one first heard of')
   t.equal(b.resolve(late.id)?.id, late.id, 'by id')
   t.equal(b.resolve('nothing'), undefined)
   t.equal(b.resolve(generateStreamKey().id), undefined)
   const mine = b.publishOwn(own, recordFields({ startedAtMs: 9_000 }))
   t.equal(b.resolve('test')?.id, own.id, 'own streams first')
   await settle()
-  t.equal(a.resolve('test')?.id, live.id)
+  t.equal(a.resolve('test')?.id, late.id)
   t.equal(b.uniqueName(mine), 'test')
   t.equal(a.uniqueName(mine), own.id)
   for (const record of [...a.list(), ...b.list()]) {
@@ -110,11 +110,16 @@ test('names', async (t) => {
   }
   b.publishOwn(own, recordFields({ alias: 'renamed' }))
   t.equal(b.resolve('renamed')?.id, own.id)
-  t.equal(b.resolve('test')?.id, live.id, 'the old name is free')
+  t.equal(b.resolve('test')?.id, late.id, 'the old name is free')
   const same = [generateStreamKey(), generateStreamKey()]
   for (const key of same) a.publishOwn(key, recordFields({ alias: 'same' }))
   await clock.pass(0)
-  t.equal(a.resolve('same')?.id, same.map(({ id }) => id).sort()[0])
+  t.equal(a.resolve('same')?.id, same[0]?.id)
+  const thief = generateStreamKey()
+  b.publishOwn(thief, recordFields({ alias: 'same', startedAtMs: 0 }))
+  a.publishOwn(same[0] ?? thief, recordFields({ alias: 'same', title: 'Refreshed' }))
+  await clock.pass(0)
+  t.equal(a.resolve('same')?.id, same[0]?.id, 'a newcomer cannot take a name by its own words')
 })
 
 test('records of strangers are judged', async (t) => {
