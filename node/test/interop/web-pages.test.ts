@@ -130,6 +130,8 @@ test('plays a live stream with its figures, and recovers by itself', { skip }, a
 
   // The stream is gone for a while: the player says so, and plays again without being asked.
   await page.route('**/live/test/**', (route) => route.abort())
+  peer.answers.streams = [fakeStream('test', { status: 'connecting', sourcePeer: null })]
+  await page.locator('.stage').getByText('The source peer does not answer').waitFor()
   peer.answers.streams = [fakeStream('test', { status: 'lost' })]
   await page.locator('.stage').getByText('The source peer is gone').waitFor()
   await page.locator('.player-head').getByText('NO SOURCE', { exact: true }).waitFor()

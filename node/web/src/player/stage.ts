@@ -172,6 +172,13 @@ function messageOf(
       busy: false,
     }
   }
+  if (stream?.status === 'connecting' && !plays && state !== 'connecting') {
+    return {
+      title: 'The source peer does not answer',
+      detail: 'Trying it again, and others that have the stream.',
+      busy: true,
+    }
+  }
   if (stream?.status === 'lost' && !plays) {
     return {
       title: 'The source peer is gone',
