@@ -90,6 +90,8 @@ export const packagingLimits = {
   timestampJumpMsMax: 10_000,
   /** A step back of a track's decoding times up to this is squeezed out; a larger one is a discontinuity. */
   timestampBackMsMax: 500,
+  /** Presentation this far from decoding, either way, is a mistake: more would tear the renditions' cuts apart. */
+  compositionMsMax: 10_000,
   /** One part is closed before its target at this size, so that it stays below `contentLimits.objectBytesMax`. */
   partBytesMax: 12 * MiB,
   /** Audio may stray this far from its sample count before frames are inserted or dropped; jitter stays below it. */
@@ -98,6 +100,8 @@ export const packagingLimits = {
   audioLagMs: 500,
   /** The lag allowed grows up to this for a publisher whose audio always comes late. */
   audioLagMsMax: 5_000,
+  /** Silent frames put in at one go, which covers a step of `timestampJumpMsMax` and the lag; the rest waits for the next unit. */
+  audioFillFramesMax: 1_500,
 } as const
 
 /** The content plane. */

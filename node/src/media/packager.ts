@@ -116,11 +116,11 @@ export class Packager {
     if (config === undefined || unit.data.byteLength === 0) {
       this.#metrics?.count('undecodable_dropped')
     } else if (this.#state === 'starting') {
-      this.#queue.push(unit, this.#clock.now())
+      this.#queue.push(this.#nearDecoding(unit), this.#clock.now())
       // After the first start nothing is waited for: a track that is still missing joins when it comes.
       this.#tryBegin(this.#started)
     } else if (unit.kind === 'video') {
-      this.#writeVideo(unit)
+      this.#writeVideo(this.#nearDecoding(unit))
     } else {
       this.#writeAudio(unit)
     }
@@ -132,6 +132,14 @@ export class Packager {
     if (this.#state === 'running') this.#finishStretch()
     this.#state = 'ended'
     if (this.#outbox !== undefined && this.#outbox.length > 0) this.#announce()
+  }
+
+  /** A picture is shown near the time of its decoding: the start, the cuts and so the audio follow what it says. */
+  #nearDecoding(unit: AccessUnit): AccessUnit {
+    const offset = unit.pts - unit.dts
+    if (unit.kind === 'audio' || Math.abs(offset) <= COMPOSITION_TICKS_MAX) return unit
+    this.#metrics?.count('composition_clamped')
+    return { ...unit, pts: unit.dts + Math.sign(offset) * COMPOSITION_TICKS_MAX }
   }
 
   #tryBegin(impatient: boolean): void {
@@ -406,6 +414,7 @@ export class Packager {
 }
 
 const JUMP_TICKS = packagingLimits.timestampJumpMsMax * TICKS_PER_MS
+const COMPOSITION_TICKS_MAX = packagingLimits.compositionMsMax * TICKS_PER_MS
 
 function sameConfig(a: TrackConfig, b: TrackConfig): boolean {
   return a.codecString === b.codecString && Buffer.compare(a.description, b.description) === 0

@@ -103,8 +103,13 @@ export class AudioTrack {
       if (videoTime !== undefined && this.writer.holds) this.#allowLag(videoTime - time)
       return
     }
-    this.#fill(verdict.missing, cutFor)
+    const whole = this.#fill(verdict.missing, cutFor)
     this.#lastFrame = unit.data
+    // Its place is not reached yet; the frames after it find it nearer.
+    if (!whole) {
+      this.#metrics?.count('audio_dropped')
+      return
+    }
     this.#take(unit.data, cutFor)
   }
 
@@ -124,18 +129,27 @@ export class AudioTrack {
 
   /** Ends the stretch, and its segment, at `time`: silence up to there, and through every cut announced. */
   finish(time: number): void {
-    const frames = (this.#toSamples(time) - this.#clock.next) / this.#config.samplesPerFrame
-    this.#fill(Math.max(0, Math.round(frames)))
+    const until = Math.max(time, ...this.#cuts.map((cut) => cut.time))
+    const frames = (this.#toSamples(until) - this.#clock.next) / this.#config.samplesPerFrame
+    if (!this.#fill(Math.round(frames))) {
+      // What silence does not reach is cut here, a frame each, so that both renditions have the same segments.
+      const here = this.end
+      this.#cuts = this.#cuts.map((cut) => ({ ...cut, time: Math.min(cut.time, here) }))
+    }
     while (this.#cuts.length > 0 || !this.writer.holds) this.#fill(1)
     this.writer.finish()
   }
 
-  #fill(frames: number, cutFor?: (time: number) => Cut): void {
-    if (frames <= 0) return
+  /** Puts silence in; false when that were too many frames for one go, and there are fewer. */
+  #fill(wanted: number, cutFor?: (time: number) => Cut): boolean {
+    if (wanted <= 0) return true
+    const frames = Math.min(wanted, packagingLimits.audioFillFramesMax)
     this.#metrics?.count('audio_filled', frames)
+    if (frames < wanted) this.#metrics?.count('audio_fill_cut')
     // Unusual layouts repeat their last frame, which decodes for certain.
     const data = silentFrame(this.#config.channels) ?? this.#lastFrame ?? SILENT_STEREO
     for (let index = 0; index < frames; index++) this.#take(data, cutFor)
+    return frames === wanted
   }
 
   #take(data: Uint8Array, cutFor?: (time: number) => Cut): void {

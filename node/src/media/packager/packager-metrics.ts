@@ -7,8 +7,12 @@ import { Counter, type Registry } from 'prom-client'
 export type PackagerEvent =
   /** A decoding time at or before the one before it was moved up by a tick. */
   | 'dts_clamped'
+  /** A presentation time further from its decoding time than `compositionMsMax` was moved there. */
+  | 'composition_clamped'
   /** Silent frames put where audio is missing or late. */
   | 'audio_filled'
+  /** More silence was due at one go than `audioFillFramesMax`. */
+  | 'audio_fill_cut'
   /** Audio frames dropped: too late, doubled, or far from the video's time. */
   | 'audio_dropped'
   /** Units dropped because decoding cannot start at them. */
