@@ -82,6 +82,10 @@ export const packagingLimits = {
   segmentMsMax: 20_000,
   /** Bytes of one segment; cut likewise. */
   segmentBytesMax: 64 * MiB,
+  /** Parts of one segment, in either rendition; cut likewise, far below `contentLimits.segmentPartsMax`. */
+  segmentPartsMax: 500,
+  /** A segment is not cut for its parts before this; keyframes that come faster are dropped, or audio could not follow. */
+  crowdedSegmentMsMin: 250,
   /** Access units waiting for the other track's configuration at the start. */
   startupUnitsMax: 600,
   /** Time to wait at the start for an announced track that does not come, in media time. */

@@ -72,6 +72,8 @@ export class Packager {
   #nextMsn: number
   #discontinuities = 0
   #started = false
+  /** The newest keyframe was dropped, so nothing after it can be decoded. */
+  #flooded = false
   /** The lack of a keyframe was told of. */
   #keyframeMissed = false
   #targetDurationS: number
@@ -244,10 +246,23 @@ export class Packager {
       this.#metrics?.count('before_keyframe_dropped')
       return
     }
+    if (this.#floods(unit, track)) return
     const cut = track.writer.holds ? this.#cutAt(unit, track, changed) : undefined
     track.write(unit, cut, changed ? config : undefined)
     if (cut !== undefined) this.#cutAudio(cut)
     this.#audio?.track.keepUp(track.time ?? 0)
+  }
+
+  /** True for a picture to drop: a keyframe always begins a part, and the segment is full before it may be cut. */
+  #floods(unit: AccessUnit, track: VideoTrack): boolean {
+    if (unit.keyframe) {
+      this.#flooded =
+        track.writer.holds &&
+        track.writer.parts >= packagingLimits.segmentPartsMax &&
+        track.elapsedMs(unit) < packagingLimits.crowdedSegmentMsMin
+    }
+    if (this.#flooded) this.#metrics?.count('flood_dropped')
+    return this.#flooded
   }
 
   /** The cut before this picture, if there is one. */
@@ -258,14 +273,25 @@ export class Packager {
       ? Math.min(FIRST_SEGMENT_MS, this.#segmentTargetMs)
       : this.#segmentTargetMs
     const due = elapsedMs >= targetMs * (1 - SEGMENT_EARLY_SHARE)
+    const crowded =
+      this.#partsOf(track.writer.msn) >= packagingLimits.segmentPartsMax &&
+      elapsedMs >= packagingLimits.crowdedSegmentMsMin
     const forced =
+      crowded ||
       elapsedMs >= packagingLimits.segmentMsMax ||
       track.writer.segmentBytes >= packagingLimits.segmentBytesMax
     const discontinuity = unit.keyframe && (changed || this.#waitingAudio.length > 0)
     if (!discontinuity && !forced && !(unit.keyframe && due)) return undefined
+    if (crowded) this.#metrics?.count('segment_crowded')
     if (forced && !unit.keyframe) this.#metrics?.count('segment_forced')
     const time = track.decodeTime(unit) + (unit.keyframe ? unit.pts - unit.dts : 0)
     return { time, msn: track.writer.msn + 1, discontinuity }
+  }
+
+  /** Parts made of a segment, by the rendition that has more. */
+  #partsOf(msn: number): number {
+    const writers = [this.#video?.track.writer, this.#audio?.track.writer]
+    return Math.max(...writers.map((one) => (one?.msn === msn ? one.parts : 0)))
   }
 
   #cutAudio(cut: Cut): void {

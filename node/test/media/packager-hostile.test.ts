@@ -1,6 +1,6 @@
 /** The packager with timestamps and pictures that a publisher sends to break it: what follows stays within its limits. */
 import { test } from 'tap'
-import { packagingLimits } from '../../src/limits.ts'
+import { contentLimits, packagingLimits } from '../../src/limits.ts'
 import { readFragment } from '../../src/media/cmaf/fragment-reader.ts'
 import {
   audioConfig,
@@ -20,6 +20,11 @@ const TARGET_S_MAX = (packagingLimits.segmentMsMax + packagingLimits.timestampJu
 
 function msns(run: PackagingRun, name: string): readonly number[] {
   return [...new Set(run.of(name).map(({ msn }) => msn))]
+}
+
+/** Parts of the fullest segment; a picture that comes after a check may close up to two more parts. */
+function fullest(run: PackagingRun): number {
+  return Math.max(...run.parts.map(({ part }) => part + 1))
 }
 
 for (const offsetMs of [ABSURD_MS, -ABSURD_MS]) {
@@ -87,4 +92,57 @@ test('audio alone that leaps by more than one fill is dropped until it is reache
   t.equal(await run.events('audio_fill_cut'), 2)
   t.equal(await run.events('audio_dropped'), 2)
   t.equal(await run.events('audio_filled'), 3_905)
+})
+
+test('a keyframe a millisecond cuts segments before they hold too many parts', async (t) => {
+  const run = new PackagingRun().feed(both)
+  run.feed(interleave(pictures(1_000, 0, 5_000, 1), sounds(0, 5_000))).end()
+  t.ok(fullest(run) <= packagingLimits.segmentPartsMax + 2, `${fullest(run)} parts`)
+  t.ok(packagingLimits.segmentPartsMax + 2 < contentLimits.segmentPartsMax)
+  t.strictSame(run.check(), [])
+  t.strictSame(msns(run, 'audio'), msns(run, 'source'))
+  t.ok((await run.events('segment_crowded')) >= 8)
+  t.equal(await run.events('segment_forced'), 0, 'every cut is at a keyframe')
+  t.equal(await run.events('flood_dropped'), 0)
+})
+
+test('a crowded segment is cut without a keyframe when none comes', async (t) => {
+  const run = new PackagingRun().feed(both)
+  // The first segment would end at a keyframe from 475 ms on.
+  const crowd = pictures(1_000, 0, 470, 1)
+  const tail = pictures(30, 470, 9_000, 1_000).slice(1)
+  run.feed(interleave(crowd, tail, sounds(0, 9_000))).end()
+  t.strictSame(run.check({ forcedCuts: true }), [])
+  t.strictSame(msns(run, 'audio'), msns(run, 'source'))
+  t.equal(await run.events('segment_crowded'), 1)
+  t.equal(await run.events('segment_forced'), 1)
+})
+
+test('keyframes faster than segments can be cut are dropped, with what follows them', async (t) => {
+  const run = new PackagingRun().feed(both)
+  const flood = Array.from({ length: 20_000 }, (_, index) => picture(0, index % 2 === 0))
+  for (const unit of [sound(0), ...flood]) run.packager.write(unit)
+  run.feed(interleave(pictures(30, 1_000, 3_000, 60), sounds(22, 3_000))).end()
+  t.ok(fullest(run) <= packagingLimits.segmentPartsMax + 2, `${fullest(run)} parts`)
+  t.ok((await run.events('flood_dropped')) > 18_000)
+  t.ok(msns(run, 'source').length <= 4, 'the flood made no segments')
+  t.strictSame(msns(run, 'audio'), msns(run, 'source'))
+  const restarted = run.of('source').find(({ msn }) => msn === 1)
+  t.equal(restarted?.independent, true, 'the pictures go on at a keyframe')
+})
+
+test('short parts of audio crowd a segment too', async (t) => {
+  const init = { partTargetMs: 21, segmentTargetMs: 20_000 }
+  const alone = new PackagingRun(init).feed([{ config: audioConfig() }])
+  alone.packager.expect({ video: false })
+  alone.feed(interleave(sounds(0, 30_000))).end()
+  t.equal(fullest(alone), packagingLimits.segmentPartsMax + 1)
+  t.strictSame(alone.check(), [])
+  t.equal(await alone.events('segment_crowded'), 2)
+
+  const beside = new PackagingRun(init).feed(both)
+  beside.feed(interleave(pictures(30, 0, 30_000, 900), sounds(0, 30_000))).end()
+  t.ok(fullest(beside) <= packagingLimits.segmentPartsMax + 30, `${fullest(beside)} parts`)
+  t.strictSame(msns(beside, 'audio'), msns(beside, 'source'))
+  t.ok((await beside.events('segment_crowded')) >= 2)
 })

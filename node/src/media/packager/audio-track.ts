@@ -173,7 +173,10 @@ export class AudioTrack {
   }
 
   #isDue(time: number): boolean {
-    return this.writer.elapsedUs(time) >= this.#segmentUs
+    if (this.writer.elapsedUs(time) >= this.#segmentUs) return true
+    if (this.writer.parts < packagingLimits.segmentPartsMax) return false
+    this.#metrics?.count('segment_crowded')
+    return true
   }
 
   #allowLag(lagTicks: number): void {

@@ -25,8 +25,12 @@ export type PackagerEvent =
   | 'startup_track_missing'
   /** A publication whose pictures came for `startupWaitMs` without one at which decoding can begin. */
   | 'keyframe_missing'
-  /** A segment cut without a keyframe (`segmentMsMax`, `segmentBytesMax`). */
+  /** A segment cut without a keyframe (`segmentMsMax`, `segmentBytesMax`, `segmentPartsMax`). */
   | 'segment_forced'
+  /** A segment cut because it holds `segmentPartsMax` parts, at a keyframe or not. */
+  | 'segment_crowded'
+  /** Pictures dropped because keyframes fill segments faster than these may be cut (`crowdedSegmentMsMin`). */
+  | 'flood_dropped'
   /** A part closed before its target (`partBytesMax`). */
   | 'part_forced'
   /** A part longer than PART-TARGET, because a picture stayed so long. */

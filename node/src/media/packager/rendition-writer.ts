@@ -99,6 +99,11 @@ export class RenditionWriter {
     return this.#msn
   }
 
+  /** Parts made of the segment being written; of the one before it while a stretch has not opened its first. */
+  get parts(): number {
+    return this.#part
+  }
+
   /** Bytes of the segment being written, with the samples not yet in a part. */
   get segmentBytes(): number {
     return this.#segmentBytes + this.#bytes + (this.#held?.data.byteLength ?? 0)
