@@ -1,6 +1,7 @@
 /** Whatever a publisher sends, what the packager makes keeps the rules of the part checker. */
 import fc from 'fast-check'
 import { test } from 'tap'
+import { contentLimits, packagingLimits } from '../../src/limits.ts'
 import type { AccessUnit } from '../../src/media/access-unit.ts'
 import { readFragment } from '../../src/media/cmaf/fragment-reader.ts'
 import {
@@ -161,5 +162,40 @@ test('audio alone keeps every rule', async () => {
       },
     ),
     { numRuns: RUNS, interruptAfterTimeLimit: TIME_MS_MAX },
+  )
+})
+
+test('floods and absurd composition times stay within what an index may say', async () => {
+  const hostile = fc.record({
+    stepMs: fc.constantFrom(0, 1, 2, 40, 9_900),
+    count: fc.integer({ min: 1, max: 1_500 }),
+    gop: fc.integer({ min: 1, max: 4 }),
+    offsetMs: fc.oneof(fc.constant(0), fc.integer({ min: -9_000_000, max: 9_000_000 })),
+    soundEvery: fc.integer({ min: 1, max: 50 }),
+  })
+  fc.assert(
+    fc.property(fc.array(hostile, { minLength: 1, maxLength: 3 }), (stretches) => {
+      const run = new PackagingRun().feed([{ config: videoConfig() }, { config: audioConfig() }])
+      let ms = 0
+      for (const { stepMs, count, gop, offsetMs, soundEvery } of stretches) {
+        // Long steps make much silence; a few of them say it all.
+        for (let index = 0; index < (stepMs > 1_000 ? Math.min(count, 5) : count); index++) {
+          run.packager.write(picture(ms, index % gop === 0, index % 3 === 0 ? offsetMs : 0))
+          if (index % soundEvery === 0) run.packager.write(sound(ms))
+          ms += stepMs
+        }
+      }
+      run.end()
+      const targetMsMax = packagingLimits.segmentMsMax + 2 * packagingLimits.compositionMsMax
+      for (const part of run.parts) {
+        if (part.part >= contentLimits.segmentPartsMax) throw new Error('too many parts')
+        if (part.durationUs < 1 || part.durationUs > contentLimits.partUsMax)
+          throw new Error(`a part of ${part.durationUs} us`)
+      }
+      const targetS = run.rendition('source')?.targetDurationS ?? 1
+      if (targetS * 1_000 > targetMsMax) throw new Error(`a target of ${targetS} s`)
+      if (lastMsn(run, 'source') !== lastMsn(run, 'audio')) throw new Error('out of step')
+    }),
+    { numRuns: 60, interruptAfterTimeLimit: TIME_MS_MAX },
   )
 })
