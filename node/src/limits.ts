@@ -52,6 +52,9 @@ export const rtmpLimits = {
 export const bitstreamLimits = {
   /** Longest side of a picture in pixels. */
   pictureSideMax: 16_384,
+  /** Samples a second of AAC (ISO/IEC 14496-3 table 1.18); an escaped rate may claim 1 Hz, of which one frame lasts minutes. */
+  sampleRateMin: 7_350,
+  sampleRateMax: 96_000,
   /** Tracks of one Enhanced RTMP message. */
   flvTracksMax: 16,
   /** Enhanced RTMP modifiers (ModEx) before one message's packet type. */

@@ -3,6 +3,7 @@
  * signalling of SBR and PS.
  */
 import { KairoError } from '../errors.ts'
+import { bitstreamLimits } from '../limits.ts'
 import { BitReader } from './bit-reader.ts'
 
 /** What an AudioSpecificConfig says of the decoded sound. */
@@ -64,7 +65,7 @@ export function parseAacConfig(config: Uint8Array): AacConfig {
   }
   const sampleRate = sbrRate ?? coreRate
   const samplesPerFrame = Math.round((frameLength * sampleRate) / coreRate)
-  if (sampleRate === 0 || samplesPerFrame === 0) {
+  if (![coreRate, sampleRate].every(isSampleRate) || samplesPerFrame === 0) {
     throw new KairoError('ERR_PROTOCOL', 'the AAC configuration has no usable sample rate')
   }
   const type = ps ? TYPE_PS : sbrRate === undefined ? coreType : TYPE_SBR
@@ -74,6 +75,10 @@ export function parseAacConfig(config: Uint8Array): AacConfig {
     channels: ps && coreChannels === 1 ? 2 : coreChannels,
     samplesPerFrame,
   }
+}
+
+function isSampleRate(rate: number): boolean {
+  return rate >= bitstreamLimits.sampleRateMin && rate <= bitstreamLimits.sampleRateMax
 }
 
 function readObjectType(reader: BitReader): number {

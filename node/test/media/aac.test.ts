@@ -26,9 +26,13 @@ test('reads what encoders send', async (t) => {
 test('reads an escaped sample rate', async (t) => {
   const config = bits([2, 5], [15, 4], [37_800, 24], [2, 4], GENERAL)
   t.match(parseAacConfig(config), { sampleRate: 37_800, channels: 2, samplesPerFrame: 1_024 })
-  t.throws(() => parseAacConfig(bits([2, 5], [15, 4], [0, 24], [2, 4], GENERAL)), {
-    code: 'ERR_PROTOCOL',
-  })
+  for (const rate of [0, 1, 7_349, 96_001, 16_000_000]) {
+    t.throws(
+      () => parseAacConfig(bits([2, 5], [15, 4], [rate, 24], [2, 4], GENERAL)),
+      { code: 'ERR_PROTOCOL' },
+      `${rate} Hz`,
+    )
+  }
 })
 
 test('reads explicit SBR and PS', async (t) => {
