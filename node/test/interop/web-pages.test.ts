@@ -141,8 +141,8 @@ test('plays a live stream with its figures, and recovers by itself', { skip }, a
   // An end leaves no button to play what is not there.
   peer.answers.streams = [fakeStream('test', { state: 'ended' })]
   await page.locator('.stage').getByText('The stream has ended').waitFor()
-  t.notOk(await page.locator('.resume').isVisible())
-  t.notOk(await page.locator('.go-live').isVisible())
+  await page.locator('.resume').waitFor({ state: 'hidden' })
+  await page.locator('.go-live').waitFor({ state: 'hidden' })
   await page.unroute('**/live/test/**')
   peer.answers.streams = [fakeStream('test')]
   await page.locator('.stage-message').waitFor({ state: 'hidden' })
