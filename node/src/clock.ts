@@ -1,6 +1,7 @@
 /**
- * Time as a component, so that tests and simulations can drive it. Nothing in the peer reads
- * `Date.now()` or starts a timer except through a {@link Clock}.
+ * Time as a component, so that tests and simulations can drive it. No room of the peer reads
+ * `Date.now()` or starts a timer except through a {@link Clock}; only the process around it (commands, the bound of a stop, the
+ * test stream's child) does.
  */
 
 /** Stops a timer that has not fired; stopping one that has is harmless. */

@@ -18,6 +18,8 @@ export class Replicas implements StreamSource, ServedStreams {
   readonly #components: ReplicaComponents
   readonly #logger: Logger
   readonly #publications = new Map<StreamId, Publication>()
+  /** The same by alias; every request of a viewer looks here. */
+  readonly #publicationsByAlias = new Map<string, Publication>()
   readonly #replicas = new Map<StreamId, Replica>()
   readonly #refused: Counter
   readonly #idleMs: number
@@ -60,21 +62,22 @@ export class Replicas implements StreamSource, ServedStreams {
 
   /** Serves a stream that is published here; a replica of it, if there was one, is given up. */
   addPublication(publication: Publication): void {
-    const { id } = publication.record
+    const { id, alias } = publication.record
     this.#publications.set(id, publication)
+    this.#publicationsByAlias.set(alias, publication)
     this.#giveUp(id)
   }
 
   /** Serves it no more. */
   removePublication(publication: Publication): void {
-    this.#publications.delete(publication.record.id)
+    const { id, alias } = publication.record
+    this.#publications.delete(id)
+    this.#publicationsByAlias.delete(alias)
   }
 
   get(name: string): ServedStream | undefined {
-    for (const publication of this.#publications.values()) {
-      const { alias, id } = publication.record
-      if (alias === name || id === name) return publication
-    }
+    const publication = this.#publicationsByAlias.get(name) ?? this.#publications.get(name)
+    if (publication !== undefined) return publication
     const id = this.#components.records.resolve(name)?.id ?? name
     const replica = this.#replicas.get(id)
     if (replica !== undefined) return replica
