@@ -331,6 +331,21 @@ test('following', async (t) => {
     await Promise.all([a, b].map((peer) => peer.stop()))
   })
 
+  await t.test('an own stream is found by alias and id as long as it is served here', async (t) => {
+    const { start, directory } = await network()
+    const a = await start('a')
+    const { publication } = a.publish({})
+    const { id } = publication.record
+    // Even where the directory knows nothing of it, as before its first publisher.
+    directory.records.delete(id)
+    t.equal(a.replicas.get('test'), publication)
+    t.equal(a.replicas.get(id), publication)
+    a.replicas.removePublication(publication)
+    t.equal(a.replicas.get('test'), undefined)
+    t.equal(a.replicas.get(id), undefined)
+    await a.stop()
+  })
+
   await t.test(
     'the number of replicas is limited; the one idle for longest makes room',
     async (t) => {
