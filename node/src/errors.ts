@@ -29,6 +29,10 @@ export const errorStatus = {
   ERR_LIMIT: 429,
   /** A codec or container feature this peer does not take. */
   ERR_UNSUPPORTED_CODEC: 415,
+  /** A file or stream is damaged, empty, or holds nothing that can be played; the message says what. */
+  ERR_MEDIA: 422,
+  /** The child process that did the work crashed, hung or was killed. */
+  ERR_WORKER: 503,
   /** Bytes do not match the digest or signature they were announced with. */
   ERR_VERIFICATION: 502,
   /** No provider of the stream or object answers. */

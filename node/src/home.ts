@@ -16,6 +16,14 @@ export interface Home {
   readonly identityFile: string
   /** One file a stream: keys and names. */
   readonly streamsDirectory: string
+  /** One file a stream: what its owner chose for it. */
+  readonly streamOptionsDirectory: string
+  /** Recordings and videos on demand: one folder each. */
+  readonly vodDirectory: string
+  /** DVR windows of live streams: one folder each. */
+  readonly dvrDirectory: string
+  /** Uploads under way. */
+  readonly uploadsDirectory: string
   readonly operatorTokenFile: string
   /** Level database of what must survive a restart; its lock also keeps a second peer out. */
   readonly stateDirectory: string
@@ -54,6 +62,10 @@ export function homeAt(root: string): Home {
     root,
     identityFile: join(root, 'identity.key'),
     streamsDirectory: join(root, 'streams'),
+    streamOptionsDirectory: join(root, 'stream-options'),
+    vodDirectory: join(root, 'vod'),
+    dvrDirectory: join(root, 'dvr'),
+    uploadsDirectory: join(root, 'uploads'),
     operatorTokenFile: join(root, 'operator.token'),
     stateDirectory: join(root, 'state'),
     networkDirectory: join(root, 'network'),

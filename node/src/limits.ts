@@ -67,6 +67,12 @@ export const streamKeyLimits = {
   streamsMax: 1_000,
 } as const
 
+/** What owners choose for their streams. */
+export const streamOptionsLimits = {
+  /** Places that one stream is also sent to; each is a child process. */
+  restreamTargetsMax: 16,
+} as const
+
 /** Admission and pace of publishers. */
 export const publishingLimits = {
   /** A publisher silent for this long may be replaced by a new one. */
@@ -297,6 +303,8 @@ export const recordLimits = {
   titleLengthMax: 200,
   /** Characters of an RFC 6381 codec list. */
   codecsLengthMax: 200,
+  /** Characters of a rendition's name for people. */
+  labelLengthMax: 64,
   /** Width and height of a rendition, pixels. */
   dimensionMax: 65_536,
   /** Pictures a second of a rendition. */

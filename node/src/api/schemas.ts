@@ -3,13 +3,17 @@ import { z } from 'zod'
 
 const rendition = z.object({
   name: z.string(),
-  kind: z.enum(['video', 'audio']),
+  kind: z.enum(['video', 'audio', 'captions']),
   codecs: z.string(),
   bandwidthBps: z.number(),
   width: z.number(),
   height: z.number(),
   frameRate: z.number(),
   channels: z.number(),
+  videoRange: z.enum(['PQ', 'HLG']).optional().describe('Absent for SDR.'),
+  language: z.string().optional(),
+  label: z.string().optional(),
+  closedCaptions: z.boolean().optional().describe('CEA-608 in the pictures.'),
 })
 
 const stream = z.object({

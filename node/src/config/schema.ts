@@ -55,6 +55,86 @@ export const settingsSchema = z.strictObject({
     { flag: '--rtmp', env: 'KAIRO_RTMP' },
     'Address of the RTMP ingest, or `off`. When the default port is taken, a free one is used.',
   ),
+  srt: named(
+    z.union([z.literal('off'), address]).default('0.0.0.0:8890'),
+    { flag: '--srt', env: 'KAIRO_SRT' },
+    'Address (UDP) of the SRT ingest, or `off`. When the default port is taken, a free one is used.',
+  ),
+  srtPassphrase: named(
+    z
+      .string()
+      .refine((text) => text === '' || (text.length >= 10 && text.length <= 79), {
+        error: 'expected 10 to 79 characters, or nothing',
+      })
+      .default(''),
+    { flag: '--srt-passphrase', env: 'KAIRO_SRT_PASSPHRASE' },
+    'Passphrase that SRT publishers must encrypt with, 10 to 79 characters; empty takes clear streams. A stream may have its own.',
+  ),
+  defaultQuality: named(
+    z
+      .string()
+      .regex(
+        /^[a-z0-9][a-z0-9-]{0,31}$/,
+        'expected source, auto, a height such as 720p, or the name of a preset',
+      )
+      .default('auto'),
+    { flag: '--default-quality', env: 'DEFAULT_QUALITY' },
+    'What is made of a stream that says nothing else: `source` (no transcoding), `auto` (a ladder below the source), a height such as `720p` (a ladder from there down), or the name of a preset.',
+  ),
+  nvencEnabled: named(
+    z.boolean().default(true),
+    { flag: '--nvenc', env: 'NVENC_ENABLED' },
+    'Encode on NVIDIA GPUs where that works.',
+  ),
+  transcodeCores: named(
+    z.number().min(0).max(1024).default(0),
+    { flag: '--transcode-cores', env: 'KAIRO_TRANSCODE_CORES' },
+    'Processor cores that transcoding may use, fractions too. 0 leaves a share of the machine to playback: half of up to two cores, one core less than all of more.',
+  ),
+  mediaChildrenMax: named(
+    z.number().int().min(1).max(256).default(16),
+    { flag: '--media-children-max', env: 'KAIRO_MEDIA_CHILDREN_MAX' },
+    'Media child processes at once: transcoders, pulls, restream targets, jobs of the video library.',
+  ),
+  record: named(
+    z.boolean().default(false),
+    { flag: '--record', env: 'KAIRO_RECORD' },
+    'Record every stream that says nothing else; a recording becomes a video of the library.',
+  ),
+  dvrWindowS: named(
+    z.number().int().min(0).max(86_400).default(1_800),
+    { flag: '--dvr-window-s', env: 'KAIRO_DVR_WINDOW_S' },
+    'How far back viewers of a live stream may go, seconds, unless the stream says otherwise. 0 keeps the live window only.',
+  ),
+  vodBytesMax: named(
+    z
+      .number()
+      .int()
+      .min(0)
+      .default(50 * GiB),
+    { flag: '--vod-bytes-max', env: 'KAIRO_VOD_BYTES_MAX' },
+    'Disk for recordings, videos on demand, DVR windows and uploads together, under the home folder.',
+  ),
+  watchFolder: named(
+    z.string().default(''),
+    { flag: '--watch-folder', env: 'KAIRO_WATCH_FOLDER' },
+    'Folder whose video files are taken into the library as they appear; empty watches none.',
+  ),
+  uploads: named(
+    z.enum(['local', 'operator', 'off']).default('local'),
+    { flag: '--uploads', env: 'KAIRO_UPLOADS' },
+    'Who may upload videos: the operator and browsers on this very machine (`local`), the `operator` with the token only, or nobody (`off`).',
+  ),
+  webhookUrls: named(
+    z.array(z.url({ protocol: /^https?$/ })).default([]),
+    { flag: '--webhook-urls', env: 'KAIRO_WEBHOOK_URLS' },
+    'Addresses that are told of streams starting and stopping, recordings and errors, by signed POST requests.',
+  ),
+  webhookSecret: named(
+    z.string().default(''),
+    { flag: '--webhook-secret', env: 'KAIRO_WEBHOOK_SECRET' },
+    'Key of the HMAC-SHA256 signature of webhooks. Empty: one is made at the first start and kept in the home folder.',
+  ),
   listen: named(
     z.array(multiaddrText).default(['/ip4/0.0.0.0/tcp/4001']),
     { flag: '--listen', env: 'KAIRO_LISTEN' },

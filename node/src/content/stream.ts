@@ -10,10 +10,14 @@ export type StreamId = string
 
 /** One rendition as players must know it before they load it. */
 export interface RenditionInfo {
-  /** URL-safe name, unique in the stream: `source` (video as published), `audio`. `[a-z0-9-]{1,32}`. */
+  /**
+   * URL-safe name, unique in the stream: `source` (video as published), `1080p` and its like (transcoded), `audio`, `audio-2`
+   * (more tracks), `audio-aac` (transcoded), `captions-en`. `[a-z0-9-]{1,32}`.
+   */
   readonly name: string
-  readonly kind: 'video' | 'audio'
-  /** RFC 6381. */
+  /** `captions`: WebVTT, a file a segment, without an init segment. */
+  readonly kind: 'video' | 'audio' | 'captions'
+  /** RFC 6381; `wvtt` for captions. */
   readonly codecs: string
   /** Bits a second, measured peak where known, else declared. */
   readonly bandwidthBps: number
@@ -24,6 +28,14 @@ export interface RenditionInfo {
   readonly frameRate: number
   /** Audio channels; 0 for video. */
   readonly channels: number
+  /** Transfer function of the pictures, as HLS names it; absent for SDR. */
+  readonly videoRange?: 'PQ' | 'HLG'
+  /** BCP 47 language of sound or captions, where it is known. */
+  readonly language?: string
+  /** Name for people where one was given: `Commentary`. Up to 64 characters. */
+  readonly label?: string
+  /** True when pictures carry CEA-608 captions (channel CC1) in their bitstream. */
+  readonly closedCaptions?: boolean
 }
 
 /** The stream record: small, signed by the stream's key, replaced by a higher `sequence`. */

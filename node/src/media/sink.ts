@@ -4,11 +4,14 @@
  */
 import type { AccessUnit, TrackConfig } from './access-unit.ts'
 
+/** How a publisher's media come in: pushed to this peer, or pulled by it from an address. */
+export type PublishProtocol = 'rtmp' | 'srt' | 'pull'
+
 /** Who wants to publish. */
 export interface PublishRequest {
   /** The stream key as the publisher gave it: a secret, never logged. */
   readonly streamKey: string
-  readonly protocol: 'rtmp'
+  readonly protocol: PublishProtocol
   /** Address and port of the publisher, for logs. */
   readonly remote: string
   /** Ends the publisher's connection; called when an operator or a takeover removes it. */

@@ -28,11 +28,18 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   // What a rendition is, said once; media packages access units and knows no store, no network and no HTTP.
   media: ['shared', 'content/stream.ts', 'content/digest.ts'],
   ingest: ['shared', 'media', 'content'],
+  // What is made of a publisher's session beside its packaging; each knows the session and not the others.
+  transcode: ['shared', 'media'],
+  restream: ['shared', 'media'],
+  webhooks: ['shared', 'media'],
+  recording: ['shared', 'content', 'media'],
+  vod: ['shared', 'content', 'media'],
   delivery: ['shared', 'content', 'media', 'http'],
   doctor: ['shared', 'config', 'host', 'content', 'media'],
   // The API fronts every domain, and is handed them as the one object that the wiring builds.
   api: [
     ...['shared', 'config', 'metrics', 'auth', 'http', 'host', 'content', 'media', 'ingest'],
+    ...['transcode', 'restream', 'webhooks', 'recording', 'vod'],
     ...['delivery', 'doctor', 'components.ts'],
   ],
   wiring: [
@@ -49,6 +56,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
       'ingest',
       'delivery',
     ],
+    ...['transcode', 'restream', 'webhooks', 'recording', 'vod'],
     ...['doctor', 'api'],
   ],
   cli: [
@@ -77,6 +85,8 @@ export const packageRooms: Readonly<Record<string, readonly string[]>> = {
   '@bufbuild/protobuf': ['protocol', 'content', 'host'],
   fastify: ['http', 'api'],
   'node-av': ['media', 'ingest', 'doctor'],
+  '@tus/': ['vod'],
+  chokidar: ['vod'],
   'pino-pretty': ['cli'],
   pino: ['cli'],
 }
@@ -91,6 +101,7 @@ export const mythicNames = [
 export function roomOf(path: string): string | undefined {
   const [first, ...rest] = path.split('/') as [string, ...string[]]
   if (rest.length > 0 && first === 'peer') return 'wiring'
+  if (rest.length > 0 && first === 'limits') return 'shared'
   if (rest.length > 0) return first in mayImport ? first : undefined
   return Object.entries(rootFiles).find(([, files]) => files.includes(first))?.[0]
 }

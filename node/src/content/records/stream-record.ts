@@ -24,6 +24,9 @@ const SIGNATURE_CONTEXT = Buffer.from('kairo record v1\n')
 const SIGNATURE_BYTES = 64
 const ALIAS = /^[a-z0-9][a-z0-9-]{0,63}$/
 const RENDITION_NAME = /^[a-z0-9-]{1,32}$/
+const KINDS: ReadonlySet<string> = new Set(['video', 'audio', 'captions'])
+/** BCP 47, as far as its letters go; nothing that could break out of a playlist attribute. */
+const LANGUAGE = /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$/
 /** RFC 6381 values, comma-separated; nothing that could break out of a playlist attribute. */
 const CODECS = /^[A-Za-z0-9.,_ +-]*$/
 /** A libp2p peer id in base58 (legacy and inlined forms). */
@@ -140,7 +143,15 @@ function recordOf(key: StreamPublicKey, wire: WireRecord): StreamRecord {
 function renditionOf(wire: WireRendition): RenditionInfo {
   const { name, codecs, bandwidthBps, width, height, frameRate, channels } = wire
   const kind = wire.kind as RenditionInfo['kind']
-  return { name, kind, codecs, bandwidthBps, width, height, frameRate, channels }
+  const { videoRange, language, label, closedCaptions } = wire
+  return {
+    ...{ name, kind, codecs, bandwidthBps, width, height, frameRate, channels },
+    // Checked with all the rest.
+    ...(videoRange === '' ? {} : { videoRange: videoRange as 'PQ' | 'HLG' }),
+    ...(language === '' ? {} : { language }),
+    ...(label === '' ? {} : { label: cleanTitle(label) }),
+    ...(closedCaptions ? { closedCaptions } : {}),
+  }
 }
 
 function checkRecord(record: StreamRecord): void {
@@ -163,9 +174,12 @@ function checkRecord(record: StreamRecord): void {
 }
 
 function checkRendition(rendition: RenditionInfo): void {
-  const { dimensionMax, frameRateMax, channelsMax, codecsLengthMax } = recordLimits
+  const { dimensionMax, frameRateMax, channelsMax, codecsLengthMax, labelLengthMax } = recordLimits
   check(RENDITION_NAME.test(rendition.name), 'a rendition name')
-  check(rendition.kind === 'video' || rendition.kind === 'audio', 'a rendition kind')
+  check(KINDS.has(rendition.kind), 'a rendition kind')
+  check([undefined, 'PQ', 'HLG'].includes(rendition.videoRange), 'a video range')
+  check(rendition.language === undefined || LANGUAGE.test(rendition.language), 'a language')
+  check((rendition.label?.length ?? 0) <= labelLengthMax, 'a label')
   check(rendition.codecs.length <= codecsLengthMax && CODECS.test(rendition.codecs), 'codecs')
   check(isWithin(rendition.bandwidthBps, UINT32_MAX), 'a bandwidth')
   check(isWithin(rendition.width, dimensionMax), 'a width')

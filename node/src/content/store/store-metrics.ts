@@ -5,6 +5,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 export class StoreMetrics {
   readonly readMemory
   readonly readDisk
+  readonly readSource
   readonly readMiss
   readonly evictedMemory
   readonly evictedDisk
@@ -38,6 +39,7 @@ export class StoreMetrics {
     })
     this.readMemory = reads.labels({ tier: 'memory' })
     this.readDisk = reads.labels({ tier: 'disk' })
+    this.readSource = reads.labels({ tier: 'archive' })
     this.readMiss = reads.labels({ tier: 'none' })
     const evictions = new Counter({
       name: 'kairo_content_evictions_total',

@@ -32,6 +32,16 @@ export interface ContentStoreInit {
   readonly diskBytesMax: number
 }
 
+/**
+ * Objects that are kept for good elsewhere on this machine's disk: recordings, videos on demand. The store asks it for what
+ * it has not itself, and keeps in RAM what it gets; such objects need no second copy in the disk tier.
+ */
+export interface ObjectSource {
+  has(digest: Digest): boolean
+  /** The bytes, verified against the digest; undefined when they are not there after all. */
+  read(digest: Digest): Promise<Buffer | undefined>
+}
+
 /** Whether the store does all it should. */
 export interface StoreHealth {
   readonly status: 'ok' | 'degraded'
@@ -47,6 +57,7 @@ export class ContentStore {
   readonly #memory: MemoryTier
   readonly #disk: DiskTier | undefined
   readonly #reads = new SingleFlight<Buffer | undefined>()
+  readonly #sources: ObjectSource[] = []
   #diskOpen = false
   /** The failure that began the present outage of the disk. */
   #outage: NodeJS.ErrnoException | undefined
@@ -136,7 +147,7 @@ export class ContentStore {
     return bytes
   }
 
-  /** The object from RAM or disk, verified; undefined when neither has it. */
+  /** The object from RAM, disk or a source, verified; undefined when none has it. */
   async read(
     digest: Digest,
     options: { readonly signal?: AbortSignal } = {},
@@ -144,16 +155,27 @@ export class ContentStore {
     const inMemory = this.peek(digest)
     if (inMemory !== undefined) return inMemory
     if (options.signal?.aborted === true) throw abortReason(options.signal)
-    if (this.#disk?.has(digest) !== true) {
+    const disk = this.#disk?.has(digest) === true ? this.#disk : undefined
+    const source = this.#sources.find((one) => one.has(digest))
+    if (disk === undefined && source === undefined) {
       this.#metrics.readMiss.inc()
       return undefined
     }
-    return await this.#reads.run(digest, options.signal, () => this.#readDisk(this.#disk, digest))
+    return await this.#reads.run(digest, options.signal, () => this.#readSlow(digest, disk, source))
   }
 
-  /** True when the object is in RAM or on disk. */
+  /** True when the object is in RAM, on disk, or in a source. */
   has(digest: Digest): boolean {
-    return this.#memory.has(digest) || this.#disk?.has(digest) === true
+    return (
+      this.#memory.has(digest) ||
+      this.#disk?.has(digest) === true ||
+      this.#sources.some((source) => source.has(digest))
+    )
+  }
+
+  /** Adds objects that live elsewhere; for the wiring. */
+  addSource(source: ObjectSource): void {
+    this.#sources.push(source)
   }
 
   /** Forgets an object in both tiers. */
@@ -172,13 +194,19 @@ export class ContentStore {
     this.#memory.unpin(digest)
   }
 
-  async #readDisk(disk: DiskTier | undefined, digest: Digest): Promise<Buffer | undefined> {
-    const bytes = await disk?.read(digest)
+  async #readSlow(
+    digest: Digest,
+    disk: DiskTier | undefined,
+    source: ObjectSource | undefined,
+  ): Promise<Buffer | undefined> {
+    const cached = await disk?.read(digest)
+    const bytes = cached ?? (await source?.read(digest))
     if (bytes === undefined) {
       this.#metrics.readMiss.inc()
       return undefined
     }
-    this.#metrics.readDisk.inc()
+    if (cached === undefined) this.#metrics.readSource.inc()
+    else this.#metrics.readDisk.inc()
     this.#memory.put(digest, bytes)
     return bytes
   }

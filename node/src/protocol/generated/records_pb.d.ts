@@ -23,7 +23,7 @@ export declare type Rendition = Message<"kairo.v1.Rendition"> & {
   name: string;
 
   /**
-   * "video" or "audio".
+   * "video", "audio" or "captions".
    *
    * @generated from field: string kind = 2;
    */
@@ -58,6 +58,32 @@ export declare type Rendition = Message<"kairo.v1.Rendition"> & {
    * @generated from field: uint32 channels = 8;
    */
   channels: number;
+
+  /**
+   * "PQ" or "HLG"; empty for SDR.
+   *
+   * @generated from field: string video_range = 9;
+   */
+  videoRange: string;
+
+  /**
+   * BCP 47; empty when unknown.
+   *
+   * @generated from field: string language = 10;
+   */
+  language: string;
+
+  /**
+   * @generated from field: string label = 11;
+   */
+  label: string;
+
+  /**
+   * CEA-608 in the bitstream.
+   *
+   * @generated from field: bool closed_captions = 12;
+   */
+  closedCaptions: boolean;
 };
 
 /**
