@@ -2,8 +2,8 @@
  * H.264 configuration: reads the AVCDecoderConfigurationRecord (ISO/IEC 14496-15 5.3.3.1) and the sequence parameter set
  * inside it (ISO/IEC 14496-10 7.3.2.1.1 and annex E).
  */
-import { KairoError } from '../errors.ts'
-import { bitstreamLimits } from '../limits.ts'
+import { KairoError } from '../../errors.ts'
+import { bitstreamLimits } from '../../limits.ts'
 import { BitReader } from './bit-reader.ts'
 
 /** What a sequence parameter set says. */

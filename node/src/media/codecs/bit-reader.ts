@@ -1,7 +1,7 @@
 /**
  * Reads the bit fields of codec headers (ISO/IEC 14496-10 clause 9.1, ISO/IEC 14496-3 1.6.2.1), most significant bit first.
  */
-import { KairoError } from '../errors.ts'
+import { KairoError } from '../../errors.ts'
 
 /** Exp-Golomb codes with more leading zeros than this do not fit 32 bits. */
 const GOLOMB_ZEROS_MAX = 31

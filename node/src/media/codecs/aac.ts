@@ -2,8 +2,8 @@
  * AAC configuration: reads the AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1) with explicit and backward compatible
  * signalling of SBR and PS.
  */
-import { KairoError } from '../errors.ts'
-import { bitstreamLimits } from '../limits.ts'
+import { KairoError } from '../../errors.ts'
+import { bitstreamLimits } from '../../limits.ts'
 import { BitReader } from './bit-reader.ts'
 
 /** What an AudioSpecificConfig says of the decoded sound. */

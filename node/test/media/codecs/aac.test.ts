@@ -1,7 +1,7 @@
 // AudioSpecificConfigs: plain, escaped, HE-AAC in both signallings, and channel layouts.
 import { test } from 'tap'
-import { parseAacConfig } from '../../src/media/aac.ts'
-import { bits } from '../support/bit-writer.ts'
+import { parseAacConfig } from '../../../src/media/codecs/aac.ts'
+import { bits } from '../../support/bit-writer.ts'
 
 const GENERAL = [0, 3] as const
 

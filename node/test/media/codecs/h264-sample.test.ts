@@ -1,6 +1,6 @@
 // NAL lengths, IDR and recovery points of AVC samples.
 import { test } from 'tap'
-import { readH264Sample } from '../../src/media/h264-sample.ts'
+import { readH264Sample } from '../../../src/media/codecs/h264-sample.ts'
 
 /** A sample of these NAL units with length fields of `lengthBytes`. */
 function sample(lengthBytes: number, ...units: readonly (readonly number[])[]): Buffer {

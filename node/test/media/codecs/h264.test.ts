@@ -1,7 +1,7 @@
 // H.264 configuration records, most of them written by x264 through FFmpeg.
 import { test } from 'tap'
-import { parseH264Config } from '../../src/media/h264.ts'
-import { type BitField, bits } from '../support/bit-writer.ts'
+import { parseH264Config } from '../../../src/media/codecs/h264.ts'
+import { type BitField, bits } from '../../support/bit-writer.ts'
 
 const VECTORS = [
   {
