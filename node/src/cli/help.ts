@@ -28,8 +28,11 @@ const commandTexts: Readonly<Record<string, CommandText>> = {
     settings: 'home',
   },
   keys: {
-    usage: ['keys', 'keys add [name]', 'keys remove <name>', 'keys disconnect <name>'],
-    text: 'Lists, makes and removes the stream keys of the running peer, or ends a publisher.',
+    usage: [
+      ...['keys', 'keys add [name]', 'keys remove <name>', 'keys disconnect <name>'],
+      'keys options <name> [quality=… record=on|off dvrWindowS=… srtPassphrase=… pullUrl=…]',
+    ],
+    text: 'Lists, makes and removes the stream keys of the running peer, ends a publisher, or chooses what is made of a stream.',
     settings: 'home',
   },
   doctor: {

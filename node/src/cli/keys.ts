@@ -1,12 +1,15 @@
 /** `kairo keys`: the stream keys of the running peer. */
 import { doneSchema, keySchema, keysSchema } from '../api/schemas.ts'
+import { streamOptionsAnswerSchema } from '../api/schemas-stream-options.ts'
+import type { StreamOptions } from '../ingest/stream-options.ts'
 import { type Arguments, UsageError } from './arguments.ts'
 import { PeerClient } from './client.ts'
 import { formatTable, print, printJson } from './output.ts'
 
 /** Runs the command; 0 when the peer did what was asked. */
 export async function keys(input: Arguments): Promise<number> {
-  const { action, name } = readWords(input.words)
+  const words = readWords(input.words)
+  const { action, name } = words
   const client = new PeerClient(input.load().settings.home)
   switch (action) {
     case 'list': {
@@ -39,6 +42,17 @@ export async function keys(input: Arguments): Promise<number> {
         )
       return 0
     }
+    case 'options': {
+      const path = `/api/keys/${encodeURIComponent(words.name)}/options`
+      const { changes } = words
+      const answer =
+        changes === undefined
+          ? await client.call('GET', path, streamOptionsAnswerSchema)
+          : await client.call('PATCH', path, streamOptionsAnswerSchema, changes)
+      if (input.json) printJson(answer)
+      else print(optionsTable(answer.options))
+      return 0
+    }
     case 'remove':
     case 'disconnect': {
       const path = `/api/keys/${encodeURIComponent(name)}`
@@ -54,9 +68,19 @@ export async function keys(input: Arguments): Promise<number> {
 type Words =
   | { readonly action: 'list' | 'add'; readonly name: string | undefined }
   | { readonly action: 'remove' | 'disconnect'; readonly name: string }
+  | {
+      readonly action: 'options'
+      readonly name: string
+      /** A merge patch; undefined only shows them. */
+      readonly changes: Readonly<Record<string, unknown>> | undefined
+    }
 
 /** Before a peer is looked for, so that wrong usage is told as such whether or not one runs. */
 function readWords([action = 'list', name, ...rest]: readonly string[]): Words {
+  if (action === 'options') {
+    if (name === undefined) throw new UsageError('keys options needs the name of a stream')
+    return { action, name, changes: rest.length === 0 ? undefined : readChanges(rest) }
+  }
   if (rest.length > 0 || (action === 'list' && name !== undefined)) {
     throw new UsageError(`too many words after keys ${action}`)
   }
@@ -69,6 +93,58 @@ function readWords([action = 'list', name, ...rest]: readonly string[]): Words {
       if (name === undefined) throw new UsageError(`keys ${action} needs the name of a stream`)
       return { action, name }
     default:
-      throw new UsageError(`keys knows list, add, remove and disconnect, not ${action}`)
+      throw new UsageError(`keys knows list, add, remove, disconnect and options, not ${action}`)
   }
+}
+
+/** How each option is written on the command line; nothing behind the equals sign takes the choice back. */
+const optionReaders: Readonly<Record<string, (text: string) => unknown>> = {
+  quality: (text) => text,
+  record: readSwitch,
+  dvrWindowS: (text) => {
+    if (!/^\d{1,5}$/.test(text)) throw new UsageError('dvrWindowS is a number of seconds')
+    return Number(text)
+  },
+  srtPassphrase: (text) => text,
+  pullUrl: (text) => text,
+}
+
+function readChanges(words: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    words.map((word) => {
+      const equals = word.indexOf('=')
+      const key = word.slice(0, Math.max(0, equals))
+      const read = Object.hasOwn(optionReaders, key) ? optionReaders[key] : undefined
+      if (read === undefined) {
+        const known = Object.keys(optionReaders).join('=, ')
+        throw new UsageError(`an option is written name=value, with one of ${known}=; not ${word}`)
+      }
+      const text = word.slice(equals + 1)
+      return [key, text === '' ? null : read(text)]
+    }),
+  )
+}
+
+function readSwitch(text: string): boolean {
+  if (text === 'on' || text === 'true') return true
+  if (text === 'off' || text === 'false') return false
+  throw new UsageError(`record is on or off, not ${text}`)
+}
+
+function optionsTable(options: StreamOptions): string {
+  const { restream = [], ...rest } = options
+  const rows = Object.entries(rest).map(([key, value]) => [key, String(value)])
+  const targets = restream.map(({ name, url, enabled }) => [
+    `restream ${name}`,
+    enabled ? withoutSecrets(url) : `${withoutSecrets(url)} (off)`,
+  ])
+  if (rows.length + targets.length === 0)
+    return 'Nothing is chosen: the settings of the peer apply.'
+  return formatTable([...rows, ...targets])
+}
+
+/** A target's address without the key at its end. */
+function withoutSecrets(url: string): string {
+  const { protocol, host } = new URL(url)
+  return `${protocol}//${host}/…`
 }

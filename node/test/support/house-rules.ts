@@ -68,6 +68,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'host',
     'content',
     'media',
+    'ingest',
     'doctor',
     'api',
     'wiring',
