@@ -178,7 +178,7 @@ export class Peer {
     }
     rememberPorts(
       memory,
-      { http: http.address()?.port, rtmp: rtmp?.address().port },
+      { http: http.address()?.port, rtmp: rtmp?.address().port, srt: undefined },
       {
         wanted: settings.listen,
         got: settings.announce.length > 0 ? [] : components.host.multiaddrs(),

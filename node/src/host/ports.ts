@@ -2,6 +2,7 @@
  * Chooses ports when the operator did not: the ones of last time, then the usual one, then any free one. A peer that
  * comes back on the ports it had is found by the neighbours and publishers that knew it.
  */
+import { createSocket } from 'node:dgram'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { z } from 'zod'
@@ -30,12 +31,16 @@ export class PortMemory {
     service: string,
     host: string,
     wanted: number,
-    options: { readonly fixed: boolean },
+    options: {
+      readonly fixed: boolean
+      readonly isFree?: (host: string, port: number) => Promise<boolean>
+    },
   ): Promise<number> {
     if (options.fixed && wanted !== 0) return wanted
+    const { isFree = isPortFree } = options
     const remembered = this.#ports.get(service)
     for (const port of [remembered, wanted]) {
-      if (port !== undefined && port !== 0 && (await isPortFree(host, port))) return port
+      if (port !== undefined && port !== 0 && (await isFree(host, port))) return port
     }
     return 0
   }
@@ -53,6 +58,8 @@ export interface ChosenPorts {
   readonly http: HostPort
   /** Undefined when RTMP is off. */
   readonly rtmp: HostPort | undefined
+  /** UDP; undefined when SRT is off. */
+  readonly srt: HostPort | undefined
   /** Multiaddrs. */
   readonly listen: readonly string[]
 }
@@ -63,10 +70,11 @@ export async function choosePorts(
   settings: Settings,
   fixed: (key: SettingKey) => boolean,
 ): Promise<ChosenPorts> {
-  const choose = async (key: 'http' | 'rtmp'): Promise<HostPort | undefined> => {
+  const choose = async (key: 'http' | 'rtmp' | 'srt'): Promise<HostPort | undefined> => {
     const wanted = parseAddress(settings[key])
     if (wanted === undefined) return undefined
-    const options = { fixed: fixed(key) }
+    const isFree = key === 'srt' ? isUdpPortFree : isPortFree
+    const options = { fixed: fixed(key), isFree }
     return { ...wanted, port: await memory.choose(key, wanted.host, wanted.port, options) }
   }
   const listen: string[] = []
@@ -82,17 +90,23 @@ export async function choosePorts(
     listen.push(`${before}${chosen}${after}`)
   }
   const http = await choose('http')
-  return { http: http ?? { host: '127.0.0.1', port: 0 }, rtmp: await choose('rtmp'), listen }
+  return {
+    http: http ?? { host: '127.0.0.1', port: 0 },
+    rtmp: await choose('rtmp'),
+    srt: await choose('srt'),
+    listen,
+  }
 }
 
 /** Notes what every server got, for the next start. */
 export function rememberPorts(
   memory: PortMemory,
-  servers: { readonly http: number | undefined; readonly rtmp: number | undefined },
+  servers: Readonly<Record<'http' | 'rtmp' | 'srt', number | undefined>>,
   listened: { readonly wanted: readonly string[]; readonly got: readonly string[] },
 ): void {
-  if (servers.http !== undefined) memory.remember('http', servers.http)
-  if (servers.rtmp !== undefined) memory.remember('rtmp', servers.rtmp)
+  for (const [service, port] of Object.entries(servers)) {
+    if (port !== undefined) memory.remember(service, port)
+  }
   for (const [index, multiaddr] of listened.wanted.entries()) {
     const wanted = TCP_MULTIADDR.exec(multiaddr)?.groups
     if (wanted === undefined) continue
@@ -111,6 +125,18 @@ export function isPortFree(host: string, port: number): Promise<boolean> {
     const server = createServer()
     server.once('error', () => resolve(false))
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)))
+  })
+}
+
+/** True when a UDP server could bind there now. */
+function isUdpPortFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    socket.once('error', () => {
+      socket.close()
+      resolve(false)
+    })
+    socket.bind({ address: host, port, exclusive: true }, () => socket.close(() => resolve(true)))
   })
 }
 

@@ -350,3 +350,36 @@ test('store', async (t) => {
     }
   })
 })
+
+test('objects that are kept elsewhere are found, kept in RAM and not written to disk again', async (t) => {
+  const directory = t.testdir({})
+  const registry = new Registry()
+  const store = storeAt(directory, {}, { registry })
+  await store.start()
+  t.teardown(() => store.stop())
+  const kept = object(7)
+  let reads = 0
+  store.addSource({
+    has: (digest) => digest === kept.digest,
+    read: async () => {
+      reads += 1
+      return kept.bytes
+    },
+  })
+  t.ok(store.has(kept.digest))
+  t.equal(store.peek(kept.digest), undefined)
+  t.strictSame(await store.read(kept.digest), kept.bytes)
+  t.strictSame(await store.read(kept.digest), kept.bytes)
+  t.equal(reads, 1, 'the second read is served from RAM')
+  t.equal(await metric(registry, 'kairo_content_reads_total', { tier: 'archive' }), 1)
+  t.strictSame(await filesOf(directory), [])
+  t.equal(await store.read(object(8).digest), undefined)
+})
+
+test('a source that has lost its object after all is a miss', async (t) => {
+  const registry = new Registry()
+  const store = storeAt(undefined, {}, { registry })
+  store.addSource({ has: () => true, read: async () => undefined })
+  t.equal(await store.read(object(9).digest), undefined)
+  t.equal(await metric(registry, 'kairo_content_reads_total', { tier: 'none' }), 1)
+})
