@@ -17,6 +17,9 @@ const PUSH_MS = 14_000
 /** Parts that a run must have seen to count. */
 const PARTS_MIN = 20
 
+/** MediaMTX does not transcode; neither side does here. */
+const PASSTHROUGH = ['--default-quality', 'source']
+
 const targets = { partDelayMs: 40, secondPeerDelayMs: 30, hlsLatencyS: 2 } as const
 
 /** One part: when it came, and when its pictures were sent. */
@@ -109,7 +112,7 @@ function report({ ours, theirs, second, player, peers, missing }: Measured): Ben
 }
 
 async function watchKairo(tags: readonly FlvTag[]): Promise<PartTime[]> {
-  const peer = await startKairo()
+  const peer = await startKairo(PASSTHROUGH)
   try {
     const { push, parts } = await pushAndWatch(peer.ready.rtmp, peer.ready.streamKey, tags, [
       playlistOf(peer.ready.http, peer.ready.stream),
@@ -137,9 +140,9 @@ async function watchMediamtx(
 
 /** The differences between the same part's arrival at a second peer and at the first. */
 async function watchSecondPeer(tags: readonly FlvTag[]): Promise<number[]> {
-  const first = await startKairo()
+  const first = await startKairo(PASSTHROUGH)
   try {
-    const second = await startKairo(['--join', first.ready.multiaddrs[0] as string])
+    const second = await startKairo([...PASSTHROUGH, '--join', first.ready.multiaddrs[0] as string])
     try {
       const { push, parts } = await pushAndWatch(first.ready.rtmp, first.ready.streamKey, tags, [
         playlistOf(first.ready.http, first.ready.stream),
@@ -163,7 +166,7 @@ async function watchInBrowser(
   chromium: string,
   tags: readonly FlvTag[],
 ): Promise<{ latencyS: number; playedS: number; version: string }> {
-  const peer = await startKairo()
+  const peer = await startKairo(PASSTHROUGH)
   const browser = await launchChromium(chromium)
   try {
     const push = await startPush(peer.ready.rtmp, peer.ready.streamKey, tags)

@@ -18,6 +18,7 @@ const START_MS = 15_000
 /** A running MediaMTX. */
 export interface Mediamtx {
   readonly version: string
+  readonly pid: number | undefined
   /** `rtmp://127.0.0.1:port/live`; the stream key is free to choose. */
   readonly rtmp: string
   /** The master playlist of a stream. */
@@ -64,6 +65,7 @@ export async function startMediamtx(binary: string): Promise<Mediamtx> {
   }
   return {
     version: (await runProgram(binary, ['--version'])).trim().replace(/^v/, ''),
+    pid: program.child.pid,
     rtmp: `rtmp://127.0.0.1:${rtmpPort}/live`,
     playlist: (streamKey) => `http://127.0.0.1:${hlsPort}/live/${streamKey}/index.m3u8`,
     stop,

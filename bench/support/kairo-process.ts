@@ -21,6 +21,8 @@ export interface ReadyLine {
   readonly stream: string
   /** Name of the built-in test stream; null without one. */
   readonly testStream: string | null
+  /** Admin page, with the operator token. */
+  readonly admin: string
 }
 
 /** One running peer. */
@@ -39,7 +41,8 @@ export async function startKairo(extra: readonly string[] = []): Promise<KairoPr
   const program = startProgram(process.execPath, [
     join(root, 'node/src/cli.ts'),
     ...['up', '--json', '--no-test-stream', '--home', home],
-    ...['--http', '127.0.0.1:0', '--rtmp', '127.0.0.1:0', '--listen', '/ip4/127.0.0.1/tcp/0'],
+    ...['--http', '127.0.0.1:0', '--rtmp', '127.0.0.1:0', '--srt', '127.0.0.1:0'],
+    ...['--listen', '/ip4/127.0.0.1/tcp/0'],
     ...extra,
   ])
   const stop = async (signal?: NodeJS.Signals): Promise<void> => {
@@ -52,6 +55,22 @@ export async function startKairo(extra: readonly string[] = []): Promise<KairoPr
     await stop()
     throw error
   }
+}
+
+/** Makes more streams at a running peer, with the operator token of its admin address; their stream keys. */
+export async function addStreamKeys(ready: ReadyLine, count: number): Promise<string[]> {
+  const token = new URL(ready.admin).searchParams.get('token')
+  const keys: string[] = []
+  while (keys.length < count) {
+    const answer = await fetch(`${ready.http}/api/keys`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: '{}',
+    })
+    if (!answer.ok) throw new Error(`no stream key: ${await answer.text()}`)
+    keys.push(((await answer.json()) as { streamKey: string }).streamKey)
+  }
+  return keys
 }
 
 /** Waits for a peer's ready line on the standard output of its program. */
