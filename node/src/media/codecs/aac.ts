@@ -4,6 +4,7 @@
  */
 import { KairoError } from '../../errors.ts'
 import { bitstreamLimits } from '../../limits.ts'
+import type { AudioConfig } from '../access-unit.ts'
 import { BitReader } from './bit-reader.ts'
 
 /** What an AudioSpecificConfig says of the decoded sound. */
@@ -18,7 +19,8 @@ export interface AacConfig {
   readonly samplesPerFrame: number
 }
 
-const SAMPLE_RATES = [
+/** Samples a second by samplingFrequencyIndex (table 1.18). */
+export const aacSampleRates: readonly number[] = [
   96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
   7_350,
 ]
@@ -77,6 +79,19 @@ export function parseAacConfig(config: Uint8Array): AacConfig {
   }
 }
 
+/**
+ * The configuration of a track from its AudioSpecificConfig.
+ * @throws KairoError as {@link parseAacConfig}.
+ */
+export function aacAudioConfig(config: Uint8Array): AudioConfig {
+  return {
+    kind: 'audio',
+    codec: 'aac',
+    ...parseAacConfig(config),
+    description: Uint8Array.from(config),
+  }
+}
+
 function isSampleRate(rate: number): boolean {
   return rate >= bitstreamLimits.sampleRateMin && rate <= bitstreamLimits.sampleRateMax
 }
@@ -93,7 +108,7 @@ function readSampleRate(reader: BitReader): number {
     if (rate === 0) throw new KairoError('ERR_PROTOCOL', 'an AAC sample rate of 0')
     return rate
   }
-  const rate = SAMPLE_RATES[index]
+  const rate = aacSampleRates[index]
   if (rate === undefined) throw new KairoError('ERR_PROTOCOL', 'a reserved AAC sample rate')
   return rate
 }

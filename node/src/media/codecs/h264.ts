@@ -4,7 +4,10 @@
  */
 import { KairoError } from '../../errors.ts'
 import { bitstreamLimits } from '../../limits.ts'
+import type { VideoColour, VideoConfig } from '../access-unit.ts'
 import { BitReader } from './bit-reader.ts'
+import { readParameterSets, withoutEmulationPrevention } from './nal-units.ts'
+import { readVideoSignalType } from './video-signal.ts'
 
 /** What a sequence parameter set says. */
 export interface H264Sps {
@@ -19,6 +22,12 @@ export interface H264Sps {
   readonly frameRate: number | undefined
   /** Pictures that may precede a picture in decoding order and follow it in output; undefined when not said. */
   readonly reorderMax: number | undefined
+  /** `chroma_format_idc`: 0 monochrome, 1 4:2:0, 2 4:2:2, 3 4:4:4. */
+  readonly chromaFormat: number
+  readonly bitDepthLuma: number
+  readonly bitDepthChroma: number
+  /** How the samples are to be shown; undefined when not said. */
+  readonly colour: VideoColour | undefined
 }
 
 /** The parts of an AVCDecoderConfigurationRecord that matter here. */
@@ -33,7 +42,17 @@ export interface H264Config {
 /** Profiles whose SPS carries chroma format and scaling lists (ISO/IEC 14496-10 7.3.2.1.1). */
 const HIGH_PROFILES = new Set([100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135])
 const NAL_TYPE_SPS = 7
+const LENGTH_SIZE_OFFSET = 4
+const LENGTH_SIZE_FOUR = 0xff
 const EXTENDED_SAR = 255
+const BIT_DEPTH_MAX = 14
+/** What profiles below High always are. */
+const MAIN_PROFILE_FORMAT: SampleFormat = {
+  chromaFormat: 1,
+  bitDepthLuma: 8,
+  bitDepthChroma: 8,
+  cropFormat: 1,
+}
 /** Declared rates outside these are time bases of variable-rate sources, not rates. */
 const FRAME_RATE_MIN = 1
 const FRAME_RATE_MAX = 480
@@ -51,14 +70,14 @@ export function parseH264Config(record: Uint8Array): H264Config {
     throw new KairoError('ERR_PROTOCOL', 'H.264 NAL lengths of 3 bytes do not exist')
   }
   const spsCount = (record[5] ?? 0) & 31
-  const first = parameterSets(record, 6, spsCount)
+  const first = readParameterSets(record, 6, spsCount)
   const ppsCount = record[first.end] ?? 0
-  parameterSets(record, first.end + 1, ppsCount)
+  readParameterSets(record, first.end + 1, ppsCount)
   const spsUnit = first.units[0]
   if (spsUnit === undefined || ppsCount === 0) {
     throw new KairoError('ERR_PROTOCOL', 'the H.264 configuration holds no parameter sets')
   }
-  const sps = parseSps(spsUnit)
+  const sps = parseH264Sps(spsUnit)
   return {
     codecString: `avc1.${hex(sps.profileIdc)}${hex(sps.compatibility)}${hex(sps.levelIdc)}`,
     nalLengthBytes,
@@ -66,8 +85,11 @@ export function parseH264Config(record: Uint8Array): H264Config {
   }
 }
 
-/** Reads a sequence parameter set NAL unit, header byte included. A damaged VUI is taken as absent, since decoders do so too. */
-function parseSps(nal: Uint8Array): H264Sps {
+/**
+ * Reads a sequence parameter set NAL unit, header byte included. A damaged VUI is taken as absent, since decoders do so too.
+ * @throws KairoError `ERR_PROTOCOL`, `ERR_LIMIT`.
+ */
+export function parseH264Sps(nal: Uint8Array): H264Sps {
   if (((nal[0] ?? 0) & 31) !== NAL_TYPE_SPS) {
     throw new KairoError('ERR_PROTOCOL', 'the first H.264 parameter set is no SPS')
   }
@@ -76,12 +98,12 @@ function parseSps(nal: Uint8Array): H264Sps {
   const compatibility = reader.bits(8)
   const levelIdc = reader.bits(8)
   reader.unsigned() // seq_parameter_set_id
-  const chromaFormat = HIGH_PROFILES.has(profileIdc) ? readHighProfileFields(reader) : 1
+  const high = HIGH_PROFILES.has(profileIdc) ? readHighProfileFields(reader) : MAIN_PROFILE_FORMAT
   reader.unsigned() // log2_max_frame_num_minus4
   const orderType = readPictureOrder(reader)
   reader.unsigned() // max_num_ref_frames
   reader.skip(1) // gaps_in_frame_num_value_allowed_flag
-  const { width, height } = readPictureSize(reader, chromaFormat)
+  const { width, height } = readPictureSize(reader, high.cropFormat)
   const vui = readVuiLeniently(reader)
   // Without reordering in the order count itself, output order is decoding order (8.2.1.3).
   const reorderMax = orderType === 2 || profileIdc === 66 ? 0 : vui.reorderMax
@@ -93,34 +115,30 @@ function parseSps(nal: Uint8Array): H264Sps {
     height,
     frameRate: vui.frameRate,
     reorderMax,
+    chromaFormat: high.chromaFormat,
+    bitDepthLuma: high.bitDepthLuma,
+    bitDepthChroma: high.bitDepthChroma,
+    colour: vui.colour,
   }
 }
 
-function parameterSets(
-  record: Uint8Array,
-  start: number,
-  count: number,
-): { units: Uint8Array[]; end: number } {
-  const units: Uint8Array[] = []
-  let offset = start
-  for (let index = 0; index < count; index += 1) {
-    const length = ((record[offset] ?? 0) << 8) | (record[offset + 1] ?? 0)
-    const end = offset + 2 + length
-    if (length === 0 || end > record.byteLength) {
-      throw new KairoError('ERR_PROTOCOL', 'a parameter set exceeds its H.264 configuration')
-    }
-    units.push(record.subarray(offset + 2, end))
-    offset = end
-  }
-  return { units, end: offset }
+interface SampleFormat {
+  readonly chromaFormat: number
+  readonly bitDepthLuma: number
+  readonly bitDepthChroma: number
+  /** The chroma format that cropping units follow (ChromaArrayType). */
+  readonly cropFormat: number
 }
 
-function readHighProfileFields(reader: BitReader): number {
+function readHighProfileFields(reader: BitReader): SampleFormat {
   const chromaFormat = reader.unsigned()
   if (chromaFormat > 3) throw new KairoError('ERR_PROTOCOL', 'unknown H.264 chroma format')
   const separatePlanes = chromaFormat === 3 && reader.flag()
-  reader.unsigned() // bit_depth_luma_minus8
-  reader.unsigned() // bit_depth_chroma_minus8
+  const bitDepthLuma = reader.unsigned() + 8
+  const bitDepthChroma = reader.unsigned() + 8
+  if (bitDepthLuma > BIT_DEPTH_MAX || bitDepthChroma > BIT_DEPTH_MAX) {
+    throw new KairoError('ERR_PROTOCOL', 'unknown H.264 bit depth')
+  }
   reader.skip(1) // qpprime_y_zero_transform_bypass_flag
   if (reader.flag()) {
     const lists = chromaFormat === 3 ? 12 : 8
@@ -129,7 +147,12 @@ function readHighProfileFields(reader: BitReader): number {
     }
   }
   // Separate planes are cropped in luma units, as monochrome is (ChromaArrayType 0).
-  return separatePlanes ? 0 : chromaFormat
+  return {
+    chromaFormat,
+    bitDepthLuma,
+    bitDepthChroma,
+    cropFormat: separatePlanes ? 0 : chromaFormat,
+  }
 }
 
 function skipScalingList(reader: BitReader, size: number): void {
@@ -185,44 +208,41 @@ function readPictureSize(
 }
 
 interface Vui {
-  readonly frameRate: number | undefined
-  readonly reorderMax: number | undefined
+  frameRate: number | undefined
+  reorderMax: number | undefined
+  colour: VideoColour | undefined
 }
 
 function readVuiLeniently(reader: BitReader): Vui {
-  let frameRate: number | undefined
+  const vui: Vui = { frameRate: undefined, reorderMax: undefined, colour: undefined }
   try {
-    if (!reader.flag()) return { frameRate: undefined, reorderMax: undefined }
-    skipVuiDisplay(reader)
-    frameRate = readTiming(reader)
-    const nalHrd = reader.flag()
-    if (nalHrd) skipHrd(reader)
-    const vclHrd = reader.flag()
-    if (vclHrd) skipHrd(reader)
-    if (nalHrd || vclHrd) reader.skip(1) // low_delay_hrd_flag
-    reader.skip(1) // pic_struct_present_flag
-    if (!reader.flag()) return { frameRate, reorderMax: undefined }
-    reader.skip(1) // motion_vectors_over_pic_boundaries_flag
-    for (let field = 0; field < 4; field += 1) reader.unsigned()
-    return { frameRate, reorderMax: reader.unsigned() }
+    if (reader.flag()) readVui(reader, vui)
   } catch (error) {
     if (!(error instanceof KairoError)) throw error
     // Truncated VUI is common in cheap encoders; picture size, which matters, is read already.
-    return { frameRate, reorderMax: undefined }
   }
+  return vui
 }
 
-function skipVuiDisplay(reader: BitReader): void {
+function readVui(reader: BitReader, vui: Vui): void {
   if (reader.flag() && reader.bits(8) === EXTENDED_SAR) reader.skip(32)
   if (reader.flag()) reader.skip(1) // overscan
-  if (reader.flag()) {
-    reader.skip(4) // video_format, video_full_range_flag
-    if (reader.flag()) reader.skip(24) // colour description
-  }
+  if (reader.flag()) vui.colour = readVideoSignalType(reader)
   if (reader.flag()) {
     reader.unsigned() // chroma_sample_loc_type_top_field
     reader.unsigned() // chroma_sample_loc_type_bottom_field
   }
+  vui.frameRate = readTiming(reader)
+  const nalHrd = reader.flag()
+  if (nalHrd) skipHrd(reader)
+  const vclHrd = reader.flag()
+  if (vclHrd) skipHrd(reader)
+  if (nalHrd || vclHrd) reader.skip(1) // low_delay_hrd_flag
+  reader.skip(1) // pic_struct_present_flag
+  if (!reader.flag()) return
+  reader.skip(1) // motion_vectors_over_pic_boundaries_flag
+  for (let field = 0; field < 4; field += 1) reader.unsigned()
+  vui.reorderMax = reader.unsigned()
 }
 
 function readTiming(reader: BitReader): number | undefined {
@@ -247,21 +267,25 @@ function skipHrd(reader: BitReader): void {
   reader.skip(20)
 }
 
-/** The RBSP of a NAL unit: its bytes without the 03 of each 00 00 03 (ISO/IEC 14496-10 7.4.1.1). */
-function withoutEmulationPrevention(payload: Uint8Array): Uint8Array {
-  const out = new Uint8Array(payload.byteLength)
-  let length = 0
-  let zeros = 0
-  for (const byte of payload) {
-    if (zeros >= 2 && byte === 3) {
-      zeros = 0
-      continue
-    }
-    out[length] = byte
-    length += 1
-    zeros = byte === 0 ? zeros + 1 : 0
+/**
+ * The configuration of a track from its AVCDecoderConfigurationRecord. Samples must then have 4-byte NAL lengths, whatever
+ * the record says: its description here says so.
+ * @throws KairoError as {@link parseH264Config}.
+ */
+export function h264VideoConfig(record: Uint8Array): VideoConfig {
+  const { codecString, sps } = parseH264Config(record)
+  const description = Uint8Array.from(record)
+  description[LENGTH_SIZE_OFFSET] = LENGTH_SIZE_FOUR
+  return {
+    kind: 'video',
+    codec: 'h264',
+    codecString,
+    width: sps.width,
+    height: sps.height,
+    frameRate: sps.frameRate,
+    description,
+    ...(sps.colour === undefined ? {} : { colour: sps.colour }),
   }
-  return out.subarray(0, length)
 }
 
 function hex(byte: number): string {
