@@ -1,0 +1,20 @@
+/** Bounds of what is kept on disk for good: segment logs, and the library of videos on demand. */
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+/** Segment logs (content/archive). */
+export const archiveLimits = {
+  /** One record of an index; the largest, a rendition's description, takes a few hundred bytes. */
+  recordBytesMax: 4 * KiB,
+  /** An index file as it is read at the start: about 400,000 segments, weeks of a stream. */
+  indexBytesMax: 64 * MiB,
+  /** Bytes of segments that wait for the disk in one log; beyond it the disk is too slow for the stream, and it says so. */
+  queueBytesMax: 64 * MiB,
+  /** Segments at the end of a log whose bytes are checked when it is opened: a crash may have left holes in them. */
+  tailSegmentsChecked: 4,
+  /** Files of one log: with 30 segments each, a day of a stream with segments of 2 s. */
+  filesMax: 4_096,
+  /** Init segments of one file: a publisher that changes its configuration more often begins a new file. */
+  initsMax: 1_000,
+} as const
