@@ -41,6 +41,8 @@ export const errorStatus = {
   ERR_TIMEOUT: 504,
   /** A port, file or folder is held by another process. */
   ERR_ADDRESS_IN_USE: 500,
+  /** What was sent is larger than what is taken, or than what there is room for. */
+  ERR_TOO_LARGE: 413,
   /** The disk refuses to store (full, read-only, failing). */
   ERR_STORAGE: 507,
   /** The peer is shutting down. */

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { PlainRoute } from '../http/plain-route.ts'
 import { PROBLEM_MEDIA_TYPE } from '../http/problem.ts'
 import { defineRoute, isTextAnswer, type Route } from '../http/route.ts'
+import type { StreamRoute } from '../http/stream-route.ts'
 
 const problemSchema = z.object({
   type: z.string(),
@@ -15,11 +16,12 @@ const problemSchema = z.object({
   errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
 })
 
-/** The route; it describes `routes`, what plain handlers answer, and itself. */
+/** The route; it describes `routes`, what plain handlers and streaming routes answer, and itself. */
 export function openapiRoute(
   routes: readonly Route[],
   plainRoutes: readonly PlainRoute[],
   info: { readonly version: string },
+  streamRoutes: readonly StreamRoute[] = [],
 ): Route {
   const route: Route = defineRoute({
     method: 'GET',
@@ -31,7 +33,7 @@ export function openapiRoute(
   })
   let written: Record<string, unknown> | undefined
   const document = () => {
-    written ??= openapiDocument([...routes, route], plainRoutes, info)
+    written ??= openapiDocument([...routes, route], plainRoutes, info, streamRoutes)
     return written
   }
   return route
@@ -41,6 +43,7 @@ function openapiDocument(
   routes: readonly Route[],
   plainRoutes: readonly PlainRoute[],
   info: { readonly version: string },
+  streamRoutes: readonly StreamRoute[],
 ): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const route of routes) {
@@ -49,6 +52,14 @@ function openapiDocument(
   }
   for (const route of plainRoutes) {
     paths[route.path.replace(/:([A-Za-z0-9_]+)/g, '{$1}')] = { get: plainOperation(route) }
+  }
+  for (const route of streamRoutes) {
+    const path = route.path.replace(/:([A-Za-z0-9_]+)/g, '{$1}')
+    const operations = route.methods.map((method) => [
+      method.toLowerCase(),
+      streamOperation(route, method),
+    ])
+    paths[path] = { ...paths[path], ...Object.fromEntries(operations) }
   }
   return {
     openapi: '3.1.0',
@@ -84,13 +95,36 @@ function plainOperation(route: PlainRoute): Record<string, unknown> {
   }
 }
 
-function operation(route: Route): Record<string, unknown> {
-  const responses: Record<string, unknown> = {
-    default: {
-      description: 'A problem document (RFC 9457).',
-      content: { [PROBLEM_MEDIA_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } },
-    },
+function streamOperation(route: StreamRoute, method: string): Record<string, unknown> {
+  const binary = { schema: { type: 'string', format: 'binary' } }
+  const responses: Record<string, unknown> = { default: problemResponseObject }
+  for (const status of route.statuses) {
+    const { responseType } = route
+    responses[status] = {
+      description: STATUS_CODES[status] ?? 'Answer',
+      ...(responseType === undefined || status === 204 || status === 304
+        ? {}
+        : { content: { [responseType]: binary } }),
+    }
   }
+  const hasBody = route.requestType !== undefined && ['POST', 'PUT', 'PATCH'].includes(method)
+  return {
+    summary: route.summary,
+    'x-kairo-access': route.access,
+    ...(route.access === 'public' ? {} : { security: [{ bearer: [] }] }),
+    parameters: [...parameters('path', route.params), ...parameters('query', route.query)],
+    ...(hasBody ? { requestBody: { content: { [String(route.requestType)]: binary } } } : {}),
+    responses,
+  }
+}
+
+const problemResponseObject = {
+  description: 'A problem document (RFC 9457).',
+  content: { [PROBLEM_MEDIA_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } },
+}
+
+function operation(route: Route): Record<string, unknown> {
+  const responses: Record<string, unknown> = { default: problemResponseObject }
   for (const [status, schema] of Object.entries(route.response)) {
     const mediaType = isTextAnswer(schema) ? route.textType : 'application/json'
     responses[status] = {

@@ -49,10 +49,11 @@ export function answerFields(
     }
     fields.push(name, value)
   }
-  if (response.status === 200) {
+  // What is still being made has no length yet, and no ranges of it.
+  if (response.status === 200 && response.stream === undefined) {
     fields.push('accept-ranges', 'bytes')
   }
-  if (!isBodiless(response.status)) {
+  if (!isBodiless(response.status) && response.stream === undefined) {
     fields.push('content-length', String(bodyLength(response)))
   }
   fields.push('x-content-type-options', 'nosniff', ...cors.publicFields(origin))
@@ -119,7 +120,7 @@ export class AnswerWriter {
     return bytes
   }
 
-  /** The head alone, for HEAD. */
+  /** The head alone, for HEAD and in front of a streamed body. */
   writeHead(response: PreparedResponse, origin: string | undefined, keepAlive: boolean): Buffer {
     const tail = keepAlive ? this.#keepAliveTail : this.#closeTail
     return Buffer.from(this.#start(response, origin) + tail, 'latin1')
@@ -131,6 +132,7 @@ export class AnswerWriter {
     for (let index = 0; index < fields.length; index += 2) {
       text += `${fields[index]}: ${fields[index + 1]}\r\n`
     }
-    return text
+    // The lane speaks HTTP/1.1 only, whose clients all read chunks.
+    return response.stream === undefined ? text : `${text}Transfer-Encoding: chunked\r\n`
   }
 }

@@ -7,9 +7,11 @@ export type EndReason =
   | 'keep-alive-timeout'
   | 'response-timeout'
   | 'handler-timeout'
+  | 'stream-failed'
   | 'bad-request'
   | 'header-too-large'
   | 'truncated'
+  | 'too-slow'
   | 'stop'
 
 /** Counts of the fast lane since start, by status where one applies. */
@@ -30,6 +32,8 @@ export class HttpMetrics {
   readonly denied: Counter<'access' | 'reason'>
   readonly invalidResponses: Counter<'route'>
   readonly fallbackAnswers: Counter<'status'>
+  readonly streams: Gauge<'route'>
+  readonly streamsRefused: Counter<'route' | 'reason'>
 
   /** @param connections reads the number of open connections by where they are served. */
   constructor(
@@ -71,6 +75,18 @@ export class HttpMetrics {
       name: 'kairo_http_invalid_responses_total',
       help: 'Answers held back because they did not fit what their route declares.',
       labelNames: ['route'],
+      registers,
+    })
+    this.streams = new Gauge({
+      name: 'kairo_http_streams',
+      help: 'Requests of streaming routes (uploads, downloads) under way.',
+      labelNames: ['route'],
+      registers,
+    })
+    this.streamsRefused = new Counter({
+      name: 'kairo_http_streams_refused_total',
+      help: 'Requests of streaming routes that found too many under way, over all or of their address.',
+      labelNames: ['route', 'reason'],
       registers,
     })
     this.fallbackAnswers = new Counter({

@@ -1,8 +1,10 @@
 /** One connection in the fast lane: bytes to requests, requests to answers, one at a time and in order. */
 import type { Socket } from 'node:net'
 import { KairoError } from '../errors.ts'
+import { streamedAnswerLimits } from '../limits/delivery-streams.ts'
 import { httpLimits } from '../limits.ts'
 import { bodyLength } from './answer.ts'
+import { writeChunked } from './chunked-body.ts'
 import type { FastLane } from './fast-lane.ts'
 import type { EndReason } from './http-metrics.ts'
 import type { PreparedResponse } from './prepared-response.ts'
@@ -12,10 +14,10 @@ import { isForeignStart, parseRequestHead, type RequestHead } from './request-he
 const headEnd = '\r\n\r\n'
 
 /**
- * `reading`: takes the next request. `waiting`: a handler's answer is to come. `draining`: the client has not yet read
- * what was written. `left`: handed over, ending or closed.
+ * `reading`: takes the next request. `waiting`: a handler's answer is to come. `streaming`: an answer is sent while it is
+ * made. `draining`: the client has not yet read what was written. `left`: handed over, ending or closed.
  */
-type State = 'reading' | 'waiting' | 'draining' | 'left'
+type State = 'reading' | 'waiting' | 'streaming' | 'draining' | 'left'
 
 /** Holds at most one request in hand, bounded bytes behind it and one answer that the client is reading. */
 export class LaneConnection {
@@ -84,6 +86,10 @@ export class LaneConnection {
     if (this.#state === 'waiting') {
       if (elapsedMs > httpLimits.responseTimeoutMs) {
         this.cut('handler-timeout', new KairoError('ERR_TIMEOUT', 'no answer was found in time'))
+      }
+    } else if (this.#state === 'streaming') {
+      if (elapsedMs > streamedAnswerLimits.stallMsMax) {
+        this.cut('response-timeout', new KairoError('ERR_TIMEOUT', 'the answer does not move on'))
       }
     } else if (this.#socket.writableLength > 0) {
       this.#writing = true
@@ -196,7 +202,7 @@ export class LaneConnection {
       return
     }
     // The handler may have left listeners on the signal; the next request gets a fresh one.
-    this.#abort = undefined
+    if (response.stream === undefined) this.#abort = undefined
     this.#state = 'reading'
     this.#sinceMs = this.#lane.nowMs
     this.#send(head, response)
@@ -216,7 +222,7 @@ export class LaneConnection {
     const socket = this.#socket
     let written: boolean
     try {
-      if (head.request.method === 'HEAD') {
+      if (head.request.method === 'HEAD' || response.stream !== undefined) {
         written = socket.write(writer.writeHead(response, head.origin, keepAlive))
       } else {
         const answer = writer.write(response, head.origin, keepAlive)
@@ -233,12 +239,45 @@ export class LaneConnection {
       return
     }
     metrics.lane.answers.set(response.status, (metrics.lane.answers.get(response.status) ?? 0) + 1)
-    if (!keepAlive) {
+    if (response.stream !== undefined && head.request.method === 'GET') {
+      this.#state = 'streaming'
+      this.#stream(head, response.stream, keepAlive)
+    } else if (!keepAlive) {
       this.#leave()
       socket.destroySoon()
     } else if (!written) {
       this.#state = 'draining'
     }
+  }
+
+  /** Sends a body while it is made; the connection takes its next request when the last chunk is out. */
+  #stream(head: RequestHead, stream: AsyncIterable<Uint8Array>, keepAlive: boolean): void {
+    this.#abort ??= new AbortController()
+    const progress = (bytes: number): void => {
+      this.#sinceMs = this.#lane.nowMs
+      this.#lane.metrics.lane.bodyBytes += bytes
+    }
+    writeChunked(this.#socket, stream, { signal: this.#abort.signal, progress }).then(
+      () => this.#streamed(keepAlive),
+      (error: unknown) => {
+        if (this.#state !== 'streaming') return
+        // Logs a failure that nobody planned; its words cannot be sent any more.
+        this.#lane.handlers.failed(error, head.request)
+        this.cut('stream-failed', new KairoError('ERR_STOPPED', 'the answer broke off'))
+      },
+    )
+  }
+
+  #streamed(keepAlive: boolean): void {
+    if (this.#state !== 'streaming') return
+    this.#abort = undefined
+    if (!keepAlive || this.#lane.stopping) {
+      this.#leave()
+      this.#socket.destroySoon()
+      return
+    }
+    this.#state = this.#socket.writableNeedDrain ? 'draining' : 'reading'
+    this.#resume()
   }
 
   #writeGathered(head: Buffer, body: readonly Uint8Array[]): boolean {
@@ -279,7 +318,7 @@ export class LaneConnection {
     this.#clientEnded = true
     if (this.#state === 'reading') {
       this.#endAfterClient()
-    } else if (this.#state === 'waiting') {
+    } else if (this.#state === 'waiting' || this.#state === 'streaming') {
       this.#lane.metrics.lane.aborted += 1
       this.#leave(new KairoError('ERR_STOPPED', 'the client left'))
       this.#socket.destroySoon()
@@ -324,7 +363,7 @@ export class LaneConnection {
   }
 
   #closed(): void {
-    if (this.#state === 'waiting') {
+    if (this.#state === 'waiting' || this.#state === 'streaming') {
       this.#lane.metrics.lane.aborted += 1
     }
     this.#leave(new KairoError('ERR_STOPPED', 'the client left'))

@@ -3,6 +3,7 @@
  * what the lane does not do (byte ranges, HTTP/1.0, absolute request targets).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
 import { KairoError } from '../errors.ts'
 import { answerFields, bodyLength } from './answer.ts'
 import { partialResponse, selectRange, unsatisfiableResponse } from './byte-range.ts'
@@ -55,15 +56,15 @@ export class PlainFallback {
     if (answer === undefined) {
       return false
     }
-    if (!(answer instanceof Promise)) {
-      this.#send(message, reply, request, answer)
-      return true
-    }
     reply.once('close', () => {
       if (!reply.writableFinished) {
         controller.abort(new KairoError('ERR_STOPPED', 'the client left'))
       }
     })
+    if (!(answer instanceof Promise)) {
+      this.#send(message, reply, request, answer)
+      return true
+    }
     answer.then(
       (response) => this.#send(message, reply, request, response),
       (error) => {
@@ -97,6 +98,10 @@ export class PlainFallback {
     this.#metrics.fallbackAnswers.inc({ status: String(response.status) })
     this.#beforeHead(reply)
     reply.writeHead(response.status, fields)
+    if (request.method === 'GET' && response.stream !== undefined) {
+      this.#stream(reply, request, response.stream)
+      return
+    }
     if (request.method === 'GET' && bodyLength(response) > 0) {
       reply.cork()
       for (const piece of response.body) {
@@ -106,6 +111,19 @@ export class PlainFallback {
     }
     reply.end()
   }
+
+  /** Node sends chunks to HTTP/1.1 clients, and to older ones a body that ends with the connection. */
+  #stream(reply: ServerResponse, request: PlainRequest, stream: AsyncIterable<Uint8Array>): void {
+    reply.flushHeaders()
+    pipeline(stream, reply).catch((error: unknown) => {
+      // The connection is gone by now. Logs a failure that nobody planned; a client that left is none.
+      if (!isClientGone(error)) this.#handlers.failed(error, request)
+    })
+  }
+}
+
+function isClientGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }
 
 /** Undefined for what no plain handler may see. */
@@ -147,6 +165,9 @@ function withRange(
 ): PreparedResponse {
   const { range, 'if-range': ifRange } = message.headers
   if (range === undefined || request.method !== 'GET' || response.status !== 200) {
+    return response
+  }
+  if (response.stream !== undefined) {
     return response
   }
   if (ifRange !== undefined && ifRange !== response.headers.etag) {

@@ -21,8 +21,14 @@ export interface PreparedResponse {
   readonly status: number
   /** Header lines by lower-case name; values hold no line breaks. */
   readonly headers: Readonly<Record<string, string>>
-  /** The body in pieces, written in order without being copied together. Empty for 304. */
+  /** The body in pieces, written in order without being copied together. Empty for 304 and beside a `stream`. */
   readonly body: readonly Uint8Array[]
+  /**
+   * A body that is still being made, in place of `body`: sent in chunks (RFC 9112 7.1), one piece after the other as the client
+   * takes them. One that throws ends the connection without the last chunk, so that the client knows that something is
+   * missing. An answer with a stream is for one request only; it is not read for HEAD.
+   */
+  readonly stream?: AsyncIterable<Uint8Array>
 }
 
 /**

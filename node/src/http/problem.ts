@@ -1,6 +1,6 @@
 /** Failures as RFC 9457 problem documents, the one shape in which every room's errors reach an HTTP client. */
 import { STATUS_CODES } from 'node:http'
-import { errorStatus, isKairoError } from '../errors.ts'
+import { errorStatus, isKairoError, KairoError } from '../errors.ts'
 import type { PreparedResponse } from './prepared-response.ts'
 
 /** The media type of {@link Problem} as JSON. */
@@ -39,11 +39,26 @@ export function createProblem(
   return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, code, ...members }
 }
 
+/** Input that does not fit, with the fields at fault. */
+export class InvalidInput extends KairoError {
+  readonly fields: readonly FieldError[]
+
+  constructor(fields: readonly FieldError[]) {
+    super('ERR_INVALID_INPUT', 'the request does not fit what this route takes')
+    this.fields = fields
+  }
+}
+
 /** The problem an error becomes. Whatever is not a KairoError gives 500 and none of its words. */
 export function problemOf(error: unknown, instance?: string): Problem {
   const members = instance === undefined ? {} : { instance }
   if (isKairoError(error)) {
-    return createProblem(errorStatus[error.code], error.code, { detail: error.message, ...members })
+    const fields = error instanceof InvalidInput ? { errors: error.fields } : {}
+    return createProblem(errorStatus[error.code], error.code, {
+      detail: error.message,
+      ...members,
+      ...fields,
+    })
   }
   return createProblem(500, 'ERR_INTERNAL', members)
 }

@@ -1,30 +1,23 @@
 /** Puts declared routes behind Fastify: access, then input, then the handler, then the check of its answer. */
 import assert from 'node:assert/strict'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { KairoError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
+import { type Admission, AdmissionRefused, callerOf } from './admission.ts'
 import type { CorsPolicy } from './cors.ts'
-import { FailureLimiter } from './failure-limiter.ts'
 import type { HttpMetrics } from './http-metrics.ts'
+import { checkInput } from './input.ts'
 import {
   createProblem,
   type FieldError,
+  InvalidInput,
   isUnexpected,
   PROBLEM_MEDIA_TYPE,
   type Problem,
   problemOf,
 } from './problem.ts'
-import {
-  type Access,
-  type Authenticator,
-  accessLevels,
-  type Caller,
-  isTextAnswer,
-  type Route,
-  type RouteRequest,
-} from './route.ts'
+import { accessLevels, type Caller, isTextAnswer, type Route, type RouteRequest } from './route.ts'
 
 /** What the table is built on. */
 export interface RouteTableComponents {
@@ -32,13 +25,12 @@ export interface RouteTableComponents {
   readonly logger: Logger
   readonly metrics: HttpMetrics
   readonly cors: CorsPolicy
+  readonly admission: Admission
 }
 
 /** What the table holds. */
 export interface RouteTableInit {
   readonly routes: readonly Route[]
-  /** How callers prove each level of access; a level without one lets nobody in. */
-  readonly authenticators: Readonly<Partial<Record<Exclude<Access, 'public'>, Authenticator>>>
 }
 
 /** Declared routes, ready to be registered with Fastify. */
@@ -48,8 +40,7 @@ export class RouteTable {
   readonly #metrics: HttpMetrics
   readonly #cors: CorsPolicy
   readonly #routes: readonly Route[]
-  readonly #authenticators: RouteTableInit['authenticators']
-  readonly #failures: FailureLimiter
+  readonly #admission: Admission
 
   constructor(components: RouteTableComponents, init: RouteTableInit) {
     this.#clock = components.clock
@@ -57,8 +48,7 @@ export class RouteTable {
     this.#metrics = components.metrics
     this.#cors = components.cors
     this.#routes = init.routes
-    this.#authenticators = init.authenticators
-    this.#failures = new FailureLimiter(components)
+    this.#admission = components.admission
     for (const route of init.routes) {
       assert(accessLevels.includes(route.access), `${route.path} does not say who may call it`)
       assert(Object.keys(route.response).length > 0, `${route.path} declares no answer`)
@@ -102,8 +92,8 @@ export class RouteTable {
     const beganMs = this.#clock.monotonicMs()
     this.#setCors(reply, route.access === 'public', request.headers.origin)
     try {
-      const caller = callerOf(request)
-      await this.#admit(route, request, reply, caller)
+      const caller = callerOf(request.raw)
+      await this.#admission.admit(route, request.headers, caller)
       const answer = await route.handler(this.#input(route, request, reply, caller))
       return this.#answer(route, reply, answer)
     } catch (error) {
@@ -123,35 +113,6 @@ export class RouteTable {
     }
   }
 
-  /** Throws unless the caller may call the route. */
-  async #admit(
-    route: Route,
-    request: FastifyRequest,
-    reply: FastifyReply,
-    caller: Caller,
-  ): Promise<void> {
-    const access = isLocal(request, caller) ? route.localAccess : route.access
-    if (access === 'public') {
-      return
-    }
-    const waitMs = this.#failures.waitMs(caller.address)
-    if (waitMs > 0) {
-      this.#metrics.denied.inc({ access, reason: 'too-many-failures' })
-      reply.header('retry-after', String(Math.ceil(waitMs / 1000)))
-      throw new KairoError('ERR_LIMIT', 'too many wrong credentials from this address; try later')
-    }
-    const authenticator = this.#authenticators[access]
-    if (authenticator !== undefined && (await authenticator(caller))) {
-      return
-    }
-    this.#metrics.denied.inc({ access, reason: caller.bearer === undefined ? 'missing' : 'wrong' })
-    if (caller.bearer !== undefined) {
-      this.#failures.fail(caller.address)
-    }
-    reply.header('www-authenticate', 'Bearer')
-    throw new KairoError('ERR_UNAUTHORIZED', `this needs ${access} credentials`)
-  }
-
   #input(
     route: Route,
     request: FastifyRequest,
@@ -159,9 +120,9 @@ export class RouteTable {
     caller: Caller,
   ): RouteRequest<undefined, undefined, undefined> {
     const errors: FieldError[] = []
-    const params = check('path', route.params, request.params, errors)
-    const query = check('query', route.query, request.query, errors)
-    const body = check('body', route.body, request.body, errors)
+    const params = checkInput('path', route.params, request.params, errors)
+    const query = checkInput('query', route.query, request.query, errors)
+    const body = checkInput('body', route.body, request.body, errors)
     if (errors.length > 0) {
       throw new InvalidInput(errors)
     }
@@ -205,78 +166,19 @@ export class RouteTable {
   /** Answers with the problem an error becomes; one that nobody planned is logged here, once. */
   sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const instance = pathOf(request)
-    let problem: Problem
-    if (error instanceof InvalidInput) {
-      problem = createProblem(400, error.code, {
-        detail: error.message,
-        instance,
-        errors: error.fields,
-      })
-    } else {
-      problem = frameworkProblem(error, instance) ?? problemOf(error, instance)
-      if (problem.status === 500 && isUnexpected(error)) {
-        this.#logger.error({ err: error, requestId: request.id, path: instance }, 'a route failed')
-      }
+    const problem = frameworkProblem(error, instance) ?? problemOf(error, instance)
+    if (problem.status === 500 && isUnexpected(error)) {
+      this.#logger.error({ err: error, requestId: request.id, path: instance }, 'a route failed')
     }
+    if (error instanceof AdmissionRefused) reply.headers(error.headers)
     reply.header('cache-control', 'no-store')
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(JSON.stringify(problem))
   }
 }
 
-/** Input that does not fit, with the fields at fault. */
-class InvalidInput extends KairoError {
-  readonly fields: readonly FieldError[]
-
-  constructor(fields: readonly FieldError[]) {
-    super('ERR_INVALID_INPUT', 'the request does not fit what this route takes')
-    this.fields = fields
-  }
-}
-
-function check(
-  place: string,
-  schema: z.ZodType | undefined,
-  value: unknown,
-  errors: FieldError[],
-): unknown {
-  if (schema === undefined) {
-    return undefined
-  }
-  const result = schema.safeParse(value ?? {})
-  if (!result.success) {
-    for (const issue of result.error.issues) {
-      errors.push({ field: [place, ...issue.path.map(String)].join('.'), message: issue.message })
-    }
-  }
-  return result.data
-}
-
 /** The path asked for, without its query, which may hold secrets. */
 function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0] as string
-}
-
-function callerOf(request: FastifyRequest): Caller {
-  const match = /^Bearer ([\x21-\x7e]+)$/i.exec(request.headers.authorization ?? '')
-  return { bearer: match?.[1], address: request.socket.remoteAddress ?? '' }
-}
-
-const loopbackAddress = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/
-const loopbackHost = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i
-
-/** True for a program on this machine that came here directly and by a loopback name. */
-function isLocal(request: FastifyRequest, caller: Caller): boolean {
-  const { headers } = request
-  const isForwarded =
-    headers.forwarded !== undefined ||
-    headers.via !== undefined ||
-    Object.keys(headers).some((name) => name.startsWith('x-forwarded-') || name === 'x-real-ip')
-  return (
-    !isForwarded &&
-    loopbackAddress.test(caller.address) &&
-    loopbackHost.test(headers.host ?? '') &&
-    (headers.origin === undefined || loopbackHost.test(headers.origin.replace(/^https?:\/\//, '')))
-  )
 }
 
 /** Fastify's own refusals (malformed JSON, too large a body, wrong media type) as problems. */

@@ -11,6 +11,7 @@ import type { Clock } from '../clock.ts'
 import { KairoError } from '../errors.ts'
 import { httpLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
+import { Admission, type Authenticators } from './admission.ts'
 import { CorsPolicy } from './cors.ts'
 import { FastLane } from './fast-lane.ts'
 import { type EndReason, HttpMetrics } from './http-metrics.ts'
@@ -19,7 +20,9 @@ import { PlainHandlers } from './plain-handlers.ts'
 import type { PlainHandler } from './prepared-response.ts'
 import { lastWords } from './problem.ts'
 import type { Route } from './route.ts'
-import { RouteTable, type RouteTableInit } from './route-table.ts'
+import { RouteTable } from './route-table.ts'
+import type { StreamRoute } from './stream-route.ts'
+import { StreamTable } from './stream-table.ts'
 
 /** What the server is built on. */
 export interface HttpServerComponents {
@@ -40,8 +43,9 @@ export interface HttpServerInit {
   readonly plainHandlers?: readonly PlainHandler[]
   /** Routes of the API. */
   readonly routes?: readonly Route[]
-  /** How callers prove each level of access; a level without one lets nobody in. */
-  readonly authenticators?: RouteTableInit['authenticators']
+  /** Routes whose bodies are streams. */
+  readonly streamRoutes?: readonly StreamRoute[]
+  readonly authenticators?: Authenticators
 }
 
 type Status = 'stopped' | 'starting' | 'started' | 'stopping'
@@ -55,6 +59,7 @@ export class HttpServer {
   readonly #lane: FastLane
   readonly #fallback: PlainFallback
   readonly #table: RouteTable
+  readonly #streams: StreamTable
   readonly #handed = new Set<Socket>()
   readonly #fastify: FastifyInstance
   #parse: (socket: Socket) => void = () => {}
@@ -73,15 +78,20 @@ export class HttpServer {
       logger: this.#logger,
       metrics: this.#metrics,
       cors: new CorsPolicy(init.corsOrigins ?? ['*']),
+      admission: new Admission(
+        { clock: this.#clock, metrics: this.#metrics },
+        init.authenticators ?? {},
+      ),
       handlers: new PlainHandlers({ logger: this.#logger }, init.plainHandlers ?? []),
     }
     this.#lane = new FastLane(shared, { handOver: (socket) => this.#takeOver(socket) })
     this.#fallback = new PlainFallback(shared, {
       beforeHead: (reply) => this.#closeIfStopping(reply),
     })
-    this.#table = new RouteTable(shared, {
-      routes: init.routes ?? [],
-      authenticators: init.authenticators ?? {},
+    this.#table = new RouteTable(shared, { routes: init.routes ?? [] })
+    this.#streams = new StreamTable(shared, {
+      routes: init.streamRoutes ?? [],
+      isStopping: () => this.#status === 'stopping',
     })
     this.#fastify = this.#createFastify()
   }
@@ -165,6 +175,10 @@ export class HttpServer {
         'referrer-policy': 'no-referrer',
         'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
       })
+      if (request.routeOptions.config !== undefined && 'streams' in request.routeOptions.config) {
+        return
+      }
+      this.#limitBody(request.raw)
     })
     instance.addHook('onSend', async (_request, reply) => {
       this.#closeIfStopping(reply.raw)
@@ -193,6 +207,7 @@ export class HttpServer {
       )
     })
     this.#table.register(instance)
+    this.#streams.register(instance)
     return instance
   }
 
@@ -202,7 +217,8 @@ export class HttpServer {
       {
         keepAliveTimeout: httpLimits.keepAliveTimeoutMs,
         headersTimeout: httpLimits.headerTimeoutMs,
-        requestTimeout: httpLimits.requestTimeoutMs,
+        // An upload takes as long as it takes; see #limitBody for all other requests.
+        requestTimeout: 0,
         connectionsCheckingInterval: httpLimits.sweepMs,
         maxHeaderSize: httpLimits.headerBytesMax,
         noDelay: true,
@@ -257,6 +273,20 @@ export class HttpServer {
     const reason = socket.writableLength > 0 ? 'response-timeout' : 'keep-alive-timeout'
     this.#metrics.ended.inc({ reason })
     socket.destroy()
+  }
+
+  /** Ends a request whose body does not come within the time that a whole request has. */
+  #limitBody(message: IncomingMessage): void {
+    const { 'content-length': length, 'transfer-encoding': encoding } = message.headers
+    if (encoding === undefined && Number(length ?? 0) === 0) {
+      return
+    }
+    const cancel = this.#clock.after(httpLimits.requestTimeoutMs, () => {
+      if (!message.complete) {
+        this.#refuse({ name: '', message: '', code: 'ERR_HTTP_REQUEST_TIMEOUT' }, message.socket)
+      }
+    })
+    message.once('close', cancel)
   }
 
   /** Answers bytes that are no request, as far as the connection still takes an answer. */
