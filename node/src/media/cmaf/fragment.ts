@@ -18,7 +18,10 @@ export interface FragmentSample {
 
 /** What a fragment holds. */
 export interface Fragment {
-  /** `per-sample` writes duration, size, flags and offset of each sample; `uniform` writes sizes only (audio). */
+  /**
+   * `per-sample` writes duration, size, flags and offset of each sample; `uniform` writes sizes only, and durations where they
+   * differ (audio).
+   */
   readonly layout: 'per-sample' | 'uniform'
   /** `mfhd` sequence number, from 1, growing with every fragment of the track. */
   readonly sequence: number
@@ -40,16 +43,20 @@ const TFDT_BYTES = 20
 const TFHD_BYTES = { 'per-sample': 16, uniform: 24 } as const
 const TFHD_FLAGS = { 'per-sample': 0x020000, uniform: 0x020028 } as const
 const TRUN_BASE_BYTES = 20
-const TRUN_SAMPLE_BYTES = { 'per-sample': 16, uniform: 4 } as const
-/** Data offset, then per sample: duration, size, flags and composition offset; or size only. */
-const TRUN_FLAGS = { 'per-sample': 0x000f01, uniform: 0x000201 } as const
+const TRUN_SAMPLE_BYTES = { 'per-sample': 16, timed: 8, uniform: 4 } as const
+/** Data offset, then per sample: duration, size, flags and composition offset; or duration and size; or size only. */
+const TRUN_FLAGS = { 'per-sample': 0x000f01, timed: 0x000301, uniform: 0x000201 } as const
+
+/** What a run of samples writes of each; `timed` is `uniform` with durations that differ. */
+type RunLayout = keyof typeof TRUN_FLAGS
 
 /** Encodes a fragment. The buffer is the caller's, outside the shared pool, since parts live long. */
 export function encodeFragment(fragment: Fragment): Buffer {
   const { layout, samples } = fragment
   assert(samples.length > 0, 'a fragment holds at least one sample')
   assert(fragment.baseDecodeTime >= 0, 'decoding times do not start before zero')
-  const moof = moofBytes(layout, samples.length)
+  const run = runLayout(fragment)
+  const moof = moofBytes(layout, run, samples.length)
   let payload = 0
   for (const sample of samples) payload += sample.data.byteLength
   const bytes = Buffer.allocUnsafeSlow(moof + BOX_HEADER_BYTES + payload)
@@ -62,7 +69,7 @@ export function encodeFragment(fragment: Fragment): Buffer {
   at = writeTrackHeader(bytes, at, fragment)
   at = writeFullHeader(bytes, at, TFDT_BYTES, 'tfdt', 0x01000000)
   at = bytes.writeBigUInt64BE(BigInt(fragment.baseDecodeTime), at)
-  at = writeTrackRun(bytes, at, fragment, moof + BOX_HEADER_BYTES)
+  at = writeTrackRun(bytes, at, samples, { layout: run, dataOffset: moof + BOX_HEADER_BYTES })
   assert.equal(at, moof)
   at = writeHeader(bytes, at, BOX_HEADER_BYTES + payload, 'mdat')
   for (const sample of samples) {
@@ -73,8 +80,14 @@ export function encodeFragment(fragment: Fragment): Buffer {
   return bytes
 }
 
-function moofBytes(layout: Fragment['layout'], sampleCount: number): number {
-  const trun = TRUN_BASE_BYTES + TRUN_SAMPLE_BYTES[layout] * sampleCount
+function runLayout({ layout, samples }: Fragment): RunLayout {
+  if (layout === 'per-sample') return layout
+  const duration = samples[0]?.duration
+  return samples.every((sample) => sample.duration === duration) ? 'uniform' : 'timed'
+}
+
+function moofBytes(layout: Fragment['layout'], run: RunLayout, sampleCount: number): number {
+  const trun = TRUN_BASE_BYTES + TRUN_SAMPLE_BYTES[run] * sampleCount
   return BOX_HEADER_BYTES + MFHD_BYTES + BOX_HEADER_BYTES + TFHD_BYTES[layout] + TFDT_BYTES + trun
 }
 
@@ -92,23 +105,19 @@ function writeTrackHeader(bytes: Buffer, start: number, fragment: Fragment): num
 function writeTrackRun(
   bytes: Buffer,
   start: number,
-  fragment: Fragment,
-  dataOffset: number,
+  samples: readonly FragmentSample[],
+  run: { readonly layout: RunLayout; readonly dataOffset: number },
 ): number {
-  const { layout, samples } = fragment
+  const { layout, dataOffset } = run
   const size = TRUN_BASE_BYTES + TRUN_SAMPLE_BYTES[layout] * samples.length
   // Version 1: composition offsets are signed.
   let at = writeFullHeader(bytes, start, size, 'trun', 0x01000000 | TRUN_FLAGS[layout])
   at = bytes.writeUInt32BE(samples.length, at)
   at = bytes.writeInt32BE(dataOffset, at)
   for (const sample of samples) {
-    if (layout === 'uniform') {
-      assert.equal(sample.duration, samples[0]?.duration)
-      at = bytes.writeUInt32BE(sample.data.byteLength, at)
-      continue
-    }
-    at = bytes.writeUInt32BE(sample.duration, at)
+    if (layout !== 'uniform') at = bytes.writeUInt32BE(sample.duration, at)
     at = bytes.writeUInt32BE(sample.data.byteLength, at)
+    if (layout !== 'per-sample') continue
     at = bytes.writeUInt32BE(sample.sync ? SYNC_SAMPLE_FLAGS : NON_SYNC_SAMPLE_FLAGS, at)
     at = bytes.writeInt32BE(sample.compositionOffset, at)
   }

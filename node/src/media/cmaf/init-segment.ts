@@ -5,6 +5,7 @@
 import type { AudioConfig, VideoConfig } from '../access-unit.ts'
 import { TICKS_PER_SECOND } from '../access-unit.ts'
 import { box, fullBox, uint16, uint32 } from './box.ts'
+import { audioSampleEntry, videoSampleEntry } from './sample-entry.ts'
 
 /** Track id of the video track in its own file. */
 export const VIDEO_TRACK_ID = 1
@@ -19,25 +20,8 @@ const MATRIX = uint32(0x00010000, 0, 0, 0, 0x00010000, 0, 0, 0, 0x40000000)
 const LANGUAGE_UNDETERMINED = 0x55c4
 /** Track is enabled, used in the presentation, used in previews. */
 const TRACK_FLAGS = 0x000007
-/** Resolution of 72 dots an inch in 16.16 fixed point, which the format asks for in every visual entry. */
-const RESOLUTION_72_DPI = 0x00480000
-/** Colour with no alpha (ISO/IEC 14496-12 12.1.3). */
-const DEPTH_COLOUR = 0x0018
-
-/** The init segment of an H.264 track; timescale 90,000. */
+/** The init segment of a video track; timescale 90,000. */
 export function videoInitSegment(config: VideoConfig): Buffer {
-  const entry = box(
-    'avc1',
-    new Uint8Array(6),
-    uint16(1),
-    new Uint8Array(16),
-    uint16(config.width, config.height),
-    uint32(RESOLUTION_72_DPI, RESOLUTION_72_DPI, 0),
-    uint16(1),
-    new Uint8Array(32),
-    uint16(DEPTH_COLOUR, 0xffff),
-    box('avcC', config.description),
-  )
   return initSegment({
     trackId: VIDEO_TRACK_ID,
     timescale: TICKS_PER_SECOND,
@@ -45,23 +29,14 @@ export function videoInitSegment(config: VideoConfig): Buffer {
     width: config.width,
     height: config.height,
     volume: 0,
+    language: LANGUAGE_UNDETERMINED,
     mediaHeader: fullBox('vmhd', 0, 1, new Uint8Array(8)),
-    entry,
+    entry: videoSampleEntry(config),
   })
 }
 
-/** The init segment of an AAC track; its timescale is the sample rate, so that frame durations are exact. */
+/** The init segment of an audio track; its timescale is the sample rate, so that frame durations are exact. */
 export function audioInitSegment(config: AudioConfig): Buffer {
-  const entry = box(
-    'mp4a',
-    new Uint8Array(6),
-    uint16(1),
-    new Uint8Array(8),
-    uint16(config.channels, 16, 0, 0),
-    // 16.16 fixed point holds rates to 65,535 only; above that the format says 0 and decoders use the esds.
-    uint32(config.sampleRate > 0xffff ? 0 : config.sampleRate * 0x10000),
-    elementaryStreamDescriptor(config.description),
-  )
   return initSegment({
     trackId: AUDIO_TRACK_ID,
     timescale: config.sampleRate,
@@ -69,8 +44,9 @@ export function audioInitSegment(config: AudioConfig): Buffer {
     width: 0,
     height: 0,
     volume: 0x0100,
+    language: packedLanguage(config.language),
     mediaHeader: fullBox('smhd', 0, 0, new Uint8Array(4)),
-    entry,
+    entry: audioSampleEntry(config),
   })
 }
 
@@ -81,6 +57,8 @@ interface TrackDescription {
   readonly width: number
   readonly height: number
   readonly volume: number
+  /** ISO 639-2 code, packed. */
+  readonly language: number
   readonly mediaHeader: Buffer
   readonly entry: Buffer
 }
@@ -123,7 +101,7 @@ function trackBox(track: TrackDescription): Buffer {
     0,
     0,
     uint32(0, 0, track.timescale, 0),
-    uint16(LANGUAGE_UNDETERMINED, 0),
+    uint16(track.language, 0),
   )
   const handler = fullBox(
     'hdlr',
@@ -148,35 +126,9 @@ function trackBox(track: TrackDescription): Buffer {
   return box('trak', trackHeader, box('mdia', mediaHeader, handler, mediaInformation))
 }
 
-/** `esds` with the AudioSpecificConfig (ISO/IEC 14496-1 7.2.6, 14496-14 5.6). */
-function elementaryStreamDescriptor(audioSpecificConfig: Uint8Array): Buffer {
-  const decoderConfig = descriptor(
-    0x04,
-    // MPEG-4 audio, an audio stream (type 5, reserved bit set), no buffer size and no rates stated.
-    Uint8Array.of(0x40, 0x15, 0, 0, 0),
-    uint32(0, 0),
-    descriptor(0x05, audioSpecificConfig),
-  )
-  const elementaryStream = descriptor(
-    0x03,
-    uint16(0),
-    Uint8Array.of(0),
-    decoderConfig,
-    descriptor(0x06, Uint8Array.of(0x02)),
-  )
-  return fullBox('esds', 0, 0, elementaryStream)
-}
-
-/** A descriptor with the four-byte form of its length, which old QuickTime readers insist on. */
-function descriptor(tag: number, ...content: readonly Uint8Array[]): Buffer {
-  const body = Buffer.concat(content)
-  const length = body.byteLength
-  const header = Uint8Array.of(
-    tag,
-    0x80 | ((length >> 21) & 0x7f),
-    0x80 | ((length >> 14) & 0x7f),
-    0x80 | ((length >> 7) & 0x7f),
-    length & 0x7f,
-  )
-  return Buffer.concat([header, body])
+/** A three-letter language as the media header packs it; others are undetermined there, and told in playlists only. */
+function packedLanguage(language: string | undefined): number {
+  if (language === undefined || !/^[a-z]{3}$/.test(language)) return LANGUAGE_UNDETERMINED
+  const [first = 0, second = 0, third = 0] = Buffer.from(language, 'latin1')
+  return ((first - 0x60) << 10) | ((second - 0x60) << 5) | (third - 0x60)
 }
