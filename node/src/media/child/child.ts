@@ -1,0 +1,54 @@
+/**
+ * Entry of a media child: it loads FFmpeg, says that it is ready, gets one job over its pipe, does it and ends. The fork's
+ * channel is only there to tell that the peer is gone, with which the child ends at once.
+ */
+import { existsSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
+import { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { isKairoError, KairoError } from '../../errors.ts'
+import { mediaChildLimits } from '../../limits/media-child.ts'
+import { ChildPipe } from './child-pipe.ts'
+import type { RunJob } from './context.ts'
+import type { MediaJob } from './job.ts'
+
+/** The pipe's descriptor, as the pool lays it out. */
+const PIPE_FD = 3
+
+process.on('disconnect', () => process.exit(0))
+enableCompileCache()
+const pipe = new ChildPipe(new Socket({ fd: PIPE_FD, readable: true, writable: true }))
+main().catch((error: unknown) => {
+  const known = isKairoError(error)
+  pipe.end({
+    type: 'failed',
+    code: known ? error.code : 'ERR_WORKER',
+    message: error instanceof Error ? error.message : String(error),
+  })
+})
+
+async function main(): Promise<void> {
+  // Not a static import: a machine without a build of FFmpeg gets an answer.
+  const { silenceFfmpeg } = await import('./av/log.ts')
+  silenceFfmpeg()
+  pipe.send({ type: 'ready', rssBytes: process.memoryUsage.rss() })
+  const job = await pipe.job()
+  if (job === undefined) return process.exit(0)
+  const run = await loadJob(job.type)
+  const signs = setInterval(() => pipe.sendProgress(), mediaChildLimits.progressMs)
+  pipe.sendProgress()
+  const result = await run(pipe, job)
+  clearInterval(signs)
+  pipe.sendProgress()
+  pipe.end({ type: 'done', result })
+}
+
+/** The module of a job. Each is loaded when it is wanted: a probe needs no encoder's code. */
+async function loadJob(type: string): Promise<RunJob<MediaJob>> {
+  const url = new URL(`./jobs/${type}.ts`, import.meta.url)
+  if (!/^[a-z]+$/.test(type) || !existsSync(fileURLToPath(url))) {
+    throw new KairoError('ERR_INVALID_INPUT', `a media child knows no job of type ${type}`)
+  }
+  const { run } = (await import(url.href)) as { run: RunJob<MediaJob> }
+  return run
+}
