@@ -17,4 +17,20 @@ export const archiveLimits = {
   filesMax: 4_096,
   /** Init segments of one file: a publisher that changes its configuration more often begins a new file. */
   initsMax: 1_000,
+  /** A video's manifest: a few kilobytes, and 32 bytes for each sprite. */
+  manifestBytesMax: 4 * MiB,
+} as const
+
+/** The library of videos on demand. */
+export const vodLimits = {
+  /** Videos of one peer; their segments are known in RAM, about 1.5 MB for an hour with five renditions. */
+  assetsMax: 10_000,
+  /** Characters of a title. */
+  titleLengthMax: 200,
+  /** Caption files of one video. */
+  captionsMax: 32,
+  /** One caption file; a film's takes 200 KiB. */
+  captionBytesMax: 4 * MiB,
+  /** Characters of a caption file's label. */
+  labelLengthMax: 64,
 } as const

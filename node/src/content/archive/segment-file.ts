@@ -70,7 +70,7 @@ export class SegmentFile {
     let index: FileHandle | undefined
     try {
       index = await open(`${options.path}.index`, flags, 0o600)
-      const content = await recover(media, index)
+      const content = await recover(media, index, options.writable)
       if (options.writable) {
         await index.truncate(content.indexBytes)
         await media.truncate(content.mediaBytes)
@@ -208,8 +208,15 @@ async function writeAll(file: FileHandle, buffers: Buffer[], position: number): 
   }
 }
 
-/** Reads the index and takes back segments at its end whose bytes never reached the disk. */
-async function recover(media: FileHandle, index: FileHandle): Promise<IndexContent> {
+/**
+ * Reads the index and, before it is written on, takes back segments at its end whose bytes never reached the disk. A finished file
+ * is not looked through: a library of them opens at once, and each read is verified.
+ */
+async function recover(
+  media: FileHandle,
+  index: FileHandle,
+  writable: boolean,
+): Promise<IndexContent> {
   const { size: mediaSize } = await media.stat()
   const { size: indexSize } = await index.stat()
   if (indexSize > archiveLimits.indexBytesMax) {
@@ -218,7 +225,7 @@ async function recover(media: FileHandle, index: FileHandle): Promise<IndexConte
   const bytes = Buffer.allocUnsafeSlow(indexSize)
   if (indexSize > 0) await index.read(bytes, 0, indexSize, 0)
   const content = readIndex(bytes, mediaSize)
-  const tail = content.segments.slice(-archiveLimits.tailSegmentsChecked)
+  const tail = writable ? content.segments.slice(-archiveLimits.tailSegmentsChecked) : []
   for (const { segment, offset } of tail) {
     const data = Buffer.allocUnsafeSlow(segment.bytes)
     await media.read(data, 0, data.byteLength, offset)

@@ -1,0 +1,71 @@
+/** Checks of caption files that people add to a video. */
+import { writeFile } from 'node:fs/promises'
+import type { CaptionFile } from '../content/archive/presentation.ts'
+import { digestOf } from '../content/digest.ts'
+import { KairoError } from '../errors.ts'
+import { vodLimits } from '../limits/vod.ts'
+import type { Asset } from './asset.ts'
+import { storageError } from './files.ts'
+
+/** BCP 47, as far as its letters go. */
+const LANGUAGE = /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$/
+
+/**
+ * The text as it is kept: line ends as WebVTT has them.
+ * @throws KairoError `ERR_INVALID_INPUT`, `ERR_LIMIT`.
+ */
+function checkCaptions(language: string, label: string, vtt: string): string {
+  if (!LANGUAGE.test(language)) {
+    throw new KairoError('ERR_INVALID_INPUT', `${JSON.stringify(language)} is no language tag`)
+  }
+  if (label.length > vodLimits.labelLengthMax || /\p{Cc}/u.test(label)) {
+    throw new KairoError('ERR_INVALID_INPUT', 'the label is too long or holds control characters')
+  }
+  if (Buffer.byteLength(vtt) > vodLimits.captionBytesMax) {
+    throw new KairoError('ERR_LIMIT', `captions take ${vodLimits.captionBytesMax} bytes at most`)
+  }
+  const text = vtt.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n')
+  if (!/^WEBVTT(?:[ \t\n]|$)/.test(text)) {
+    throw new KairoError(
+      'ERR_INVALID_INPUT',
+      'this is no WebVTT file: it does not begin with WEBVTT',
+    )
+  }
+  return text
+}
+
+/**
+ * Writes a caption file and returns the list that has it, in place of one of the same language and label.
+ * @throws KairoError `ERR_INVALID_INPUT` for text that is no WebVTT, `ERR_LIMIT`, `ERR_STORAGE`.
+ */
+export async function addCaptionFile(
+  asset: Asset,
+  language: string,
+  label: string,
+  vtt: string,
+): Promise<readonly CaptionFile[]> {
+  const text = checkCaptions(language, label, vtt)
+  const others = asset.manifest.captions.filter(
+    (one) => one.language !== language || one.label !== label,
+  )
+  if (others.length >= vodLimits.captionsMax) {
+    throw new KairoError('ERR_LIMIT', `a video has ${vodLimits.captionsMax} caption files at most`)
+  }
+  const bytes = Buffer.from(text)
+  const name = captionName(language, new Set(asset.manifest.captions.map((one) => one.name)))
+  try {
+    await writeFile(asset.path(`${name}.vtt`), bytes, { mode: 0o600, flush: true })
+  } catch (cause) {
+    throw storageError('cannot write the captions', cause)
+  }
+  return [...others, { name, language, label, digest: digestOf(bytes) }]
+}
+
+/** `captions-en`, `captions-en-2`, ...: a name that no file of this video has had, so that no digest changes under a name. */
+function captionName(language: string, taken: ReadonlySet<string>): string {
+  const stem = `captions-${language.toLowerCase()}`.slice(0, 28)
+  for (let number = 1; ; number++) {
+    const name = number === 1 ? stem : `${stem}-${number}`
+    if (!taken.has(name)) return name
+  }
+}
