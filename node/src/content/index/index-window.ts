@@ -8,7 +8,7 @@ import { KairoError } from '../../errors.ts'
 import { contentLimits } from '../../limits.ts'
 import type { IndexEntry, IndexHead } from '../stream.ts'
 import type { StreamKey, StreamPublicKey } from '../stream-key.ts'
-import { encodeUvarint } from '../uvarint.ts'
+import { FramedEntries, frame } from './framed-entries.ts'
 import { decodeEntry, decodeHead, encodeEntry, encodeHead } from './index-codec.ts'
 
 const SIGNING_PREFIX = Buffer.from('kairo index v1\n')
@@ -30,8 +30,7 @@ interface Contents {
   readonly head: IndexHead
   readonly headBytes: Uint8Array
   readonly entries: readonly IndexEntry[]
-  /** Each encoded entry behind its length, as the signature covers it. */
-  readonly framed: readonly Uint8Array[]
+  readonly framed: FramedEntries
 }
 
 /** One signed state of a rendition's index. */
@@ -40,7 +39,7 @@ export class IndexWindow {
   readonly headBytes: Uint8Array
   readonly entries: readonly IndexEntry[]
   readonly signature: Uint8Array
-  readonly #framed: readonly Uint8Array[]
+  readonly #framed: FramedEntries
 
   /** For this file: windows are made by {@link IndexWindow.create} and {@link IndexWindow.verify}. */
   constructor(contents: Contents, signature: Uint8Array) {
@@ -53,7 +52,12 @@ export class IndexWindow {
 
   /** An empty window, signed. */
   static create(key: StreamKey, head: IndexHead): IndexWindow {
-    return signed(key, { head, headBytes: encodeHead(head), entries: [], framed: [] })
+    return signed(key, {
+      head,
+      headBytes: encodeHead(head),
+      entries: [],
+      framed: FramedEntries.of([]),
+    })
   }
 
   /**
@@ -68,7 +72,7 @@ export class IndexWindow {
       head: decodeHead(encoded.head),
       headBytes: encoded.head,
       entries: encoded.entries.map(decodeEntry),
-      framed: encoded.entries.map(frame),
+      framed: FramedEntries.of(encoded.entries),
     }
     return verified(key, contents, encoded.signature)
   }
@@ -80,14 +84,14 @@ export class IndexWindow {
 
   /** The encoded entries. */
   get encodedEntries(): Uint8Array[] {
-    return this.#framed.map(unframe)
+    return this.#framed.entries
   }
 
   /** The encoded form of the last entry; the window must not be empty. */
   get lastEncoded(): Uint8Array {
-    const framed = this.#framed.at(-1)
-    if (framed === undefined) throw new RangeError('the window is empty')
-    return unframe(framed)
+    const { last } = this.#framed
+    if (last === undefined) throw new RangeError('the window is empty')
+    return last
   }
 
   /** The window after one more part (publisher). Segments before the head's first one leave it. */
@@ -161,9 +165,7 @@ export class IndexWindow {
     entry: IndexEntry | undefined,
     entryBytes: Uint8Array | undefined,
   ): Contents {
-    const entries = entry === undefined ? [...this.entries] : [...this.entries, entry]
-    const framed =
-      entryBytes === undefined ? [...this.#framed] : [...this.#framed, frame(entryBytes)]
+    const entries = entry === undefined ? this.entries : [...this.entries, entry]
     const beginsAnew = entry !== undefined && (entry.discontinuity || head.firstMsn === entry.msn)
     if (this.head.ended && !head.ended && !beginsAnew) {
       throw new KairoError(
@@ -180,7 +182,8 @@ export class IndexWindow {
     }
     let gone = 0
     while (gone < entries.length && (entries[gone]?.msn ?? 0) < head.firstMsn) gone += 1
-    return { head, headBytes, entries: entries.slice(gone), framed: framed.slice(gone) }
+    const framed = entryBytes === undefined ? this.#framed : this.#framed.append(entryBytes)
+    return { head, headBytes, entries: entries.slice(gone), framed: framed.without(gone) }
   }
 }
 
@@ -194,7 +197,7 @@ export function comparePositions(a: Position, b: Position): number {
  * behind its length (docs/protocol.md).
  */
 function signingMessage(key: StreamPublicKey, contents: Contents): Uint8Array {
-  const entriesHash = hash('sha256', Buffer.concat(contents.framed), 'buffer')
+  const entriesHash = hash('sha256', contents.framed.bytes, 'buffer')
   return Buffer.concat([SIGNING_PREFIX, key.raw, frame(contents.headBytes), entriesHash])
 }
 
@@ -235,14 +238,4 @@ function follows(previous: IndexEntry, entry: IndexEntry): boolean {
   if (entry.msn === previous.msn) return !previous.endOfSegment && entry.part === previous.part + 1
   const closed = previous.endOfSegment || entry.discontinuity
   return entry.msn === previous.msn + 1 && entry.part === 0 && closed
-}
-
-function frame(bytes: Uint8Array): Uint8Array {
-  return Buffer.concat([encodeUvarint(bytes.byteLength), bytes])
-}
-
-function unframe(framed: Uint8Array): Uint8Array {
-  let lengthBytes = 1
-  while (((framed[lengthBytes - 1] ?? 0) & 0x80) !== 0) lengthBytes += 1
-  return framed.subarray(lengthBytes)
 }
