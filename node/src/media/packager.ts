@@ -1,23 +1,27 @@
 /**
- * From access units to CMAF parts, in the peer and without FFmpeg: one rendition `source` for video, one `audio`, on one
- * timeline, cut into the same segments. It is synchronous, has no timers and does no I/O; what it makes is handed out
- * before `write` returns.
+ * From access units to CMAF parts, in the peer and without FFmpeg: one rendition `source` for video, one for each audio track
+ * (`audio`, `audio-2`), on one timeline, cut into the same segments. It is synchronous, has no timers and does no I/O; what
+ * it makes is handed out before `write` returns, and everything is shown to a listener on the timeline of the parts.
  *
  * Segments begin at keyframes, chosen by the video; audio follows with the frame at or after the cut. A stretch ends
- * where timestamps jump or a configuration changes; the next begins at an IDR with a discontinuity in both renditions,
- * and so does a rendition that appears late.
+ * where timestamps jump or a configuration changes; the next begins at an IDR with a discontinuity in all renditions,
+ * and so does a rendition that appears late. Further video tracks are only shown: renditions are derived from them.
  */
 import { strict as assert } from 'node:assert'
 import type { Clock } from '../clock.ts'
+import { sessionLimits } from '../limits/packaging.ts'
 import { packagingLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
-import type { AccessUnit, AudioConfig, TrackConfig, VideoConfig } from './access-unit.ts'
-import { AudioTrack } from './packager/audio-track.ts'
+import type { AccessUnit, TrackConfig, VideoConfig } from './access-unit.ts'
+import { type AudioLane, AudioLanes } from './packager/audio-lanes.ts'
+import type { AudioTrack } from './packager/audio-track.ts'
+import { sameConfig } from './packager/derived-rendition.ts'
 import type { PackagerMetrics } from './packager/packager-metrics.ts'
 import { type PackagerRendition, RenditionFacts } from './packager/rendition-facts.ts'
 import type { Cut, PackagedPart } from './packager/rendition-writer.ts'
 import { StartupQueue } from './packager/startup-queue.ts'
 import { TICKS_PER_MS, Timeline } from './packager/timeline.ts'
+import { type PackagerListener, UnitTap } from './packager/unit-tap.ts'
 import { VideoTrack } from './packager/video-track.ts'
 
 /** What a packager needs from the peer. */
@@ -42,6 +46,8 @@ export interface PackagerInit {
   readonly onRenditions: (renditions: readonly PackagerRendition[]) => void
   /** A part is ready. Parts of one rendition come in order. */
   readonly onPart: (part: PackagedPart) => void
+  /** Is shown every unit as it is packaged. */
+  readonly listener?: PackagerListener
 }
 
 /** A keyframe this share of the target early still ends the segment, so that groups of 1.999 s do not double. */
@@ -58,16 +64,16 @@ export class Packager {
   readonly #partTargetMs: number
   readonly #segmentTargetMs: number
   readonly #queue: StartupQueue
+  readonly #tap: UnitTap | undefined
+  readonly #audio: AudioLanes
   #state: 'starting' | 'running' | 'ended' = 'starting'
   #expected: { video?: boolean; audio?: boolean } = {}
   /** Newest configurations; a track takes them over at its next stretch. */
   #videoConfig: VideoConfig | undefined
-  #audioConfig: AudioConfig | undefined
+  /** Configurations of further video tracks, by number. */
+  readonly #furtherVideo = new Map<number, VideoConfig>()
   #timeline: Timeline | undefined
-  #video: { track: VideoTrack; facts: RenditionFacts } | undefined
-  #audio: { track: AudioTrack; facts: RenditionFacts } | undefined
-  /** Audio of a configuration that waits for the next cut. */
-  #waitingAudio: AccessUnit[] = []
+  #video: { readonly track: VideoTrack; readonly facts: RenditionFacts } | undefined
   #outEnd = 0
   #nextMsn: number
   #discontinuities = 0
@@ -89,6 +95,8 @@ export class Packager {
     this.#segmentTargetMs = init.segmentTargetMs
     assert(this.#partTargetMs > 0 && this.#segmentTargetMs >= this.#partTargetMs)
     this.#queue = new StartupQueue(this.#metrics)
+    this.#tap = init.listener === undefined ? undefined : new UnitTap(init.listener)
+    this.#audio = new AudioLanes(this.#trackInit())
     this.#nextMsn = init.firstMsn
     this.#targetDurationS = Math.max(1, Math.ceil(this.#segmentTargetMs / 1_000))
   }
@@ -102,29 +110,36 @@ export class Packager {
   /** Sets a track's configuration. A changed one takes effect, with a discontinuity, at the next keyframe. */
   configure(config: TrackConfig): void {
     assert(this.#state !== 'ended', 'the packager has ended')
-    const current = config.kind === 'video' ? this.#videoConfig : this.#audioConfig
+    const index = config.track ?? 0
+    const current = this.#configOf(config.kind, index)
     if (current !== undefined && sameConfig(current, config)) return
-    if (config.kind === 'video') this.#videoConfig = config
-    else this.#audioConfig = config
-    if (config.kind === 'audio') this.#waitingAudio = []
-    if (this.#state === 'starting') this.#queue.forget(config.kind)
+    if (index >= sessionLimits.tracksMax) {
+      this.#metrics?.count('track_refused')
+      return
+    }
+    if (config.kind === 'audio') this.#audio.configure(config)
+    else if (index === 0) this.#videoConfig = config
+    else this.#furtherVideo.set(index, config)
+    if (this.#state === 'starting') this.#queue.forget(config.kind, index)
   }
 
   /** Takes one access unit; its bytes must not change until the part that holds them was handed out. */
   write(unit: AccessUnit): void {
     assert(this.#state !== 'ended', 'the packager has ended')
     assert(Number.isFinite(unit.dts) && Number.isFinite(unit.pts), 'timestamps are numbers')
-    const config = unit.kind === 'video' ? this.#videoConfig : this.#audioConfig
+    const config = this.#configOf(unit.kind, unit.track ?? 0)
     if (config === undefined || unit.data.byteLength === 0) {
       this.#metrics?.count('undecodable_dropped')
     } else if (this.#state === 'starting') {
       this.#queue.push(this.#nearDecoding(unit), this.#clock.now())
       // After the first start nothing is waited for: a track that is still missing joins when it comes.
       this.#tryBegin(this.#started)
-    } else if (unit.kind === 'video') {
+    } else if (unit.kind === 'audio') {
+      this.#writeAudio(unit)
+    } else if ((unit.track ?? 0) === 0) {
       this.#writeVideo(this.#nearDecoding(unit))
     } else {
-      this.#writeAudio(unit)
+      this.#showFurther(this.#nearDecoding(unit), config)
     }
   }
 
@@ -151,7 +166,7 @@ export class Packager {
         excluded: this.#expected.video === false,
       },
       audio: {
-        configured: this.#audioConfig !== undefined,
+        configured: this.#audio.configured,
         excluded: this.#expected.audio === false,
       },
     }
@@ -181,6 +196,11 @@ export class Packager {
     )
   }
 
+  #configOf(kind: AccessUnit['kind'], index: number): TrackConfig | undefined {
+    if (kind === 'audio') return this.#audio.of(index)?.config
+    return index === 0 ? this.#videoConfig : this.#furtherVideo.get(index)
+  }
+
   #begin(first: AccessUnit): void {
     const arrival = this.#queue.firstOf(first.kind)
     const timeline = new Timeline({
@@ -192,8 +212,9 @@ export class Packager {
     const discontinuity = this.#started || this.#init.discontinuityAtStart
     const cut: Cut = { time: timeline.out(first.pts), msn: this.#nextMsn, discontinuity }
     this.#timeline = timeline
+    this.#tap?.cut(cut, timeline)
     if (this.#videoConfig !== undefined) this.#beginVideo(this.#videoConfig, cut)
-    if (this.#audioConfig !== undefined) this.#beginAudio(this.#audioConfig, cut)
+    this.#audio.begin(timeline, cut, this.#discontinuities)
     if (this.#started) this.#noteDiscontinuity('timestamps')
     this.#started = true
     this.#state = 'running'
@@ -206,18 +227,11 @@ export class Packager {
       this.#video.track.begin(config, timeline, cut)
       return
     }
+    const name = 'source'
     const track = new VideoTrack(this.#trackInit(), config, timeline, cut)
-    this.#video = { track, facts: new RenditionFacts(track.target, this.#discontinuities) }
-  }
-
-  #beginAudio(config: AudioConfig, cut: Cut): void {
-    const timeline = this.#runningTimeline()
-    if (this.#audio !== undefined) {
-      this.#audio.track.begin(config, timeline, cut)
-      return
-    }
-    const track = new AudioTrack(this.#trackInit(), config, timeline, cut)
-    this.#audio = { track, facts: new RenditionFacts(track.target, this.#discontinuities) }
+    const { target } = track
+    const discontinuitiesBefore = this.#discontinuities
+    this.#video = { track, facts: new RenditionFacts({ name, target, discontinuitiesBefore }) }
   }
 
   #trackInit() {
@@ -250,7 +264,24 @@ export class Packager {
     const cut = track.writer.holds ? this.#cutAt(unit, track, changed) : undefined
     track.write(unit, cut, changed ? config : undefined)
     if (cut !== undefined) this.#cutAudio(cut)
-    this.#audio?.track.keepUp(track.time ?? 0)
+    this.#audio.keepUp(track.time ?? 0)
+    this.#show(unit, config, cut)
+  }
+
+  /** Shows a unit, and the cut before it if it opens a segment; after packaging, because players come first. */
+  #show(unit: AccessUnit, config: TrackConfig, cut?: Cut, leads = true): void {
+    if (this.#tap === undefined) return
+    const timeline = this.#runningTimeline()
+    if (cut !== undefined) this.#tap.cut(cut, timeline)
+    this.#tap.show(unit, config, timeline, leads)
+  }
+
+  /** A picture of a further track: on this timeline, unless it is early for a jump that the main track will make. */
+  #showFurther(unit: AccessUnit, config: TrackConfig): void {
+    const reference = this.#video?.track.time ?? this.#audio.end
+    if (Math.abs(this.#runningTimeline().out(unit.pts) - reference) > JUMP_TICKS) {
+      this.#metrics?.count('video_dropped')
+    } else this.#show(unit, config, undefined, false)
   }
 
   /** True for a picture to drop: a keyframe always begins a part, and the segment is full before it may be cut. */
@@ -280,7 +311,7 @@ export class Packager {
       crowded ||
       elapsedMs >= packagingLimits.segmentMsMax ||
       track.writer.segmentBytes >= packagingLimits.segmentBytesMax
-    const discontinuity = unit.keyframe && (changed || this.#waitingAudio.length > 0)
+    const discontinuity = unit.keyframe && (changed || this.#audio.wantsDiscontinuity)
     if (!discontinuity && !forced && !(unit.keyframe && due)) return undefined
     if (crowded) this.#metrics?.count('segment_crowded')
     if (forced && !unit.keyframe) this.#metrics?.count('segment_forced')
@@ -288,89 +319,87 @@ export class Packager {
     return { time, msn: track.writer.msn + 1, discontinuity }
   }
 
-  /** Parts made of a segment, by the rendition that has more. */
+  /** Parts made of a segment, by the rendition that has most. */
   #partsOf(msn: number): number {
-    const writers = [this.#video?.track.writer, this.#audio?.track.writer]
+    const audio = this.#audio.running.map(({ running }) => running.track.writer)
+    const writers = [this.#video?.track.writer, ...audio]
     return Math.max(...writers.map((one) => (one?.msn === msn ? one.parts : 0)))
   }
 
-  #cutAudio(cut: Cut): void {
-    const config = this.#audioConfig
-    const waiting = this.#waitingAudio
-    if (waiting.length === 0) this.#audio?.track.announce(cut)
-    else if (config !== undefined) {
-      this.#waitingAudio = []
-      this.#audio?.track.finish(cut.time)
-      this.#beginAudio(config, cut)
-      for (const unit of waiting) this.#writeAudio(unit)
-    }
+  #cutAudio(cut: Cut, except?: AudioLane): void {
+    const kept = this.#audio.cut(cut, this.#runningTimeline(), this.#discontinuities, except)
+    for (const unit of kept) this.#packageAudio(unit)
     if (cut.discontinuity) this.#noteDiscontinuity('configuration')
   }
 
   /** Video that appears while audio runs alone: from its first IDR on it leads. */
   #joinVideo(unit: AccessUnit, config: VideoConfig): void {
-    const audio = this.#audio
-    assert(audio !== undefined, 'one track runs')
+    const lead = this.#audio.lead?.running.track
+    assert(lead !== undefined, 'one track runs')
     if (!unit.keyframe) {
       this.#metrics?.count('before_keyframe_dropped')
       return
     }
     const time = this.#runningTimeline().out(unit.pts)
-    if (Math.abs(time - audio.track.end) > JUMP_TICKS || !audio.track.writer.holds) {
+    if (Math.abs(time - lead.end) > JUMP_TICKS || !lead.writer.holds) {
       this.#restart(unit)
       return
     }
-    const cut: Cut = { time, msn: audio.track.writer.msn + 1, discontinuity: true }
+    const cut: Cut = { time, msn: lead.writer.msn + 1, discontinuity: true }
     this.#beginVideo(config, cut)
     this.#video?.track.write(unit)
-    audio.track.announce(cut)
-    this.#noteDiscontinuity('video appears')
+    this.#cutAudio(cut)
+    this.#show(unit, config, cut)
   }
 
   #writeAudio(unit: AccessUnit): void {
-    const config = this.#audioConfig
-    if (config === undefined) return
-    const videoTime = this.#video?.track.time
-    const timeline = this.#runningTimeline()
-    const reference = videoTime ?? this.#audio?.track.end ?? 0
-    if (Math.abs(timeline.out(unit.pts) - reference) > JUMP_TICKS) {
-      // Beside video the video's time rules: this frame is early for a jump that video will make, or audio runs alone.
-      if (this.#video !== undefined) this.#metrics?.count('audio_dropped')
+    const lane = this.#audio.of(unit.track ?? 0)
+    if (lane === undefined) return
+    const reference = this.#video?.track.time ?? this.#audio.end
+    const leads = this.#video === undefined
+    if (Math.abs(this.#runningTimeline().out(unit.pts) - reference) > JUMP_TICKS) {
+      // Beside a leading track that one's time rules: this frame is early for a jump that it will make.
+      if (!leads || this.#audio.lead !== lane) this.#metrics?.count('audio_dropped')
       else this.#restart(unit)
       return
     }
-    if (this.#audio === undefined || this.#audio.track.config !== config) {
-      this.#awaitCut(unit, config)
-      return
-    }
-    if (this.#video !== undefined) {
-      this.#audio.track.write(unit, videoTime)
-      return
-    }
-    const { track } = this.#audio
-    track.write(unit, undefined, (time) => ({
-      time,
-      msn: track.writer.msn + 1,
-      discontinuity: false,
-    }))
+    this.#packageAudio(unit)
+    this.#show(unit, lane.config, undefined, leads && this.#audio.lead === lane)
   }
 
-  /** Audio of another configuration, or the first: it begins with the video's next segment, or at once on its own. */
-  #awaitCut(unit: AccessUnit, config: AudioConfig): void {
-    const running = this.#audio?.track
-    if (this.#video === undefined && running !== undefined) {
-      const time = this.#runningTimeline().out(unit.pts)
-      running.finish(time)
-      this.#beginAudio(config, { time, msn: running.writer.msn + 1, discontinuity: true })
-      this.#noteDiscontinuity('configuration')
-      this.#writeAudio(unit)
-      return
-    }
-    this.#waitingAudio.push(unit)
-    if (this.#waitingAudio.length > packagingLimits.startupUnitsMax) {
-      this.#waitingAudio.shift()
-      this.#metrics?.count('startup_dropped')
-    }
+  #packageAudio(unit: AccessUnit): void {
+    const lane = this.#audio.of(unit.track ?? 0)
+    if (lane === undefined) return
+    const track = lane.running?.track
+    const leads = this.#video === undefined && this.#audio.lead === lane
+    if (track === undefined || track.config !== lane.config) {
+      if (leads && track !== undefined) this.#changeLeader(unit, lane, track)
+      else this.#audio.await(lane, unit)
+    } else if (leads) {
+      track.write(unit, undefined, (time) => this.#cutByAudio(time, lane, track))
+      this.#audio.keepUp(track.end, lane)
+    } else track.write(unit, this.#video?.track.time ?? this.#audio.lead?.running.track.end)
+  }
+
+  /** Audio that runs alone ends a segment by itself; further audio tracks follow the first. */
+  #cutByAudio(time: number, lane: AudioLane, track: AudioTrack): Cut {
+    const discontinuity = this.#audio.wantsDiscontinuity
+    const cut: Cut = { time, msn: track.writer.msn + 1, discontinuity }
+    this.#tap?.cut(cut, this.#runningTimeline())
+    this.#cutAudio(cut, lane)
+    return cut
+  }
+
+  /** Audio of another configuration begins with the video's next segment, or at once where it leads. */
+  #changeLeader(unit: AccessUnit, lane: AudioLane, track: AudioTrack): void {
+    const timeline = this.#runningTimeline()
+    const time = timeline.out(unit.pts)
+    track.finish(time)
+    const cut: Cut = { time, msn: track.writer.msn + 1, discontinuity: true }
+    this.#tap?.cut(cut, timeline)
+    this.#audio.beginLane(lane, timeline, cut, this.#discontinuities)
+    this.#cutAudio(cut, lane)
+    this.#packageAudio(unit)
   }
 
   #restart(unit: AccessUnit): void {
@@ -380,16 +409,11 @@ export class Packager {
   }
 
   #finishStretch(): void {
-    const end = this.#video?.track.writer.finish()
-    const videoEnd = end ?? 0
-    if (this.#audio !== undefined) {
-      const running = this.#audio.track
-      if (this.#video !== undefined || running.writer.holds) running.finish(videoEnd)
-    }
-    const msn = Math.max(this.#video?.track.writer.msn ?? 0, this.#audio?.track.writer.msn ?? 0)
-    this.#waitingAudio = []
-    this.#nextMsn = msn + 1
-    this.#outEnd = Math.ceil(Math.max(videoEnd, this.#audio?.track.end ?? 0))
+    const videoEnd = this.#video?.track.writer.finish() ?? 0
+    this.#audio.finish(this.#video === undefined ? undefined : videoEnd)
+    const msns = this.#audio.running.map(({ running }) => running.track.writer.msn)
+    this.#nextMsn = Math.max(this.#video?.track.writer.msn ?? 0, ...msns) + 1
+    this.#outEnd = Math.ceil(Math.max(videoEnd, this.#audio.end))
   }
 
   #noteDiscontinuity(reason: string): void {
@@ -403,8 +427,15 @@ export class Packager {
     return this.#timeline
   }
 
+  /** Renditions that are written, the video's first. */
+  #renditions(): readonly RunningRendition[] {
+    const audio = this.#audio.running.map(({ running }) => running)
+    return this.#video === undefined ? audio : [this.#video, ...audio]
+  }
+
   #take(part: PackagedPart): void {
-    const own = part.rendition === 'source' ? this.#video : this.#audio
+    const renditions = this.#renditions()
+    const own = renditions.find(({ facts }) => facts.name === part.rendition)
     assert(own !== undefined)
     own.facts.note(part)
     // EXT-X-TARGETDURATION is at least every segment's duration rounded to the nearest second (RFC 8216bis 4.4.3.1).
@@ -416,20 +447,19 @@ export class Packager {
       return
     }
     this.#outbox.push(part)
-    const facts = [this.#video?.facts, this.#audio?.facts].filter((one) => one !== undefined)
-    // Both bitrates are worth a moment's wait, but not past a second part.
-    const rated = part.part > 0 || facts.every((one) => one.rated)
-    if (rated && facts.every((one) => one.settled)) this.#announce()
+    // All bitrates are worth a moment's wait, but not past a second part.
+    const rated = part.part > 0 || renditions.every(({ facts }) => facts.rated)
+    if (rated && renditions.every(({ facts }) => facts.settled)) this.#announce()
   }
 
   /** Tells of renditions that changed, and lets out the parts that waited for the first telling. */
   #announce(): void {
     const renditions: PackagerRendition[] = []
     let changed = false
-    for (const own of [this.#video, this.#audio]) {
-      if (own === undefined || !own.facts.settled) continue
-      const description = own.facts.describe(own.track.config, this.#targetDurationS)
-      changed = own.facts.changed(description) || changed
+    for (const { track, facts } of this.#renditions()) {
+      if (!facts.settled) continue
+      const description = facts.describe(track.config, this.#targetDurationS)
+      changed = facts.changed(description) || changed
       renditions.push(description)
     }
     if (changed) this.#init.onRenditions(renditions)
@@ -439,9 +469,11 @@ export class Packager {
   }
 }
 
+/** A rendition that is written, and what is said of it. */
+interface RunningRendition {
+  readonly track: VideoTrack | AudioTrack
+  readonly facts: RenditionFacts
+}
+
 const JUMP_TICKS = packagingLimits.timestampJumpMsMax * TICKS_PER_MS
 const COMPOSITION_TICKS_MAX = packagingLimits.compositionMsMax * TICKS_PER_MS
-
-function sameConfig(a: TrackConfig, b: TrackConfig): boolean {
-  return a.codecString === b.codecString && Buffer.compare(a.description, b.description) === 0
-}

@@ -15,7 +15,10 @@ export type AudioVerdict =
   /** It lies before what has been written. */
   | { readonly take: false }
 
-/** Counts the samples of one stretch of audio. Times in samples on the output timeline. */
+/**
+ * Counts the samples of one stretch of audio. Times in samples on the output timeline; `samplesPerFrame` is what a frame of
+ * silence has, the publisher's own may differ (Opus, FLAC).
+ */
 export class AudioClock {
   readonly #samplesPerFrame: number
   readonly #tolerance: number
@@ -52,10 +55,10 @@ export class AudioClock {
     return drift < -this.#tolerance ? { take: false } : { take: true, missing: 0 }
   }
 
-  /** Takes a frame: returns its time and counts on. */
-  take(): number {
+  /** Takes a frame of so many samples: returns its time and counts on. */
+  take(samples: number): number {
     const time = this.next
-    this.#next = time + this.#samplesPerFrame
+    this.#next = time + samples
     return time
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The audio rendition: frames on a sample-counted clock, cut into segments where the video is cut, or on its own when
+ * An audio rendition: frames on a sample-counted clock, cut into segments where the video is cut, or on its own when
  * there is no video. Missing audio becomes silence, so that every segment exists in both renditions and players that
  * wait for both go on.
  */
@@ -7,21 +7,24 @@ import { packagingLimits } from '../../limits.ts'
 import { type AccessUnit, type AudioConfig, TICKS_PER_SECOND } from '../access-unit.ts'
 import { AUDIO_TRACK_ID, audioInitSegment } from '../cmaf/init-segment.ts'
 import { AudioClock } from './audio-clock.ts'
+import { frameSamples } from './frame-samples.ts'
 import type { PackagerMetrics } from './packager-metrics.ts'
 import { PartTarget } from './part-target.ts'
 import { type Cut, type PackagedPart, RenditionWriter, type Sample } from './rendition-writer.ts'
-import { silentFrame } from './silent-frame.ts'
-import { TICKS_PER_MS, type Timeline } from './timeline.ts'
+import { type Silence, silenceFor } from './silent-frame.ts'
+import { type MediaTimeline, TICKS_PER_MS } from './timeline.ts'
 
 /** Fixed for a track's life. */
 export interface AudioTrackInit {
+  /** Name of the rendition. */
+  readonly name: string
   readonly partTargetMs: number
   readonly segmentTargetMs: number
   readonly metrics: PackagerMetrics | undefined
   readonly onPart: (part: PackagedPart) => void
 }
 
-/** Writes the audio rendition. Times in 1/90000 s of the output timeline unless the name says otherwise. */
+/** Writes an audio rendition. Times in 1/90000 s of the output timeline unless the name says otherwise. */
 export class AudioTrack {
   readonly writer: RenditionWriter
   readonly target: PartTarget
@@ -29,20 +32,21 @@ export class AudioTrack {
   readonly #segmentUs: number
   readonly #metrics: PackagerMetrics | undefined
   #config: AudioConfig
-  #timeline: Timeline
+  #timeline: MediaTimeline
   #clock: AudioClock
   #init: Buffer | undefined
   /** Cuts announced by the video that audio has not reached; few, since the lag is bounded. */
   #cuts: Cut[] = []
-  #lastFrame: Uint8Array | undefined
+  /** What fills gaps: silence, or the last frame of an unusual layout, which decodes for certain. */
+  #filler: Filler
   #lagMs: number = packagingLimits.audioLagMs
 
-  constructor(init: AudioTrackInit, config: AudioConfig, timeline: Timeline, cut: Cut) {
+  constructor(init: AudioTrackInit, config: AudioConfig, timeline: MediaTimeline, cut: Cut) {
     this.target = new PartTarget(init.partTargetMs)
     this.#segmentUs = init.segmentTargetMs * 1_000
     this.#metrics = init.metrics
     this.writer = new RenditionWriter({
-      rendition: 'audio',
+      rendition: init.name,
       layout: 'uniform',
       trackId: AUDIO_TRACK_ID,
       target: this.target,
@@ -51,6 +55,7 @@ export class AudioTrack {
     })
     this.#config = config
     this.#timeline = timeline
+    this.#filler = fillerOf(config)
     this.#clock = this.#begin(config, timeline, cut, 0)
   }
 
@@ -64,19 +69,19 @@ export class AudioTrack {
   }
 
   /** Starts a stretch; frames before `cut.time` are dropped. */
-  begin(config: AudioConfig, timeline: Timeline, cut: Cut): void {
+  begin(config: AudioConfig, timeline: MediaTimeline, cut: Cut): void {
     this.#begin(config, timeline, cut, this.end)
   }
 
-  #begin(config: AudioConfig, timeline: Timeline, cut: Cut, end: number): AudioClock {
+  #begin(config: AudioConfig, timeline: MediaTimeline, cut: Cut, end: number): AudioClock {
     if (this.#init === undefined || config !== this.#config) this.#init = audioInitSegment(config)
     this.#config = config
     this.#timeline = timeline
-    this.#lastFrame = undefined
+    this.#filler = fillerOf(config)
     const { sampleRate, samplesPerFrame } = config
     this.#clock = new AudioClock({
       sampleRate,
-      samplesPerFrame,
+      samplesPerFrame: this.#filler.samples,
       start: Math.ceil(this.#toSamples(Math.max(cut.time, end))),
     })
     const frameUs = (samplesPerFrame * 1e6) / sampleRate
@@ -104,13 +109,14 @@ export class AudioTrack {
       return
     }
     const whole = this.#fill(verdict.missing, cutFor)
-    this.#lastFrame = unit.data
+    const samples = frameSamples(this.#config, unit.data)
+    if (this.#filler.isLast === true) this.#filler.data = unit.data
     // Its place is not reached yet; the frames after it find it nearer.
     if (!whole) {
       this.#metrics?.count('audio_dropped')
       return
     }
-    this.#take(unit.data, cutFor)
+    this.#take(unit.data, samples, cutFor)
   }
 
   /** Learns where the video is cut. */
@@ -123,14 +129,14 @@ export class AudioTrack {
   /** Fills with silence what is missing more than the allowed lag behind the video. */
   keepUp(videoTime: number): void {
     const until = this.#toSamples(videoTime - this.#lagMs * TICKS_PER_MS)
-    const missing = Math.floor((until - this.#clock.next) / this.#config.samplesPerFrame)
+    const missing = Math.floor((until - this.#clock.next) / this.#filler.samples)
     if (missing > 0) this.#fill(missing)
   }
 
   /** Ends the stretch, and its segment, at `time`: silence up to there, and through every cut announced. */
   finish(time: number): void {
     const until = Math.max(time, ...this.#cuts.map((cut) => cut.time))
-    const frames = (this.#toSamples(until) - this.#clock.next) / this.#config.samplesPerFrame
+    const frames = (this.#toSamples(until) - this.#clock.next) / this.#filler.samples
     if (!this.#fill(Math.round(frames))) {
       // What silence does not reach is cut here, a frame each, so that both renditions have the same segments.
       const here = this.end
@@ -146,15 +152,13 @@ export class AudioTrack {
     const frames = Math.min(wanted, packagingLimits.audioFillFramesMax)
     this.#metrics?.count('audio_filled', frames)
     if (frames < wanted) this.#metrics?.count('audio_fill_cut')
-    // Unusual layouts repeat their last frame, which decodes for certain.
-    const data = silentFrame(this.#config.channels) ?? this.#lastFrame ?? SILENT_STEREO
-    for (let index = 0; index < frames; index++) this.#take(data, cutFor)
+    const { data, samples } = this.#filler
+    for (let index = 0; index < frames; index++) this.#take(data, samples, cutFor)
     return frames === wanted
   }
 
-  #take(data: Uint8Array, cutFor?: (time: number) => Cut): void {
-    const duration = this.#config.samplesPerFrame
-    const time = this.#clock.take()
+  #take(data: Uint8Array, duration: number, cutFor?: (time: number) => Cut): void {
+    const time = this.#clock.take(duration)
     if (cutFor !== undefined && this.writer.holds && this.#isDue(time)) {
       this.#cuts.push(cutFor(this.#toOut(time)))
     }
@@ -193,4 +197,18 @@ export class AudioTrack {
   }
 }
 
-const SILENT_STEREO = silentFrame(2) ?? new Uint8Array(0)
+/** Repeated where no silence is known; starts as something that most decoders take. */
+interface LastFrame {
+  data: Uint8Array
+  readonly samples: number
+  readonly isLast: true
+}
+
+type Filler = (Silence & { readonly isLast?: false }) | LastFrame
+
+function fillerOf(config: AudioConfig): Filler {
+  const silence = silenceFor(config)
+  if (silence !== undefined) return silence
+  const data = silenceFor({ ...config, channels: 2 })?.data ?? new Uint8Array(0)
+  return { data, samples: config.samplesPerFrame, isLast: true }
+}

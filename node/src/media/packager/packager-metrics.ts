@@ -15,6 +15,14 @@ export type PackagerEvent =
   | 'audio_fill_cut'
   /** Audio frames dropped: too late, doubled, or far from the video's time. */
   | 'audio_dropped'
+  /** Pictures of a further video track dropped: far from the main track's time. */
+  | 'video_dropped'
+  /** A track of the publisher beyond `sessionLimits.tracksMax`. */
+  | 'track_refused'
+  /** Units of a derived rendition dropped: published already, not decodable, or between two segments. */
+  | 'derived_dropped'
+  /** A derived rendition that left out segments. */
+  | 'derived_skipped'
   /** Units dropped because decoding cannot start at them. */
   | 'before_keyframe_dropped'
   /** Units without a configuration or without bytes. */

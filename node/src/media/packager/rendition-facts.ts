@@ -3,7 +3,7 @@
  * duration, which players hold on to, only grows, and small changes of bitrate are not worth a new record.
  */
 import type { RenditionInfo } from '../../content/stream.ts'
-import type { AudioConfig, VideoConfig } from '../access-unit.ts'
+import type { TrackConfig, VideoConfig } from '../access-unit.ts'
 import type { PartTarget } from './part-target.ts'
 import type { PackagedPart } from './rendition-writer.ts'
 
@@ -27,19 +27,40 @@ export interface PackagerRendition {
   readonly discontinuitiesBefore: number
 }
 
+/** What is known of a rendition before anything of it is made. */
+export interface RenditionFactsInit {
+  readonly name: string
+  readonly target: PartTarget
+  readonly discontinuitiesBefore: number
+  /** Bits a second to announce until a whole segment is measured; measured from the first part on where it is absent. */
+  readonly declaredBps?: number
+  /** Instead of what the track's configuration says. */
+  readonly language?: string
+  readonly label?: string
+}
+
+/** Code points of HDR transfer functions (ISO/IEC 23091-2 8.2) as HLS names them. */
+const VIDEO_RANGES: Readonly<Record<number, 'PQ' | 'HLG'>> = { 16: 'PQ', 18: 'HLG' }
+
 /** Gathers the facts of one rendition. */
 export class RenditionFacts {
+  /** Pictures were seen to carry CEA-608 captions. */
+  closedCaptions = false
+  readonly #init: RenditionFactsInit
   readonly #target: PartTarget
-  readonly #discontinuitiesBefore: number
   #segmentBytes = 0
   #segmentUs = 0
   #peakBps = 0
   #measured = false
   #announced = ''
 
-  constructor(target: PartTarget, discontinuitiesBefore: number) {
-    this.#target = target
-    this.#discontinuitiesBefore = discontinuitiesBefore
+  constructor(init: RenditionFactsInit) {
+    this.#init = init
+    this.#target = init.target
+  }
+
+  get name(): string {
+    return this.#init.name
   }
 
   /** True once its PART-TARGET is settled, so that it can be announced. */
@@ -66,22 +87,37 @@ export class RenditionFacts {
   }
 
   /** The rendition as it is now. */
-  describe(config: VideoConfig | AudioConfig, targetDurationS: number): PackagerRendition {
+  describe(config: TrackConfig, targetDurationS: number): PackagerRendition {
+    const { name, discontinuitiesBefore } = this.#init
+    const pictures = config.kind === 'video'
+    const range = pictures ? VIDEO_RANGES[config.colour?.transfer ?? 0] : undefined
+    const language = this.#init.language ?? (pictures ? undefined : config.language)
+    const { label } = this.#init
     return {
       info: {
-        name: config.kind === 'video' ? 'source' : 'audio',
+        name,
         kind: config.kind,
         codecs: config.codecString,
-        bandwidthBps: this.#peakBps || UNRATED_BPS,
-        width: config.kind === 'video' ? config.width : 0,
-        height: config.kind === 'video' ? config.height : 0,
-        frameRate: config.kind === 'video' ? this.#frameRate(config) : 0,
-        channels: config.kind === 'audio' ? config.channels : 0,
+        bandwidthBps: this.#bandwidthBps(),
+        width: pictures ? config.width : 0,
+        height: pictures ? config.height : 0,
+        frameRate: pictures ? this.#frameRate(config) : 0,
+        channels: pictures ? 0 : config.channels,
+        ...(range === undefined ? {} : { videoRange: range }),
+        ...(language === undefined ? {} : { language }),
+        ...(label === undefined ? {} : { label }),
+        ...(this.closedCaptions ? { closedCaptions: true } : {}),
       },
       partTargetUs: this.#target.us,
       targetDurationS,
-      discontinuitiesBefore: this.#discontinuitiesBefore,
+      discontinuitiesBefore,
     }
+  }
+
+  #bandwidthBps(): number {
+    const { declaredBps } = this.#init
+    if (declaredBps !== undefined && !this.#measured) return declaredBps
+    return this.#peakBps || UNRATED_BPS
   }
 
   /** True when the description differs from the last one that this was asked about. */

@@ -11,13 +11,15 @@ import type { PartTarget } from './part-target.ts'
 
 /** One part, as it goes to the content plane. */
 export interface PackagedPart {
-  readonly rendition: 'source' | 'audio'
+  readonly rendition: string
   readonly msn: number
   /** Number in its segment, from 0. */
   readonly part: number
   /** `moof` and `mdat`; outside the shared pool. */
   readonly data: Buffer
   readonly durationUs: number
+  /** Decoding time of its first sample, microseconds of the stream's timeline. */
+  readonly startUs: number
   /** Begins with an IDR; always for audio. */
   readonly independent: boolean
   readonly endOfSegment: boolean
@@ -42,7 +44,7 @@ export interface Cut {
 export interface Sample {
   /** Decoding time on the output timeline, in ticks of the track. */
   readonly time: number
-  /** Ticks; known when the next sample is. */
+  /** Ticks; where it is 0 it is known when the next sample is. */
   duration: number
   readonly compositionOffset: number
   readonly sync: boolean
@@ -62,7 +64,7 @@ export interface TrackPeriod {
 
 /** Fixed for a writer's life. */
 export interface RenditionWriterInit {
-  readonly rendition: 'source' | 'audio'
+  readonly rendition: string
   readonly layout: Fragment['layout']
   readonly trackId: number
   readonly target: PartTarget
@@ -162,7 +164,7 @@ export class RenditionWriter {
     const { target } = this.#options
     const { timescale } = this.#expectPeriod()
     const guess = this.#lastDuration || Math.round((target.frameUs * timescale) / 1e6)
-    held.duration = Math.max(1, guess)
+    held.duration ||= Math.max(1, guess)
     this.#held = undefined
     this.#place(held, true)
     this.#flush(true)
@@ -222,6 +224,7 @@ export class RenditionWriter {
       part: this.#part,
       data,
       durationUs: this.#us(first.time + this.#ticks) - this.#us(first.time),
+      startUs: this.#us(first.time),
       independent: layout === 'uniform' || first.sync,
       endOfSegment,
       programDateTimeMs: opens ? this.#segmentWallMs : undefined,

@@ -52,9 +52,11 @@ export class StartupQueue {
 
   /** Takes a unit. Pictures before the first IDR are dropped; the oldest audio goes when the queue is full. */
   push(unit: AccessUnit, wallMs: number): void {
-    this.#first[unit.kind] ??= { dts: unit.dts, wallMs }
-    this.#newestDts = unit.dts
-    if (unit.kind === 'video' && !unit.keyframe && this.#keyframe() === undefined) {
+    if (isMain(unit)) {
+      this.#first[unit.kind] ??= { dts: unit.dts, wallMs }
+      this.#newestDts = unit.dts
+    }
+    if (isMain(unit) && !unit.keyframe && this.#keyframe() === undefined) {
       this.#metrics?.count('before_keyframe_dropped')
       return
     }
@@ -65,9 +67,9 @@ export class StartupQueue {
     }
   }
 
-  /** Drops the units of a kind whose configuration was replaced. */
-  forget(kind: AccessUnit['kind']): void {
-    this.#units = this.#units.filter((unit) => unit.kind !== kind)
+  /** Drops the units of a track whose configuration was replaced. */
+  forget(kind: AccessUnit['kind'], track: number): void {
+    this.#units = this.#units.filter((unit) => unit.kind !== kind || (unit.track ?? 0) !== track)
   }
 
   /** The unit to begin with, or undefined while waiting is right. `impatient` skips the wait for another track. */
@@ -76,7 +78,7 @@ export class StartupQueue {
     if (!video.configured && !audio.configured) return undefined
     const missing = (!video.configured && !video.excluded) || (!audio.configured && !audio.excluded)
     if (missing && !impatient && !this.#waitedEnough()) return undefined
-    return video.configured ? this.#keyframe() : this.#units[0]
+    return video.configured ? this.#keyframe() : this.#units.find(isMain)
   }
 
   /** Hands out what follows from `start` on and what precedes it of the other track; the queue is empty then. */
@@ -89,7 +91,7 @@ export class StartupQueue {
   }
 
   #keyframe(): AccessUnit | undefined {
-    return this.#units.find((unit) => unit.kind === 'video' && unit.keyframe)
+    return this.#units.find((unit) => unit.kind === 'video' && isMain(unit) && unit.keyframe)
   }
 
   #waitedEnough(): boolean {
@@ -98,4 +100,9 @@ export class StartupQueue {
     if (first === undefined) return false
     return (this.#newestDts - first.dts) / TICKS_PER_MS >= packagingLimits.startupWaitMs
   }
+}
+
+/** True for what a stretch may begin with: any sound, and pictures of the main track. */
+function isMain(unit: AccessUnit): boolean {
+  return unit.kind === 'audio' || (unit.track ?? 0) === 0
 }

@@ -6,6 +6,14 @@
 /** Ticks (1/90000 s) in a millisecond. */
 export const TICKS_PER_MS = 90
 
+/** Where the tracks of a stretch find their times. All in 1/90000 s. */
+export interface MediaTimeline {
+  /** A unit's tick on the stream's timeline. */
+  out(tick: number): number
+  /** Wall time of a tick of the stream's timeline, Unix milliseconds. */
+  wallMs(outTick: number): number
+}
+
 /** Where a stretch of continuous timestamps begins. */
 export interface TimelineInit {
   /** Publisher's tick that is `outOrigin` on the stream's timeline. */
@@ -17,7 +25,7 @@ export interface TimelineInit {
 }
 
 /** The mapping of one stretch of continuous timestamps. All times in 1/90000 s. */
-export class Timeline {
+export class Timeline implements MediaTimeline {
   readonly #init: TimelineInit
 
   constructor(init: TimelineInit) {

@@ -8,7 +8,7 @@ import { VIDEO_TRACK_ID, videoInitSegment } from '../cmaf/init-segment.ts'
 import type { PackagerMetrics } from './packager-metrics.ts'
 import { PartTarget } from './part-target.ts'
 import { type Cut, type PackagedPart, RenditionWriter } from './rendition-writer.ts'
-import { TICKS_PER_MS, type Timeline } from './timeline.ts'
+import { type MediaTimeline, TICKS_PER_MS } from './timeline.ts'
 
 /** Declared rates outside of this are publishers' mistakes (0, or a timescale). */
 const FRAME_RATE_MIN = 1
@@ -27,12 +27,12 @@ export class VideoTrack {
   readonly target: PartTarget
   readonly #metrics: PackagerMetrics | undefined
   #config: VideoConfig
-  #timeline: Timeline
+  #timeline: MediaTimeline
   #init: Buffer | undefined
   /** Newest decoding time, as written, on the publisher's clock. */
   #lastIn: number | undefined
 
-  constructor(init: VideoTrackInit, config: VideoConfig, timeline: Timeline, cut: Cut) {
+  constructor(init: VideoTrackInit, config: VideoConfig, timeline: MediaTimeline, cut: Cut) {
     this.target = new PartTarget(init.partTargetMs)
     this.#metrics = init.metrics
     this.writer = new RenditionWriter({
@@ -58,7 +58,7 @@ export class VideoTrack {
   }
 
   /** Starts a stretch with its own timeline. */
-  begin(config: VideoConfig, timeline: Timeline, cut: Cut): void {
+  begin(config: VideoConfig, timeline: MediaTimeline, cut: Cut): void {
     if (this.#init === undefined || config !== this.#config) this.#init = videoInitSegment(config)
     this.#config = config
     this.#timeline = timeline
@@ -122,7 +122,7 @@ export class VideoTrack {
 }
 
 /** Microseconds a picture by the declared rate, or undefined when nobody said or it cannot be. */
-function declaredFrameUs(config: VideoConfig): number | undefined {
+export function declaredFrameUs(config: VideoConfig): number | undefined {
   const rate = config.frameRate
   if (rate === undefined || rate < FRAME_RATE_MIN || rate > FRAME_RATE_MAX) return undefined
   return 1e6 / rate
