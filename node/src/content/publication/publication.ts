@@ -1,6 +1,5 @@
 /** A stream published at this peer: takes parts from the packager, stores them, signs the index and wakes who waits. */
 import assert from 'node:assert/strict'
-import { createHash, type Hash } from 'node:crypto'
 import type { Counter, Registry } from 'prom-client'
 import type { Clock } from '../../clock.ts'
 import { KairoError } from '../../errors.ts'
@@ -19,6 +18,7 @@ import type {
   UpstreamStatus,
 } from '../stream.ts'
 import type { StreamKey } from '../stream-key.ts'
+import { OpenSegment, type SegmentListener } from './open-segment.ts'
 import type { SequenceCursor } from './sequence-store.ts'
 
 /** What a publication works with. */
@@ -42,6 +42,8 @@ export interface PublicationInit {
   readonly windowSegments: number
   /** Called when a session began or ended or its renditions changed; `sequence` and `expiresAtMs` are the directory's to set. */
   readonly onRecord?: (record: StreamRecord) => void
+  /** Called with what a listener of segments or ends threw; it is not called any more then. */
+  readonly onListenerError?: (error: unknown) => void
 }
 
 /** A rendition as the packager announces it. */
@@ -67,15 +69,16 @@ export interface PublishedPart {
   /** On part 0: wall time of its first presentation, Unix milliseconds. */
   readonly programDateTimeMs: number | undefined
   readonly discontinuity: boolean
-  /** The init segment that the part needs; the same array as long as it is the same. */
+  /** The init segment that the part needs; the same array as long as it is the same. Empty for captions, which need none. */
   readonly init: Uint8Array
+  /** Decoding time of its first sample, microseconds of the stream's timeline; where it is absent the parts before say it. */
+  readonly startUs?: number
 }
 
 interface Track {
   setup: RenditionSetup
   readonly rendition: WindowedRendition
-  /** Hash over the parts of the segment that is open. */
-  segmentHash: Hash
+  readonly segment: OpenSegment
   /** False until the first part of the present session. */
   begun: boolean
 }
@@ -97,6 +100,9 @@ export class Publication implements ServedStream {
   readonly #init: PublicationInit
   readonly #parts: Counter
   readonly #tracks = new Map<string, Track>()
+  readonly #listenerFailures: Counter
+  readonly #segmentListeners = new Set<SegmentListener>()
+  readonly #endListeners = new Set<() => void>()
   readonly #initDigests = new WeakMap<Uint8Array, Digest>()
   #record: StreamRecord
   #session: Session | undefined
@@ -110,6 +116,11 @@ export class Publication implements ServedStream {
       components.registry,
       'kairo_content_published_parts_total',
       'Parts published at this peer',
+    )
+    this.#listenerFailures = sharedCounter(
+      components.registry,
+      'kairo_content_listener_failures_total',
+      'Listeners of published segments that failed and are not told any more',
     )
     this.#nextMsn = components.sequence.nextMsn
     this.#discontinuities = components.sequence.discontinuitySequence
@@ -175,8 +186,7 @@ export class Publication implements ServedStream {
     const initDigest = this.#storeInit(part.init)
     const digest = digestOf(data)
     store.put(digest, data)
-    if (part.part === 0) track.segmentHash = createHash('sha256')
-    track.segmentHash.update(data)
+    track.segment.take(part, data)
     session.firstMsn ??= part.msn
     const opensSession = !track.begun && part.part === 0 && part.msn === session.firstMsn
     track.begun = true
@@ -188,7 +198,7 @@ export class Publication implements ServedStream {
       durationUs: part.durationUs,
       independent: part.independent,
       endOfSegment: part.endOfSegment,
-      segmentDigest: part.endOfSegment ? track.segmentHash.digest('hex') : undefined,
+      segmentDigest: part.endOfSegment ? track.segment.digest() : undefined,
       programDateTimeMs: part.programDateTimeMs,
       discontinuity: part.discontinuity || (opensSession && session.resumes),
       initDigest,
@@ -200,6 +210,37 @@ export class Publication implements ServedStream {
     this.#discontinuities = Math.max(this.#discontinuities, discontinuities)
     sequence.note(this.#nextMsn, this.#discontinuities)
     this.#parts.inc()
+    track.segment.add(entry)
+    if (entry.endOfSegment) this.#noticeSegment(track, toBuffer(part.init))
+  }
+
+  /**
+   * Calls `listener` once for each segment of a rendition that is whole, after players were woken, until the function returned
+   * is called. A listener that throws is told of no more segments.
+   */
+  onSegment(listener: SegmentListener): () => void {
+    this.#segmentListeners.add(listener)
+    return () => this.#segmentListeners.delete(listener)
+  }
+
+  /** Calls `listener` when a session has ended for good, after the notices of its segments. */
+  onEnded(listener: () => void): () => void {
+    this.#endListeners.add(listener)
+    return () => this.#endListeners.delete(listener)
+  }
+
+  /**
+   * Takes a rendition off the stream: who waits for its parts, and who asks later, gets `ERR_NOT_FOUND`. Nothing happens when
+   * there is none of that name.
+   */
+  dropRendition(name: string): void {
+    const track = this.#tracks.get(name)
+    if (track === undefined) return
+    this.#tracks.delete(name)
+    track.rendition.release(noRendition(name))
+    if (this.#session === undefined) return
+    const renditions = this.#record.renditions.filter((info) => info.name !== name)
+    this.#updateRecord({ state: 'live', renditions })
   }
 
   /** Ends the session: players are told that nothing follows. A later {@link Publication.setRenditions} begins the next. */
@@ -211,6 +252,14 @@ export class Publication implements ServedStream {
       rendition.apply(rendition.window.withHead(this.#init.key, head), 'head')
     }
     this.#updateRecord({ state: 'ended' })
+    queueMicrotask(() => {
+      for (const listener of this.#endListeners) {
+        this.#isolate(
+          () => listener(),
+          () => this.#endListeners.delete(listener),
+        )
+      }
+    })
   }
 
   /** Ends the session and lets go of the stream's objects and numbering. */
@@ -224,9 +273,7 @@ export class Publication implements ServedStream {
 
   async rendition(name: string): Promise<WindowedRendition> {
     const track = this.#tracks.get(name)
-    if (track === undefined) {
-      throw new KairoError('ERR_NOT_FOUND', `the stream has no rendition ${name}`)
-    }
+    if (track === undefined) throw noRendition(name)
     return track.rendition
   }
 
@@ -244,6 +291,37 @@ export class Publication implements ServedStream {
       throw new KairoError('ERR_NOT_FOUND', 'the object is no longer kept here')
     }
     return bytes
+  }
+
+  #noticeSegment(track: Track, init: Buffer): void {
+    if (this.#segmentListeners.size === 0) return
+    const { info } = track.rendition
+    const notice = track.segment.notice({
+      info,
+      init,
+      targetDurationS: track.rendition.head.targetDurationS,
+    })
+    if (notice === undefined) return
+    // Behind whoever waits for the part: their promises were settled first.
+    queueMicrotask(() => {
+      for (const listener of this.#segmentListeners) {
+        this.#isolate(
+          () => listener(notice),
+          () => this.#segmentListeners.delete(listener),
+        )
+      }
+    })
+  }
+
+  /** A listener that fails is nobody else's trouble: it is counted, and not called again. */
+  #isolate(call: () => void, remove: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      remove()
+      this.#listenerFailures.inc()
+      this.#init.onListenerError?.(error)
+    }
   }
 
   #begin(): void {
@@ -271,7 +349,7 @@ export class Publication implements ServedStream {
       { pins: store, registry },
       { info: setup.info, window: IndexWindow.create(this.#init.key, head) },
     )
-    return { setup, rendition, segmentHash: createHash('sha256'), begun: false }
+    return { setup, rendition, segment: new OpenSegment(), begun: false }
   }
 
   /** The head with which a part's window is signed: what leaves the window, and a target duration that only grows. */
@@ -341,6 +419,10 @@ export class Publication implements ServedStream {
 function discontinuitiesUpTo(window: IndexWindow, msn: number): number {
   const inWindow = window.entries.filter((entry) => entry.discontinuity && entry.msn <= msn).length
   return window.head.discontinuitySequence + inWindow
+}
+
+function noRendition(name: string): KairoError {
+  return new KairoError('ERR_NOT_FOUND', `the stream has no rendition ${name}`)
 }
 
 function toBuffer(bytes: Uint8Array): Buffer {
