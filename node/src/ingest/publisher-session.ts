@@ -1,4 +1,4 @@
-/** One admitted publisher: its packager, its pace against real time, and its bit rate. */
+/** One admitted publisher: its packager and what is made beside it, its pace against real time, and its bit rate. */
 import { strict as assert } from 'node:assert'
 import type { Clock } from '../clock.ts'
 import type { Publication } from '../content/publication/publication.ts'
@@ -7,8 +7,16 @@ import type { Logger } from '../logger.ts'
 import { type AccessUnit, TICKS_PER_SECOND, type TrackConfig } from '../media/access-unit.ts'
 import type { PackagerMetrics } from '../media/packager/packager-metrics.ts'
 import { Packager } from '../media/packager.ts'
-import type { PublicationSink, PublishRequest } from '../media/sink.ts'
+import type {
+  DerivedInit,
+  DerivedRendition,
+  PublishedSession,
+  SessionListener,
+} from '../media/published-session.ts'
+import type { PublicationSink, PublishProtocol, PublishRequest } from '../media/sink.ts'
+import { Derivations } from './derivations.ts'
 import type { PublisherInfo } from './publishing.ts'
+import { SessionListeners } from './session-listeners.ts'
 
 /** What a session works with. */
 export interface SessionComponents {
@@ -30,14 +38,17 @@ export interface SessionInit {
   readonly onEnd: (session: PublisherSession, reason: string) => void
 }
 
-/** The sink that an ingest protocol writes to. */
-export class PublisherSession implements PublicationSink {
+/** The sink that an ingest protocol writes to, and the session that other rooms listen to. */
+export class PublisherSession implements PublicationSink, PublishedSession {
   readonly streamName: string
+  readonly streamId: string
+  readonly sinceMs: number
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #init: SessionInit
   readonly #packager: Packager
-  readonly #sinceMs: number
+  readonly #derivations: Derivations
+  readonly #listeners: SessionListeners
   readonly #pace: Pace
   readonly #rate: RateMeter
   #lastUnitMs: number
@@ -48,22 +59,53 @@ export class PublisherSession implements PublicationSink {
     this.#logger = components.logger.child({ name: 'kairo:ingest' })
     this.#init = init
     this.streamName = init.streamName
-    this.#sinceMs = components.clock.now()
+    this.streamId = init.publication.record.id
+    this.sinceMs = components.clock.now()
     this.#lastUnitMs = components.clock.monotonicMs()
     this.#pace = new Pace(components.clock)
     this.#rate = new RateMeter(components.clock)
     const metrics = components.packagerMetrics
+    const { publication, partTargetMs, segmentTargetMs } = init
+    this.#derivations = new Derivations({ publication, metrics, partTargetMs, segmentTargetMs })
+    this.#listeners = new SessionListeners(this.#logger, init.streamName)
     this.#packager = new Packager(
       { clock: components.clock, logger: components.logger, metrics },
       {
-        partTargetMs: init.partTargetMs,
-        segmentTargetMs: init.segmentTargetMs,
-        firstMsn: init.publication.nextMsn,
+        partTargetMs,
+        segmentTargetMs,
+        firstMsn: publication.nextMsn,
         discontinuityAtStart: init.continues,
-        onRenditions: (renditions) => init.publication.setRenditions(renditions),
-        onPart: (part) => init.publication.addPart(part),
+        onRenditions: (renditions) => this.#derivations.list.setOwn(renditions),
+        onPart: (part) => publication.addPart(part),
+        listener: {
+          cut: (cut) => this.#derivations.cut(cut),
+          configured: (config) => {
+            this.#derivations.configured(config)
+            this.#listeners.configured(config)
+          },
+          unit: (unit, cut) => {
+            this.#derivations.unit(unit)
+            this.#listeners.unit(unit, cut)
+          },
+        },
       },
     )
+  }
+
+  get protocol(): PublishProtocol {
+    return this.#init.request.protocol
+  }
+
+  get remote(): string {
+    return this.#init.request.remote
+  }
+
+  listen(listener: SessionListener): () => void {
+    return this.#listeners.add(listener)
+  }
+
+  derive(init: DerivedInit): DerivedRendition {
+    return this.#derivations.derive(init)
   }
 
   expect(kinds: { readonly video?: boolean; readonly audio?: boolean }): void {
@@ -86,20 +128,32 @@ export class PublisherSession implements PublicationSink {
   end(reason: string): void {
     if (this.#ended) return
     this.#ended = true
-    try {
-      this.#packager.end()
-    } catch (error) {
-      // Whoever ends a session has no use for its failure: it is often the one that ended the session, met once more.
-      const stream = this.streamName
-      this.#logger.error({ err: error, stream }, 'the last parts of a publisher are lost')
-    }
+    this.#guard(() => this.#packager.end())
+    this.#listeners.ended(reason)
+    this.#guard(() => this.#derivations.drain())
     this.#init.onEnd(this, reason)
+  }
+
+  /** Ends what encoders still had to give; before the stream's next session, or at its end. */
+  close(): void {
+    assert(this.#ended, 'close after end')
+    this.#guard(() => this.#derivations.close())
   }
 
   /** Ends the session and its connection. */
   disconnect(reason: string): void {
     this.end(reason)
     this.#init.request.disconnect(reason)
+  }
+
+  /** Whoever ends a session has no use for its failure: it is often the one that ended the session, met once more. */
+  #guard(last: () => void): void {
+    try {
+      last()
+    } catch (error) {
+      const stream = this.streamName
+      this.#logger.error({ err: error, stream }, 'the last parts of a publisher are lost')
+    }
   }
 
   /** Milliseconds since the publisher last sent a frame. */
@@ -113,7 +167,7 @@ export class PublisherSession implements PublicationSink {
       stream: this.streamName,
       protocol: this.#init.request.protocol,
       remote: this.#init.request.remote,
-      sinceMs: this.#sinceMs,
+      sinceMs: this.sinceMs,
       bitrateBps: this.#rate.bitsPerSecond(),
     }
   }

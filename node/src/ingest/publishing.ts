@@ -10,6 +10,7 @@ import { KairoError } from '../errors.ts'
 import { publishingLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import type { PackagerMetrics } from '../media/packager/packager-metrics.ts'
+import type { SessionObserver } from '../media/published-session.ts'
 import type { PublicationSink, Publishing, PublishRequest } from '../media/sink.ts'
 import { PublisherSession, type SessionInit } from './publisher-session.ts'
 import type { OwnedStream, StreamKeys } from './stream-keys.ts'
@@ -23,6 +24,8 @@ export interface PublishingComponents {
   readonly packagerMetrics: PackagerMetrics
   /** The publication of an owned stream; the same one for the life of the process. */
   readonly publicationOf: (stream: OwnedStream) => Publication
+  /** Are told of publishers, in this order; read at each call, so that the wiring may add some later. Default none. */
+  readonly observers?: readonly SessionObserver[]
 }
 
 /** How publishing behaves; see the settings of the same names. */
@@ -48,6 +51,8 @@ export interface PublisherInfo {
 interface LiveStreamState {
   readonly publication: Publication
   session: PublisherSession | undefined
+  /** The last session that ended, while encoders may still have something of it. */
+  draining: PublisherSession | undefined
   /** Set while the stream waits for its publisher to come back. */
   cancelEnd: CancelTimer | undefined
   /** True between a stream's first publisher and its end. */
@@ -152,9 +157,11 @@ export class PublishingService implements Publishing {
     }
     state.cancelEnd?.()
     state.cancelEnd = undefined
+    this.#drained(state)
     const session = this.#beginSession(stream, state, request)
     state.session = session
     state.live = true
+    this.#observe((observer) => observer.sessionStarted(session))
     return session
   }
 
@@ -177,6 +184,7 @@ export class PublishingService implements Publishing {
     const state: LiveStreamState = {
       publication: this.#components.publicationOf(stream),
       session: undefined,
+      draining: undefined,
       cancelEnd: undefined,
       live: false,
     }
@@ -213,8 +221,12 @@ export class PublishingService implements Publishing {
   ): void {
     assert(state.session === session, 'a session ends once, and before the next begins')
     state.session = undefined
+    state.draining = session
     this.#logger.info({ stream: name, reason }, 'publisher gone')
-    if (this.#stopped) return
+    if (this.#stopped) {
+      this.#drained(state)
+      return
+    }
     if (this.#init.endGraceMs === 0) {
       this.#endStream(name, state)
       return
@@ -229,7 +241,26 @@ export class PublishingService implements Publishing {
     state.cancelEnd = undefined
     if (!state.live) return
     state.live = false
+    this.#drained(state)
     state.publication.end()
     this.#logger.info({ stream: name }, 'stream ended')
+    this.#observe((observer) => observer.streamEnded?.(name))
+  }
+
+  /** The stream goes on without what encoders may still have of its last session. */
+  #drained(state: LiveStreamState): void {
+    state.draining?.close()
+    state.draining = undefined
+  }
+
+  /** Tells every observer; one that fails is its own trouble, not the publisher's. */
+  #observe(tell: (observer: SessionObserver) => void): void {
+    for (const observer of this.#components.observers ?? []) {
+      try {
+        tell(observer)
+      } catch (error) {
+        this.#logger.error({ err: error }, 'an observer of publishers failed')
+      }
+    }
   }
 }

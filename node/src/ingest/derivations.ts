@@ -1,0 +1,181 @@
+/**
+ * What is made of a session beside its own renditions: derived ones, and the publisher's further video tracks. They outlive the
+ * publisher's connection by what an encoder still has to give.
+ */
+import type { Publication } from '../content/publication/publication.ts'
+import { isKairoError } from '../errors.ts'
+import type { AccessUnit, TrackConfig } from '../media/access-unit.ts'
+import { CutLog } from '../media/packager/cut-log.ts'
+import { DerivedWriter } from '../media/packager/derived-rendition.ts'
+import type { PackagerMetrics } from '../media/packager/packager-metrics.ts'
+import type { PackagedPart } from '../media/packager/rendition-writer.ts'
+import type { DerivedInit, DerivedRendition, SegmentCut } from '../media/published-session.ts'
+import { RenditionList } from './rendition-list.ts'
+
+/** What derivations work with. */
+export interface DerivationsInit {
+  readonly publication: Publication
+  readonly metrics: PackagerMetrics
+  readonly partTargetMs: number
+  readonly segmentTargetMs: number
+}
+
+/** Declared for a further video track until its first segment is measured. */
+const FURTHER_VIDEO_BPS = 2_000_000
+
+/** Everything derived in one session. */
+export class Derivations {
+  readonly list: RenditionList
+  readonly cuts = new CutLog()
+  readonly #init: DerivationsInit
+  readonly #derived = new Set<Derived>()
+  readonly #furtherVideo = new Map<number, Derived>()
+  /** Newest presentation of the source, by kind; where derived renditions end. */
+  readonly #newest = { video: 0, audio: 0 }
+  #status: 'running' | 'draining' | 'closed' = 'running'
+
+  constructor(init: DerivationsInit) {
+    this.#init = init
+    this.list = new RenditionList(init.publication)
+  }
+
+  /**
+   * Adds a rendition.
+   * @throws KairoError `ERR_INVALID_INPUT`, `ERR_NAME_TAKEN`, `ERR_LIMIT`.
+   */
+  derive(init: DerivedInit): DerivedRendition {
+    return this.#derive(init, false)
+  }
+
+  /** Notes where a segment begins; before the unit that opens it. */
+  cut(cut: SegmentCut): void {
+    this.cuts.add(cut)
+  }
+
+  /** Takes the configuration of one of the publisher's tracks. */
+  configured(config: TrackConfig): void {
+    const track = config.track ?? 0
+    if (config.kind === 'audio' || track === 0) return
+    const derived = this.#furtherVideo.get(track) ?? this.#deriveVideo(track)
+    derived?.configure(config)
+  }
+
+  /** Takes a unit of one of the publisher's tracks, on the stream's timeline. */
+  unit(unit: AccessUnit): void {
+    this.#newest[unit.kind] = Math.max(this.#newest[unit.kind], unit.pts)
+    if (unit.kind === 'video' && (unit.track ?? 0) > 0) {
+      this.#furtherVideo.get(unit.track ?? 0)?.write(unit)
+    }
+  }
+
+  /** The publisher is gone: each rendition ends when it has come as far as the source. */
+  drain(): void {
+    if (this.#status !== 'running') return
+    this.#status = 'draining'
+    for (const derived of this.#furtherVideo.values()) derived.close()
+    for (const derived of this.#derived) this.#closeAtEnd(derived)
+  }
+
+  /** Ends every rendition with what there is. */
+  close(): void {
+    this.#status = 'closed'
+    for (const derived of this.#derived) derived.close()
+  }
+
+  #deriveVideo(track: number): Derived | undefined {
+    const init: DerivedInit = {
+      name: `source-${track + 1}`,
+      kind: 'video',
+      bandwidthBps: FURTHER_VIDEO_BPS,
+    }
+    try {
+      const derived = this.#derive(init, true)
+      this.#furtherVideo.set(track, derived)
+      return derived
+    } catch (error) {
+      if (!isKairoError(error, 'ERR_LIMIT')) throw error
+      this.#init.metrics.count('track_refused')
+      return undefined
+    }
+  }
+
+  #derive(init: DerivedInit, isSource: boolean): Derived {
+    const { publication, ...rest } = this.#init
+    this.list.reserve(init.name, isSource)
+    const writer = new DerivedWriter(
+      {
+        ...rest,
+        cuts: this.cuts,
+        targetDurationS: () => this.list.targetDurationS,
+        onRendition: (rendition) => this.list.set(rendition),
+        onPart: (part: PackagedPart) => publication.addPart(part),
+      },
+      init,
+    )
+    const derived = new Derived(writer, {
+      wrote: () => {
+        if (this.#status === 'draining') this.#closeAtEnd(derived)
+      },
+      removed: () => {
+        this.#derived.delete(derived)
+        if (this.#status !== 'closed') this.list.remove(init.name)
+      },
+    })
+    this.#derived.add(derived)
+    if (this.#status === 'closed') derived.close()
+    return derived
+  }
+
+  #closeAtEnd(derived: Derived): void {
+    const { position, kind } = derived
+    if (position !== undefined && position >= this.#newest[kind]) derived.close()
+  }
+}
+
+/** One derived rendition as its maker holds it. */
+class Derived implements DerivedRendition {
+  readonly name: string
+  readonly #writer: DerivedWriter
+  readonly #events: { readonly wrote: () => void; readonly removed: () => void }
+  #status: 'open' | 'closed' | 'removed' = 'open'
+
+  constructor(
+    writer: DerivedWriter,
+    events: { readonly wrote: () => void; readonly removed: () => void },
+  ) {
+    this.name = writer.name
+    this.#writer = writer
+    this.#events = events
+  }
+
+  get kind(): DerivedInit['kind'] {
+    return this.#writer.kind
+  }
+
+  get position(): number | undefined {
+    return this.#writer.position
+  }
+
+  configure(config: TrackConfig): void {
+    if (this.#status === 'open') this.#writer.configure(config)
+  }
+
+  write(unit: AccessUnit): void {
+    if (this.#status !== 'open') return
+    this.#writer.write(unit)
+    this.#events.wrote()
+  }
+
+  remove(): void {
+    if (this.#status === 'removed') return
+    this.#status = 'removed'
+    this.#events.removed()
+  }
+
+  /** No more is taken; what is there becomes the last parts. */
+  close(): void {
+    if (this.#status !== 'open') return
+    this.#status = 'closed'
+    this.#writer.finish()
+  }
+}
