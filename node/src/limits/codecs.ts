@@ -18,12 +18,8 @@ export const codecLimits = {
   configBytesMax: 64 * 1024,
   /** Channels of one audio track: the 8 of mapping family 1 and of FLAC; more cannot be played by browsers. */
   channelsMax: 8,
-  /** Blocks of one superframe of VP9 (annex B of its specification). */
-  superframeFramesMax: 8,
   /** Tracks of each kind that one publisher may send; more are dropped and counted. */
   tracksMax: 8,
-  /** Frames that a track may send before its configuration is complete (a size or HDR that only a keyframe tells). */
-  heldFramesMax: 240,
   /** Characters of a track's language and name as the publisher tells them. */
   labelCharsMax: 64,
 } as const

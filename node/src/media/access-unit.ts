@@ -54,6 +54,8 @@ export interface AudioConfig {
   readonly track?: number
   /** BCP 47 language, where the publisher says it. */
   readonly language?: string
+  /** What the publisher calls the track, for people. */
+  readonly label?: string
   readonly codec: AudioCodec
   /** RFC 6381 string, for example `mp4a.40.2`, `opus`, `flac`. */
   readonly codecString: string

@@ -5,15 +5,16 @@
 import { KairoError } from '../../errors.ts'
 import { rtmpLimits } from '../../limits.ts'
 import type { AmfObject, AmfValue } from './amf-value.ts'
+import { audioFourCcs, videoFourCcs } from './codec-support.ts'
 
 /** The one application: `rtmp://host/live/<stream key>`. */
 const APPLICATION = 'live'
 /** FourCcInfoMask of Enhanced RTMP v2: a server forwards what it does not decode. */
 const CAN_FORWARD = 4
-/** CapsExMask of Enhanced RTMP v2: ModEx and its nanosecond offset are read. Multitrack and reconnect are not offered. */
-const CAPS_EX = 0x04 | 0x08
-const VIDEO_FOURCCS = ['avc1']
-const AUDIO_FOURCCS = ['mp4a']
+/** CapsExMask of Enhanced RTMP v2: multitrack, ModEx and its nanosecond offset are read. Reconnect is not offered. */
+const CAPS_EX = 0x02 | 0x04 | 0x08
+const VIDEO_FOURCCS = [...videoFourCcs.keys()]
+const AUDIO_FOURCCS = [...audioFourCcs.keys()]
 
 /** The two objects of the `_result` that answers `connect`. */
 export interface ConnectAnswer {

@@ -2,29 +2,29 @@
  * One publisher's media: turns the audio, video and data messages of its message stream into track configurations and
  * access units for the sink.
  */
-import { KairoError } from '../../errors.ts'
-import { rtmpLimits } from '../../limits.ts'
+import { codecLimits } from '../../limits/codecs.ts'
 import type { Logger } from '../../logger.ts'
-import { TICKS_PER_SECOND } from '../../media/access-unit.ts'
-import { parseAacConfig } from '../../media/codecs/aac.ts'
-import { parseH264Config } from '../../media/codecs/h264.ts'
-import { readH264Sample } from '../../media/codecs/h264-sample.ts'
+import { type AccessUnit, TICKS_PER_SECOND } from '../../media/access-unit.ts'
 import { parseAudioTag } from '../../media/flv/audio-tag.ts'
-import type { FlvTrackPacket } from '../../media/flv/ex-header.ts'
-import { type FlvVideoTag, parseVideoTag } from '../../media/flv/video-tag.ts'
+import {
+  type FlvVideoTag,
+  type FlvVideoTrackPacket,
+  parseVideoTag,
+} from '../../media/flv/video-tag.ts'
 import type { PublicationSink } from '../../media/sink.ts'
 import { TimestampUnwrapper } from '../../media/timestamp.ts'
 import type { AmfValue } from './amf-value.ts'
+import { AudioTrackReader } from './audio-track-reader.ts'
+import { readColourInfo } from './colour-info.ts'
 import type { RtmpMessage } from './message.ts'
-import { readMetadata } from './metadata.ts'
+import { readMetadata, type TrackInfo } from './metadata.ts'
 import type { RtmpDropReason, RtmpMetrics } from './metrics.ts'
+import { VideoTrackReader } from './video-track-reader.ts'
 
 /** RTMP times are 32 bits of milliseconds. */
 const TIMESTAMP_BITS = 32
 const TICKS_PER_MS = TICKS_PER_SECOND / 1_000
 const NANOSECONDS_PER_TICK = 1_000_000_000 / TICKS_PER_SECOND
-const LENGTH_SIZE_OFFSET = 4
-const LENGTH_SIZE_FOUR = 0xff
 
 /** What a media reader needs. */
 export interface MediaReaderComponents {
@@ -34,21 +34,17 @@ export interface MediaReaderComponents {
 }
 
 /**
- * Reads the media messages of one publisher. Its methods return the sink's promise when the publisher must wait.
- *
- * An access unit whose NAL lengths do not add up is dropped and counted, since one damaged picture heals at the next
- * keyframe; `rtmpLimits.damagedFramesMax` of them in a row mean that the publisher does not send AVC samples at all, and throw.
+ * Reads the media messages of one publisher. Its methods return the sink's promise when the publisher must wait. It takes
+ * up to `codecLimits.tracksMax` tracks of each kind; units of more are dropped and counted.
  */
 export class MediaReader {
   readonly sink: PublicationSink
   readonly #logger: Logger
   readonly #metrics: RtmpMetrics
   readonly #clock = new TimestampUnwrapper(TIMESTAMP_BITS)
-  /** The last configuration records, to tell a repeated sequence header from a changed one. */
-  #videoRecord: Uint8Array | undefined
-  #audioRecord: Uint8Array | undefined
-  #nalLengthBytes = 4
-  #damagedInRow = 0
+  readonly #videoTracks = new Map<number, VideoTrackReader>()
+  readonly #audioTracks = new Map<number, AudioTrackReader>()
+  #audioInfos: ReadonlyMap<number, TrackInfo> = new Map()
   #recoveryPointNoted = false
   #declaredFrameRate: number | undefined
   readonly #reported = new Set<RtmpDropReason>()
@@ -66,10 +62,10 @@ export class MediaReader {
   video(message: RtmpMessage): Promise<void> | undefined {
     const timestampMs = this.#clock.unwrap(message.timestamp)
     const tag = parseVideoTag(message.data)
-    if (tag === undefined || tag.kind === 'command' || tag.kind === 'metadata') return undefined
+    if (tag === undefined || tag.kind === 'command') return undefined
     if (tag.kind === 'unknown') return this.#drop('unknown-packet')
-    const track = this.#defaultTrack(tag.tracks)
-    return track === undefined ? undefined : this.#videoTrack(tag, track, timestampMs)
+    const dts = toTicks(timestampMs, tag.nanoOffset)
+    return together(tag.tracks.map((packet) => this.#videoPacket(tag, packet, dts)))
   }
 
   /**
@@ -79,17 +75,19 @@ export class MediaReader {
   audio(message: RtmpMessage): Promise<void> | undefined {
     const timestampMs = this.#clock.unwrap(message.timestamp)
     const tag = parseAudioTag(message.data)
+    // How channels are laid out says each codec's own header, too.
     if (tag === undefined || tag.kind === 'multichannel-config') return undefined
     if (tag.kind === 'unknown') return this.#drop('unknown-packet')
-    const track = this.#defaultTrack(tag.tracks)
-    if (track === undefined) return undefined
-    requireCodec(track, 'mp4a', 'AAC')
-    if (tag.kind === 'coded-frames') {
-      return this.#audioFrame(track.data, toTicks(timestampMs, tag.nanoOffset))
-    }
-    if (tag.kind === 'sequence-start') this.#configureAudio(track.data)
-    else this.#audioRecord = undefined
-    return undefined
+    const dts = toTicks(timestampMs, tag.nanoOffset)
+    const waits = tag.tracks.map((packet) => {
+      const track = this.#audioTrack(packet.trackId)
+      if (track === undefined) return this.#drop('extra-track')
+      if (tag.kind === 'coded-frames') return track.frame(packet, dts)
+      if (tag.kind === 'sequence-start') track.configure(packet)
+      else track.endSequence()
+      return undefined
+    })
+    return together(waits)
   }
 
   /** Takes the values of a data message; only `onMetaData` means anything here. */
@@ -97,6 +95,9 @@ export class MediaReader {
     const metadata = readMetadata(values)
     if (metadata === undefined) return
     this.#declaredFrameRate = metadata.frameRate
+    for (const track of this.#videoTracks.values()) track.declaredFrameRate = metadata.frameRate
+    this.#audioInfos = metadata.audioTracks
+    for (const [id, info] of metadata.audioTracks) this.#audioTracks.get(id)?.setInfo(info)
     if (metadata.video !== undefined || metadata.audio !== undefined) {
       const video = metadata.video === undefined ? {} : { video: metadata.video }
       const audio = metadata.audio === undefined ? {} : { audio: metadata.audio }
@@ -104,45 +105,66 @@ export class MediaReader {
     }
   }
 
-  /** The one track that is taken, number 0; the others are counted. */
-  #defaultTrack<T extends FlvTrackPacket>(tracks: readonly T[]): T | undefined {
-    const track = tracks.find(({ trackId }) => trackId === 0)
-    const extra = tracks.length - (track === undefined ? 0 : 1)
-    for (let index = 0; index < extra; index += 1) this.#drop('extra-track')
+  #videoPacket(
+    tag: FlvVideoTag,
+    packet: FlvVideoTrackPacket,
+    dts: number,
+  ): Promise<void> | undefined {
+    const track = this.#videoTrack(packet.trackId)
+    if (track === undefined) return this.#drop('extra-track')
+    switch (tag.kind) {
+      case 'sequence-start':
+        track.configure(packet)
+        return undefined
+      case 'sequence-end':
+        track.endSequence()
+        return undefined
+      case 'metadata': {
+        const colour = readColourInfo(packet.data)
+        if (colour !== undefined) track.setColour(colour)
+        return undefined
+      }
+      case 'coded-frames': {
+        const compositionTicks = packet.compositionMs * TICKS_PER_MS
+        return track.frame(packet, { dts, compositionTicks, keyframe: tag.keyframe })
+      }
+      default:
+        return this.#drop('unknown-packet')
+    }
+  }
+
+  #videoTrack(id: number): VideoTrackReader | undefined {
+    const known = this.#videoTracks.get(id)
+    if (known !== undefined) return known
+    if (this.#videoTracks.size === codecLimits.tracksMax) return undefined
+    const track = new VideoTrackReader(id, {
+      configure: (config) => this.sink.configure(config),
+      write: (unit) => this.#write(unit),
+      drop: (reason) => this.#drop(reason),
+      startedAtRecoveryPoint: () => this.#noteRecoveryPoint(),
+    })
+    track.declaredFrameRate = this.#declaredFrameRate
+    this.#videoTracks.set(id, track)
     return track
   }
 
-  #videoTrack(
-    tag: FlvVideoTag,
-    track: FlvVideoTag['tracks'][number],
-    timestampMs: number,
-  ): Promise<void> | undefined {
-    requireCodec(track, 'avc1', 'H.264')
-    if (tag.kind === 'sequence-start') {
-      this.#configureVideo(track.data)
-      return undefined
-    }
-    if (tag.kind === 'sequence-end') {
-      // What follows is a new sequence even under the same parameter sets.
-      this.#videoRecord = undefined
-      return undefined
-    }
-    if (tag.kind !== 'coded-frames') return this.#drop('unknown-packet')
-    if (this.#videoRecord === undefined) return this.#drop('unconfigured')
-    const sample = readH264Sample(track.data, this.#nalLengthBytes)
-    if (sample === undefined) return this.#damaged()
-    this.#damagedInRow = 0
-    const dts = toTicks(timestampMs, tag.nanoOffset)
-    this.#metrics.accessUnits.inc({ kind: 'video' })
-    const startsAtRecovery = !sample.idr && tag.keyframe && sample.recoveryPoint
-    if (startsAtRecovery) this.#noteRecoveryPoint()
-    return this.sink.write({
-      kind: 'video',
-      dts,
-      pts: dts + track.compositionMs * TICKS_PER_MS,
-      keyframe: sample.idr || startsAtRecovery,
-      data: sample.data,
+  #audioTrack(id: number): AudioTrackReader | undefined {
+    const known = this.#audioTracks.get(id)
+    if (known !== undefined) return known
+    if (this.#audioTracks.size === codecLimits.tracksMax) return undefined
+    const track = new AudioTrackReader(id, {
+      configure: (config) => this.sink.configure(config),
+      write: (unit) => this.#write(unit),
+      drop: (reason) => this.#drop(reason),
     })
+    track.setInfo(this.#audioInfos.get(id) ?? {})
+    this.#audioTracks.set(id, track)
+    return track
+  }
+
+  #write(unit: AccessUnit): Promise<void> | undefined {
+    this.#metrics.accessUnits.inc({ kind: unit.kind })
+    return this.sink.write(unit)
   }
 
   /** Native players begin at a recovery point; Chromium's media source begins at an IDR only and shows nothing. */
@@ -153,55 +175,6 @@ export class MediaReader {
       {},
       'the publisher begins groups of pictures without an IDR, where browsers cannot start: turn intra refresh and open GOP off in the encoder',
     )
-  }
-
-  #configureVideo(record: Uint8Array): void {
-    if (record.byteLength === 0 || equalBytes(record, this.#videoRecord)) return
-    const { codecString, nalLengthBytes, sps } = parseH264Config(record)
-    this.#videoRecord = record
-    this.#nalLengthBytes = nalLengthBytes
-    const description = Uint8Array.from(record)
-    // Samples leave here with 4-byte lengths, whatever the publisher uses.
-    description[LENGTH_SIZE_OFFSET] = LENGTH_SIZE_FOUR
-    this.sink.configure({
-      kind: 'video',
-      codec: 'h264',
-      codecString,
-      width: sps.width,
-      height: sps.height,
-      frameRate: sps.frameRate ?? this.#declaredFrameRate,
-      description,
-    })
-  }
-
-  #configureAudio(record: Uint8Array): void {
-    if (record.byteLength === 0 || equalBytes(record, this.#audioRecord)) return
-    const config = parseAacConfig(record)
-    this.#audioRecord = record
-    this.sink.configure({
-      kind: 'audio',
-      codec: 'aac',
-      ...config,
-      description: Uint8Array.from(record),
-    })
-  }
-
-  #audioFrame(data: Uint8Array, dts: number): Promise<void> | undefined {
-    if (this.#audioRecord === undefined) return this.#drop('unconfigured')
-    if (data.byteLength === 0) return this.#drop('damaged')
-    this.#metrics.accessUnits.inc({ kind: 'audio' })
-    return this.sink.write({ kind: 'audio', dts, pts: dts, keyframe: true, data })
-  }
-
-  #damaged(): undefined {
-    this.#damagedInRow += 1
-    if (this.#damagedInRow > rtmpLimits.damagedFramesMax) {
-      throw new KairoError(
-        'ERR_PROTOCOL',
-        `${this.#damagedInRow} video frames in a row have broken NAL lengths`,
-      )
-    }
-    return this.#drop('damaged')
   }
 
   /** Counts a dropped access unit; the first of each reason is logged. */
@@ -215,34 +188,13 @@ export class MediaReader {
   }
 }
 
-/** What publishers call the codecs that they are likely to try. */
-const codecNames: Readonly<Record<string, string>> = {
-  '.mp3': 'MP3',
-  'ac-3': 'AC-3',
-  'ec-3': 'E-AC-3',
-  Opus: 'Opus',
-  av01: 'AV1',
-  fLaC: 'FLAC',
-  hvc1: 'HEVC',
-  vp08: 'VP8',
-  vp09: 'VP9',
-}
-
-function requireCodec(track: FlvTrackPacket, fourCc: string, supported: string): void {
-  if (track.codec === fourCc) return
-  const name = codecNames[track.codec]
-  const readable = /^[\x20-\x7e]+$/.test(track.codec) ? track.codec : 'an unnamed codec'
-  const sent = name === undefined ? readable : `${name} (${track.codec})`
-  throw new KairoError(
-    'ERR_UNSUPPORTED_CODEC',
-    `the publisher sends ${sent}; this peer takes ${supported} (${fourCc}) here`,
-  )
+/** One promise for the writes of one message; undefined when none of them waits. */
+function together(waits: readonly (Promise<void> | undefined)[]): Promise<void> | undefined {
+  const pending = waits.filter((wait) => wait !== undefined)
+  if (pending.length <= 1) return pending[0]
+  return Promise.all(pending).then(() => {})
 }
 
 function toTicks(timestampMs: number, nanoOffset: number): number {
   return timestampMs * TICKS_PER_MS + Math.round(nanoOffset / NANOSECONDS_PER_TICK)
-}
-
-function equalBytes(a: Uint8Array, b: Uint8Array | undefined): boolean {
-  return b !== undefined && Buffer.compare(a, b) === 0
 }

@@ -1,6 +1,8 @@
 /**
- * `onMetaData`, the publisher's announcement of what it will send (Adobe FLV 10.1 E.5).
+ * `onMetaData`, the publisher's announcement of what it will send (Adobe FLV 10.1 E.5, and "Enhancing onMetaData" of Enhanced
+ * RTMP v2 for several tracks).
  */
+import { codecLimits } from '../../limits/codecs.ts'
 import type { AmfObject, AmfValue } from './amf-value.ts'
 
 /** What this peer takes from the announcement; undefined means that it says nothing. */
@@ -9,6 +11,15 @@ export interface StreamMetadata {
   readonly audio: boolean | undefined
   /** Pictures a second. */
   readonly frameRate: number | undefined
+  /** What it says of its audio tracks, by track id. */
+  readonly audioTracks: ReadonlyMap<number, TrackInfo>
+}
+
+/** What a publisher says of one track for people; absent fields are not told. */
+export interface TrackInfo {
+  /** BCP 47 language, lower case. */
+  readonly language?: string
+  readonly label?: string
 }
 
 const FRAME_RATE_MAX = 480
@@ -26,6 +37,7 @@ export function readMetadata(values: readonly AmfValue[]): StreamMetadata | unde
   return {
     ...announcedKinds(fields),
     frameRate: positiveNumber(fields.get('framerate') ?? fields.get('fps')),
+    audioTracks: trackInfos(fields.get('audioTrackIdInfoMap')),
   }
 }
 
@@ -40,6 +52,38 @@ function announcedKinds(fields: AmfObject): Pick<StreamMetadata, 'video' | 'audi
     return hints.some((hint) => fields.has(hint)) ? true : undefined
   }
   return { video: kind(VIDEO_HINTS, 'videocodecid'), audio: kind(AUDIO_HINTS, 'audiocodecid') }
+}
+
+/** The tracks of a `…TrackIdInfoMap`, keyed by the decimal text of their ids. */
+function trackInfos(value: AmfValue): ReadonlyMap<number, TrackInfo> {
+  const infos = new Map<number, TrackInfo>()
+  if (!(value instanceof Map)) return infos
+  for (const [key, fields] of value) {
+    if (!/^\d{1,3}$/.test(key) || !(fields instanceof Map)) continue
+    if (infos.size === codecLimits.tracksMax) break
+    const language = languageOf(fields.get('language') ?? fields.get('lang'))
+    const label = labelOf(fields.get('name') ?? fields.get('label') ?? fields.get('title'))
+    infos.set(Number(key), {
+      ...(language === undefined ? {} : { language }),
+      ...(label === undefined ? {} : { label }),
+    })
+  }
+  return infos
+}
+
+function languageOf(value: AmfValue): string | undefined {
+  if (typeof value !== 'string' || value.length > codecLimits.labelCharsMax) return undefined
+  return /^[a-z]{2,8}(-[a-z\d]{1,8})*$/i.test(value) ? value.toLowerCase() : undefined
+}
+
+/** A name on one line; control characters would reach playlists. */
+function labelOf(value: AmfValue): string | undefined {
+  if (typeof value !== 'string') return undefined
+  const label = value
+    .replace(/\p{Cc}+/gu, ' ')
+    .trim()
+    .slice(0, codecLimits.labelCharsMax)
+  return label === '' ? undefined : label
 }
 
 function positiveNumber(value: AmfValue): number | undefined {

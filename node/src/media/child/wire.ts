@@ -57,6 +57,7 @@ const audioConfigSchema = z.strictObject({
   kind: z.literal('audio'),
   track: track.exactOptional(),
   language: z.string().max(64).exactOptional(),
+  label: z.string().max(64).exactOptional(),
   codec: z.enum(['aac', 'opus', 'flac']),
   codecString: z.string().max(64),
   sampleRate: z.int().min(1).max(1_000_000),

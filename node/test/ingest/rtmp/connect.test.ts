@@ -51,12 +51,14 @@ test('reads the stream key', async (t) => {
 })
 
 test('answers with what this server takes, no more', async (t) => {
+  const video = ['avc1', 'hvc1', 'av01', 'vp09']
+  const audio = ['mp4a', 'Opus', 'fLaC']
   const { info } = answerConnect(fields({ objectEncoding: 3 }))
   t.equal(info.get('objectEncoding'), 3)
-  t.same(info.get('fourCcList'), ['avc1', 'mp4a'])
-  t.same(info.get('videoFourCcInfoMap'), new Map([['avc1', 4]]))
-  t.same(info.get('audioFourCcInfoMap'), new Map([['mp4a', 4]]))
-  t.equal(info.get('capsEx'), 12)
+  t.same(info.get('fourCcList'), [...video, ...audio])
+  t.same(info.get('videoFourCcInfoMap'), new Map(video.map((fourCc) => [fourCc, 4])))
+  t.same(info.get('audioFourCcInfoMap'), new Map(audio.map((fourCc) => [fourCc, 4])))
+  t.equal(info.get('capsEx'), 14, 'multitrack, ModEx, nanoseconds')
   t.equal(answerConnect(fields({})).info.get('objectEncoding'), 0)
   t.equal(answerConnect(null).info.get('objectEncoding'), 0)
 })

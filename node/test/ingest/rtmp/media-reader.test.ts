@@ -129,22 +129,24 @@ test('a keyframe is an IDR, or a recovery point that the publisher calls one', a
   )
 })
 
-test('refuses other codecs by name', async (t) => {
-  for (const [type, tag, name] of [
-    [MESSAGE_TYPE.video, Buffer.from([0x22, 1]), /Sorenson H.263.*H.264 \(avc1\)/],
-    [MESSAGE_TYPE.video, Buffer.concat([Buffer.of(0x90), Buffer.from('hvc1x')]), /hvc1.*H.264/],
-    [
-      MESSAGE_TYPE.video,
-      Buffer.concat([Buffer.of(0x91), Buffer.from('\u0001\u0002\u0003\u0004')]),
-      /unnamed/,
-    ],
-    [MESSAGE_TYPE.audio, Buffer.from([0x2f, 1]), /MP3 \(\.mp3\).*AAC \(mp4a\)/],
-    [MESSAGE_TYPE.audio, Buffer.concat([Buffer.of(0x91), Buffer.from('Opusx')]), /Opus.*AAC/],
+test('refuses other codecs by name, and names all that are taken', async (t) => {
+  const ex = (first: number, codec: string) =>
+    Buffer.concat([Buffer.of(first), Buffer.from(codec), Buffer.from('x')])
+  const video = 'H.264 (avc1), HEVC (hvc1), AV1 (av01), VP9 (vp09)'
+  const audio = 'AAC (mp4a), Opus, FLAC (fLaC)'
+  for (const [type, tag, sent, taken] of [
+    [MESSAGE_TYPE.video, Buffer.from([0x22, 1]), 'sends Sorenson H.263;', video],
+    [MESSAGE_TYPE.video, ex(0x90, 'vp08'), 'sends VP8 (vp08);', video],
+    [MESSAGE_TYPE.video, ex(0x91, '\u0001\u0002\u0003\u0004'), 'sends an unnamed codec;', video],
+    [MESSAGE_TYPE.audio, Buffer.from([0x2f, 1]), 'sends MP3 (.mp3);', audio],
+    [MESSAGE_TYPE.audio, Buffer.from([0xb2, 1]), 'sends Speex;', audio],
+    [MESSAGE_TYPE.audio, ex(0x90, 'ac-3'), 'sends AC-3 (ac-3);', audio],
   ] as const) {
     const run = published()
     run.receive(mediaBytes(type, 0, tag))
     t.equal(await run.ended('unsupported-codec'), 1)
-    t.match(run.log.join('\n'), name)
+    const log = run.log.join('\n')
+    t.ok(log.includes(sent) && log.includes(taken), sent)
     t.equal(run.server.codes().at(-1), 'NetStream.Failed')
   }
 })
@@ -176,24 +178,106 @@ test('adds nanoseconds of modifiers', async (t) => {
   t.match(run.sink.units, [{ dts: 945, pts: 945 }])
 })
 
-test('takes track 0 of several, and counts the rest and what it does not know', async (t) => {
+test('takes several tracks in each framing, and counts what is too many or not known', async (t) => {
   const run = published()
   sendVideo(run, 0, VIDEO_CONFIG_TAG)
   sendAudio(run, 0, AUDIO_CONFIG_TAG)
   const nal = videoTag(true).subarray(5)
-  const track = (id: number) => Buffer.concat([Buffer.of(id, 0, 0, nal.byteLength), nal])
-  const many = Buffer.concat([Buffer.of(0x96, 0x13), Buffer.from('avc1'), track(1), track(0)])
-  sendVideo(run, 40, many)
-  sendAudio(run, 40, Buffer.concat([Buffer.of(0x95, 0x01), Buffer.from('mp4a'), Buffer.of(3, 9)]))
-  t.equal(run.sink.units.length, 1)
-  t.equal(await dropped(run, 'extra-track'), 2)
-  sendVideo(run, 40, Buffer.concat([Buffer.of(0x98), Buffer.from('avc1')]))
-  sendVideo(run, 40, Buffer.concat([Buffer.of(0x95), Buffer.from('avc1x')]))
+  const config = VIDEO_CONFIG_TAG.subarray(5)
+  const sized = (id: number, body: Buffer) =>
+    Buffer.concat([Buffer.of(id, 0, 0, body.byteLength), body])
+  const ex = (hex: string, ...rest: (string | Buffer)[]) =>
+    Buffer.concat([Buffer.from(hex, 'hex'), ...rest.map((piece) => Buffer.from(piece))])
+  // One track: the second video track's header; many tracks of one codec: both tracks' pictures.
+  sendVideo(run, 0, ex('9600', 'avc1', Buffer.of(1), config))
+  sendVideo(run, 40, ex('9613', 'avc1', sized(1, nal), sized(0, nal)))
+  // Many tracks, many codecs: an AAC and an Opus track beside the main one.
+  const head = Buffer.from('OpusHead\x01\x02\x38\x01\x80\xbb\x00\x00\x00\x00\x00', 'latin1')
+  const aac = AUDIO_CONFIG_TAG.subarray(2)
+  sendAudio(run, 40, ex('9520', 'mp4a', sized(1, aac), 'Opus', sized(2, head)))
+  sendAudio(run, 40, ex('9521', 'mp4a', sized(1, Buffer.of(1)), 'Opus', sized(2, Buffer.of(2))))
+  t.match(
+    run.sink.configs.map(({ codec, track }) => [codec, track]),
+    [
+      ['h264', undefined],
+      ['aac', undefined],
+      ['h264', 1],
+      ['aac', 1],
+      ['opus', 2],
+    ],
+  )
+  t.match(
+    run.sink.units.map(({ kind, track, dts }) => [kind, track, dts]),
+    [
+      ['video', 1, 3_600],
+      ['video', undefined, 3_600],
+      ['audio', 1, 3_600],
+      ['audio', 2, 3_600],
+    ],
+  )
+  sendVideo(run, 40, ex('98', 'avc1'))
+  sendVideo(run, 40, ex('95', 'avc1x'))
   sendAudio(run, 40, Buffer.of(0xaf, 9))
   t.equal(await dropped(run, 'unknown-packet'), 3)
-  sendVideo(run, 40, Buffer.concat([Buffer.of(0x94), Buffer.from('avc1x')]))
-  sendAudio(run, 40, Buffer.concat([Buffer.of(0x94), Buffer.from('mp4ax')]))
+  for (let id = 3; id < 12; id += 1) sendAudio(run, 40, ex('9501', 'mp4a', Buffer.of(id, 9)))
+  t.equal(await dropped(run, 'unconfigured'), 5)
+  t.equal(await dropped(run, 'extra-track'), 4)
+  for (let id = 2; id < 12; id += 1) sendVideo(run, 40, ex('9600', 'avc1', Buffer.of(id), config))
+  t.equal(await dropped(run, 'extra-track'), 8)
+  sendVideo(run, 40, ex('94', 'avc1x'))
+  sendAudio(run, 40, ex('94', 'mp4ax'))
   t.equal(run.closed, 0)
+})
+
+test('waits for the slowest sink of one message', async (t) => {
+  const run = published()
+  sendVideo(run, 0, VIDEO_CONFIG_TAG)
+  const nal = videoTag(true).subarray(5)
+  const config = VIDEO_CONFIG_TAG.subarray(5)
+  const one = Buffer.concat([Buffer.from('9600', 'hex'), Buffer.from('avc1\x01'), config])
+  sendVideo(run, 0, one)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  run.sink.wait = promise
+  const sized = (id: number) => Buffer.concat([Buffer.of(id, 0, 0, nal.byteLength), nal])
+  const many = Buffer.concat([Buffer.from('9613', 'hex'), Buffer.from('avc1'), sized(0), sized(1)])
+  sendVideo(run, 40, many)
+  t.equal(run.paused, true)
+  run.sink.wait = undefined
+  resolve()
+  await new Promise((settled) => setImmediate(settled))
+  t.equal(run.paused, false)
+  t.equal(run.sink.units.length, 2)
+})
+
+test('languages and names of audio tracks come with the metadata, before or after the header', async (t) => {
+  const run = published()
+  const tracks = (...infos: [string, Record<string, string>][]) =>
+    mediaBytes(
+      MESSAGE_TYPE.dataAmf0,
+      0,
+      encodeAmf0([
+        'onMetaData',
+        new Map([
+          [
+            'audioTrackIdInfoMap',
+            new Map(infos.map(([id, fields]) => [id, new Map(Object.entries(fields))])),
+          ],
+        ]),
+      ]),
+    )
+  run.receive(tracks(['0', { language: 'EN', name: 'Main\nstage' }], ['x', { language: 'de' }]))
+  sendAudio(run, 0, AUDIO_CONFIG_TAG)
+  t.match(run.sink.configs, [{ language: 'en', label: 'Main stage' }])
+  const second = Buffer.concat([Buffer.from('9500', 'hex'), Buffer.from('mp4a\x01')])
+  sendAudio(run, 0, Buffer.concat([second, AUDIO_CONFIG_TAG.subarray(2)]))
+  t.notOk('language' in (run.sink.configs[1] ?? {}))
+  const both = tracks(['0', { language: 'en', name: 'Main stage' }], ['1', { lang: 'pt-BR' }])
+  run.receive(both)
+  run.receive(both)
+  t.equal(run.sink.configs.length, 3, 'told once')
+  t.match(run.sink.configs[2], { track: 1, language: 'pt-br' })
+  run.receive(tracks(['0', { language: 'no language', name: ' ' }]))
+  t.notOk('language' in (run.sink.configs[3] ?? {}))
 })
 
 test('goes on over the wrap of 32-bit times, audio and video on one clock', async (t) => {

@@ -6,13 +6,15 @@ import { readMetadata } from '../../../src/ingest/rtmp/metadata.ts'
 const read = (fields: Record<string, AmfValue>) =>
   readMetadata(['@setDataFrame', 'onMetaData', new Map(Object.entries(fields))])
 
+const silent = { frameRate: undefined, audioTracks: new Map() }
+
 test('reads what tracks will come', async (t) => {
   t.match(read({ videocodecid: 7, audiocodecid: 10 }), { video: true, audio: true })
   t.match(read({ videocodecid: 'avc1', width: 640 }), { video: true, audio: false })
   t.match(read({ audiocodecid: 10, width: 0 }), { video: false, audio: true })
-  t.same(read({ width: 640 }), { video: true, audio: undefined, frameRate: undefined })
-  t.same(read({ audiosamplerate: 48_000 }), { video: undefined, audio: true, frameRate: undefined })
-  t.same(read({ encoder: 'x' }), { video: undefined, audio: undefined, frameRate: undefined })
+  t.same(read({ width: 640 }), { video: true, audio: undefined, ...silent })
+  t.same(read({ audiosamplerate: 48_000 }), { video: undefined, audio: true, ...silent })
+  t.same(read({ encoder: 'x' }), { video: undefined, audio: undefined, ...silent })
 })
 
 test('reads the frame rate', async (t) => {
