@@ -1,0 +1,270 @@
+/**
+ * Who gets in over SRT, and which packet belongs to whom: handshakes, the callers admitted, and the bounds on both. Nothing is
+ * kept, and nothing longer than what came is sent, for an address that has not proven by a cookie that it is its own.
+ */
+import { randomInt } from 'node:crypto'
+import type { RemoteInfo } from 'node:dgram'
+import type { Clock } from '../../clock.ts'
+import { srtLimits } from '../../limits/srt.ts'
+import type { Logger } from '../../logger.ts'
+import type { PublicationSink, Publishing } from '../../media/sink.ts'
+import { CookieJar } from './cookie.ts'
+import { FailureWindow } from './failure-window.ts'
+import { HANDSHAKE_TYPE, type Handshake, readHandshake, writeHandshake } from './handshake-codec.ts'
+import { Decryptor } from './key-material.ts'
+import {
+  acceptance,
+  type Caller,
+  inductionResponse,
+  readCaller,
+  refusal,
+} from './listener-handshake.ts'
+import type { SrtIgnoreReason, SrtMetrics } from './metrics.ts'
+import { CONTROL, type ControlPacket, controlPacket, type DataPacket } from './packet.ts'
+import { SrtPublisher } from './publisher.ts'
+import { type RejectionReason, SrtRejection } from './rejection.ts'
+
+/** What admission needs. */
+export interface AdmissionComponents {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: SrtMetrics
+  readonly publishing: Publishing
+  readonly passphraseFor: (streamKey: string) => string | undefined
+}
+
+/** Sends a datagram. */
+export type SendDatagram = (packet: Buffer, remote: RemoteInfo) => void
+
+interface Member {
+  readonly publisher: SrtPublisher
+  readonly remote: RemoteInfo
+  /** Address, port and socket id of the caller. */
+  readonly name: string
+  /** Repeated when the caller did not get it. */
+  readonly answer: Buffer
+}
+
+/** Refusals that somebody who guesses keys would cause. */
+const GUESSES = new Set<RejectionReason>(['bad-secret', 'unsecure', 'forbidden', 'unauthorized'])
+const SOCKET_ID_MAX = 0x3fff_ffff
+
+/** Admits callers and hands their packets on. */
+export class Admission {
+  readonly #components: AdmissionComponents
+  readonly #send: SendDatagram
+  readonly #cookies: CookieJar
+  readonly #failures: FailureWindow
+  /** Admitted callers by the socket id that we gave them. */
+  readonly #members = new Map<number, Member>()
+  /** The same ids by the caller's name, to know a repeated handshake. */
+  readonly #ids = new Map<string, number>()
+  /** Callers whose passphrase is being checked. */
+  readonly #pending = new Set<string>()
+  #heldBytes = 0
+  #stopped = false
+
+  constructor(components: AdmissionComponents, send: SendDatagram) {
+    this.#components = components
+    this.#send = send
+    this.#cookies = new CookieJar(components.clock)
+    this.#failures = new FailureWindow(components.clock)
+  }
+
+  /** Takes a packet of an admitted caller. */
+  receive(packet: DataPacket | ControlPacket, remote: RemoteInfo): void {
+    const member = this.#members.get(packet.destination)
+    if (member?.remote.address !== remote.address || member.remote.port !== remote.port) {
+      this.#ignore('stranger')
+      return
+    }
+    member.publisher.receive(packet)
+  }
+
+  /** Takes a handshake packet of anybody. */
+  handshake(packet: ControlPacket, remote: RemoteInfo): void {
+    const { payload } = packet
+    const handshake =
+      payload.byteLength > srtLimits.handshakeBytesMax ? undefined : readHandshake(payload)
+    if (handshake === undefined) {
+      this.#ignore('malformed')
+      return
+    }
+    const where = `${remote.address} ${remote.port}`
+    if (handshake.type === HANDSHAKE_TYPE.induction) {
+      const cookie = this.#cookies.make(where)
+      this.#send(answerPacket(handshake, inductionResponse(handshake, cookie)), remote)
+    } else if (handshake.type !== HANDSHAKE_TYPE.conclusion) {
+      this.#ignore('malformed')
+    } else if (!this.#cookies.check(where, handshake.cookie)) {
+      this.#ignore('cookie')
+    } else {
+      // The datagram's memory is kept beyond this turn.
+      this.#conclude(readHandshake(Buffer.from(payload)) ?? handshake, remote)
+    }
+  }
+
+  /** Does what time asks for. */
+  tick(): void {
+    for (const { publisher } of this.#members.values()) publisher.tick()
+  }
+
+  /** Ends every publisher, and admits nobody any more. */
+  stop(): void {
+    this.#stopped = true
+    for (const { publisher } of [...this.#members.values()]) {
+      publisher.end('stopped', 'the peer is shutting down')
+    }
+  }
+
+  #conclude(handshake: Handshake, remote: RemoteInfo): void {
+    const name = `${remote.address} ${remote.port} ${handshake.socketId}`
+    const member = this.#members.get(this.#ids.get(name) ?? 0)
+    if (member !== undefined) {
+      this.#send(member.answer, remote)
+      return
+    }
+    // A caller repeats itself while its passphrase is being checked.
+    if (this.#pending.has(name)) return
+    if (this.#pending.size >= srtLimits.handshakesMax) {
+      this.#ignore('limit')
+      return
+    }
+    this.#pending.add(name)
+    this.#admit(handshake, remote, name)
+      .catch((error: unknown) => this.#refuse(handshake, remote, SrtRejection.from(error)))
+      .finally(() => this.#pending.delete(name))
+      .catch((error: unknown) => {
+        this.#components.logger.error({ err: error }, 'an SRT handshake failed')
+      })
+  }
+
+  async #admit(handshake: Handshake, remote: RemoteInfo, name: string): Promise<void> {
+    this.#requireRoom(remote)
+    const caller = readCaller(handshake)
+    const decryptor = await this.#decryptorFor(caller)
+    if (this.#stopped) throw new SrtRejection('down', 'the peer is shutting down')
+    // Others may have been admitted meanwhile.
+    this.#requireRoom(remote)
+    const socketId = this.#freeId()
+    const { publishing } = this.#components
+    const sink = publishing.publish({
+      streamKey: caller.streamKey,
+      protocol: 'srt',
+      remote: `${remote.address}:${remote.port}`,
+      disconnect: (reason) => this.#members.get(socketId)?.publisher.end('replaced', reason),
+    })
+    const answer = answerPacket(handshake, acceptance(caller, socketId))
+    const publisher = this.#newPublisher(caller, decryptor, sink, { socketId, remote, name })
+    this.#members.set(socketId, { publisher, remote, name, answer })
+    this.#ids.set(name, socketId)
+    this.#components.metrics.accepted.inc()
+    this.#components.metrics.connections.set(this.#members.size)
+    this.#components.logger.info(
+      {
+        stream: sink.streamName,
+        remote: `${remote.address}:${remote.port}`,
+        latencyMs: caller.latencyMs,
+        encrypted: decryptor !== undefined,
+      },
+      'an SRT publisher has started',
+    )
+    this.#send(answer, remote)
+  }
+
+  #requireRoom(remote: RemoteInfo): void {
+    if (this.#failures.isFull(remote.address)) {
+      throw new SrtRejection('overload', 'too many refused handshakes from this address')
+    }
+    if (this.#members.size >= srtLimits.connectionsMax) {
+      throw new SrtRejection('overload', 'this peer takes no more SRT publishers')
+    }
+    let near = 0
+    for (const member of this.#members.values()) {
+      if (member.remote.address === remote.address) near += 1
+    }
+    if (near >= srtLimits.connectionsPerAddressMax) {
+      throw new SrtRejection('overload', 'this peer takes no more SRT publishers of this address')
+    }
+  }
+
+  /** What decrypts the caller's stream; undefined when it is to come in the clear and does. */
+  async #decryptorFor({ streamKey, keyMaterial }: Caller): Promise<Decryptor | undefined> {
+    const passphrase = this.#components.passphraseFor(streamKey)
+    if (passphrase === undefined && keyMaterial === undefined) return undefined
+    if (passphrase === undefined) {
+      throw new SrtRejection('unsecure', 'the caller encrypts, and no passphrase is set here')
+    }
+    if (keyMaterial === undefined) {
+      throw new SrtRejection(
+        'unsecure',
+        'the caller does not encrypt, and a passphrase is set here',
+      )
+    }
+    const decryptor = new Decryptor(passphrase)
+    if (!(await decryptor.accept(keyMaterial))) {
+      throw new SrtRejection('bad-secret', 'the passphrase is wrong')
+    }
+    return decryptor
+  }
+
+  #newPublisher(
+    caller: Caller,
+    decryptor: Decryptor | undefined,
+    sink: PublicationSink,
+    { socketId, remote, name }: { socketId: number; remote: RemoteInfo; name: string },
+  ): SrtPublisher {
+    const { clock, logger, metrics } = this.#components
+    const { handshake, latencyMs } = caller
+    const log = logger.child({ remote: `${remote.address}:${remote.port}` })
+    return new SrtPublisher(
+      { clock, metrics, logger: log },
+      {
+        callerId: handshake.socketId,
+        initialSequence: handshake.initialSequence,
+        latencyMs,
+        decryptor,
+      },
+      sink,
+      {
+        send: (packet) => this.#send(packet, remote),
+        isFull: (bytes) => this.#heldBytes + bytes > srtLimits.bufferBytesMax,
+        held: (bytes) => {
+          this.#heldBytes += bytes
+        },
+        ended: () => {
+          this.#members.delete(socketId)
+          this.#ids.delete(name)
+          metrics.connections.set(this.#members.size)
+        },
+      },
+    )
+  }
+
+  #refuse(handshake: Handshake, remote: RemoteInfo, rejection: SrtRejection): void {
+    const { logger, metrics } = this.#components
+    const { reason, cause } = rejection
+    metrics.rejected.inc({ reason })
+    if (GUESSES.has(reason)) this.#failures.add(remote.address)
+    const fields = { reason, remote: `${remote.address}:${remote.port}` }
+    if (reason === 'internal') logger.error({ ...fields, err: cause }, 'an SRT handshake failed')
+    else logger.warn(fields, `an SRT caller was refused: ${rejection.message}`)
+    this.#send(answerPacket(handshake, refusal(handshake, rejection)), remote)
+  }
+
+  #ignore(reason: SrtIgnoreReason): void {
+    this.#components.metrics.ignored.inc({ reason })
+  }
+
+  #freeId(): number {
+    let id = randomInt(1, SOCKET_ID_MAX)
+    while (this.#members.has(id)) id = randomInt(1, SOCKET_ID_MAX)
+    return id
+  }
+}
+
+/** A handshake packet to the caller that sent `request`. */
+function answerPacket(request: Handshake, answer: Handshake): Buffer {
+  const out = { destination: request.socketId, timestamp: 0 }
+  return controlPacket(CONTROL.handshake, out, writeHandshake(answer))
+}
