@@ -10,10 +10,13 @@ import type { PlainHandler, PlainRequest, PreparedResponse } from '../http/prepa
 import { httpLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import type { Audience } from './audience.ts'
-import { BlockedRequests } from './blocking.ts'
+import { BlockedRequests, type BlockOutcome } from './blocking.ts'
+import { LiveManifests } from './dash/live-manifests.ts'
 import { HlsMetrics, type RequestKind } from './hls-metrics.ts'
 import { type HlsRequest, type PlaylistDirectives, parseHlsRequest } from './hls-request.ts'
+import { archivedBefore, archivedInit, archivedSegment, type LiveArchive } from './live-archive.ts'
 import { MediaObjects, type ObjectContext } from './media-objects.ts'
+import { openSegment } from './open-segment.ts'
 import { PlaylistCache } from './playlist-cache.ts'
 import { RequestScope } from './request-scope.ts'
 import { conditional, unavailable } from './responses.ts'
@@ -27,6 +30,8 @@ export interface HlsComponents {
   readonly streams: StreamSource
   /** Counts who asks for playlists; without it nobody is counted. */
   readonly audience?: Audience
+  /** What streams keep beyond their window, for viewers who rewind; without it playlists end with the window. */
+  readonly archive?: LiveArchive
 }
 
 /** Settings of HLS delivery. */
@@ -42,7 +47,8 @@ export interface HlsInit {
 const CLIENT_GONE = 499
 
 type Answer = PreparedResponse | Promise<PreparedResponse>
-type Target = Exclude<HlsRequest, { readonly kind: 'master' }>
+type Target = Exclude<HlsRequest, { readonly kind: 'master' | 'manifest' }>
+type SegmentTarget = Extract<HlsRequest, { readonly kind: 'segment' }>
 
 /**
  * Answers `GET` and `HEAD` under `/live/<stream>/`. Rejects with `ERR_NOT_FOUND`, `ERR_INVALID_INPUT`, `ERR_OUT_OF_WINDOW`,
@@ -59,9 +65,11 @@ class HlsDelivery {
   readonly #streams: StreamSource
   readonly #logger: Logger
   readonly #audience: Audience | undefined
+  readonly #archive: LiveArchive | undefined
   readonly #metrics: HlsMetrics
   readonly #blocked: BlockedRequests
   readonly #playlists: PlaylistCache
+  readonly #manifests: LiveManifests
   readonly #objects = new MediaObjects()
   readonly #blockTimeoutMs: number
 
@@ -72,8 +80,20 @@ class HlsDelivery {
     this.#logger = components.logger.child({ name: 'kairo:hls' })
     this.#metrics = new HlsMetrics(components.registry)
     this.#blocked = new BlockedRequests({ clock: components.clock, metrics: this.#metrics })
-    this.#playlists = new PlaylistCache(this.#metrics)
+    this.#archive = components.archive
+    this.#playlists = new PlaylistCache({
+      metrics: this.#metrics,
+      ...(components.archive !== undefined && { archive: components.archive }),
+    })
     this.#blockTimeoutMs = init.blockTimeoutMs ?? httpLimits.blockTimeoutMs
+    this.#manifests = new LiveManifests(
+      {
+        archive: components.archive,
+        clock: components.clock,
+        rendered: () => this.#metrics.rendered(),
+      },
+      { readTimeoutMs: this.#blockTimeoutMs },
+    )
   }
 
   handle(request: PlainRequest, signal: AbortSignal, client: string): Answer | undefined {
@@ -83,7 +103,7 @@ class HlsDelivery {
       const target = parseHlsRequest(request.path, request.query)
       if (target === undefined) return undefined
       kind = target.kind
-      if (kind === 'playlist') this.#count(target, client)
+      if (kind === 'playlist' || kind === 'manifest') this.#count(target, client)
       const answer = this.#answer(target, scope)
       if (!(answer instanceof Promise)) return this.#finished(kind, request, answer, scope)
       return answer
@@ -145,6 +165,7 @@ class HlsDelivery {
   #answerFrom(stream: LiveStream, target: HlsRequest, scope: RequestScope): Answer {
     this.#streams.touch(target.stream)
     if (target.kind === 'master') return this.#master(stream)
+    if (target.kind === 'manifest') return this.#manifest(stream, scope)
     const name = target.kind === 'still' ? pictureRendition(stream) : target.rendition
     const followed = stream.followed().find((each) => each.info.name === name)
     if (followed !== undefined) return this.#answerWith(stream, followed, target, scope)
@@ -159,6 +180,25 @@ class HlsDelivery {
   #master(stream: LiveStream): PreparedResponse {
     if (stream.record.renditions.length > 0) return this.#playlists.master(stream.record)
     throw new KairoError('ERR_NO_PROVIDER', 'the stream has not started yet')
+  }
+
+  /** Goes by the first picture, else the first sound; held until that has a whole segment. */
+  async #manifest(stream: LiveStream, scope: RequestScope): Promise<PreparedResponse> {
+    const { renditions } = stream.record
+    const info =
+      renditions.find(({ kind }) => kind === 'video') ??
+      renditions.find(({ kind }) => kind === 'audio')
+    if (info === undefined)
+      throw new KairoError('ERR_NO_PROVIDER', 'the stream has not started yet')
+    const lead =
+      stream.followed().find((each) => each.info.name === info.name) ??
+      (await stream.rendition(info.name, { signal: scope.signal }))
+    const firstMsn = lead.entries[0]?.msn ?? lead.head.firstMsn
+    if (!reaches(lead, firstMsn, undefined)) {
+      const vain = await this.#block({ stream, rendition: lead, scope }, firstMsn, undefined)
+      if (vain !== undefined) return vain
+    }
+    return await this.#manifests.manifest(stream, lead)
   }
 
   #answerWith(
@@ -177,16 +217,62 @@ class HlsDelivery {
           return entry && this.#objects.part(context, entry)
         })
       case 'segment':
-        return this.#whenThere(context, target.msn, undefined, () => {
-          const parts = rendition.segment(target.msn)
-          const complete = parts.length > 0 && reaches(rendition, target.msn, undefined)
-          return complete ? this.#objects.segment(context, parts) : undefined
-        })
+        return this.#segment(context, target)
       case 'init':
-        return this.#objects.init(context, target.prefix)
+        return this.#init(context, target.prefix)
+      case 'init-at':
+        return this.#initAt(context, target.msn)
       case 'still':
         return this.#objects.still(context)
     }
+  }
+
+  /**
+   * A whole segment, or one that is still being made as its parts come; held until the first of them is there. Players that
+   * know whole segments only have no reason to ask for one that no playlist lists yet.
+   */
+  #segment(context: ObjectContext, target: SegmentTarget): Answer {
+    const { rendition } = context
+    const { msn } = target
+    if ((target.format === 'vtt') !== (rendition.info.kind === 'captions')) throw gone(undefined)
+    if (msn < (rendition.entries[0]?.msn ?? 0)) return this.#archivedSegment(context, msn)
+    return this.#whenThere(context, msn, 0, () => {
+      const parts = rendition.segment(msn)
+      if (parts.length === 0) return undefined
+      if (reaches(rendition, msn, undefined)) return this.#objects.segment(context, parts)
+      return openSegment(context, msn, {
+        clock: this.#clock,
+        readTimeoutMs: this.#blockTimeoutMs,
+        waitFor: async (part) => (await this.#wait(context, msn, part)) === 'woken',
+        sent: (bytes) => this.#metrics.streamed('segment', bytes),
+      })
+    })
+  }
+
+  #archivedSegment(context: ObjectContext, msn: number): Answer {
+    const range = archivedBefore(this.#archive, context.stream, context.rendition)
+    const segment = archivedSegment(range, msn)
+    if (segment === undefined) throw gone(undefined)
+    return this.#objects.object(context, segment.digest)
+  }
+
+  #init(context: ObjectContext, prefix: string): Answer {
+    const { entries } = context.rendition
+    const range = archivedBefore(this.#archive, context.stream, context.rendition)
+    const digest =
+      entries.findLast(({ initDigest }) => initDigest.startsWith(prefix))?.initDigest ??
+      archivedInit(range, prefix)
+    if (digest === undefined) throw new KairoError('ERR_NOT_FOUND', 'no such init segment')
+    return this.#objects.object(context, digest)
+  }
+
+  /** The init segment of whatever a rendition holds at a segment, held until it holds anything. */
+  #initAt(context: ObjectContext, msn: number): Answer {
+    const { entries, head } = context.rendition
+    if (entries.length > 0) return this.#objects.initAt(context, msn)
+    return this.#block(context, head.firstMsn, 0).then(
+      (vain) => vain ?? this.#objects.initAt(context, msn),
+    )
   }
 
   /**
@@ -240,16 +326,24 @@ class HlsDelivery {
     msn: number,
     part: number | undefined,
   ): Promise<PreparedResponse | undefined> {
+    const outcome = await this.#wait({ stream, rendition, scope }, msn, part)
+    if (outcome === 'woken') return undefined
+    const where = { stream: stream.record.id, rendition: rendition.info.name, msn, part }
+    this.#logger.debug({ ...where, status: stream.status }, 'a blocked request waited in vain')
+    return unavailable('ERR_TIMEOUT', 'what was asked for did not come in time')
+  }
+
+  async #wait(
+    { stream, rendition, scope }: ObjectContext,
+    msn: number,
+    part: number | undefined,
+  ): Promise<BlockOutcome> {
     if (stream.status === 'lost') {
       throw new KairoError('ERR_NO_PROVIDER', 'no peer that has this stream answers')
     }
     const timeoutMs = Math.min(this.#blockTimeoutMs, rendition.head.targetDurationS * 3_000)
     const signal = scope.clientSignal
-    const outcome = await this.#blocked.wait({ rendition, msn, part, timeoutMs, signal })
-    if (outcome === 'woken') return undefined
-    const where = { stream: stream.record.id, rendition: rendition.info.name, msn, part }
-    this.#logger.debug({ ...where, status: stream.status }, 'a blocked request waited in vain')
-    return unavailable('ERR_TIMEOUT', 'what was asked for did not come in time')
+    return await this.#blocked.wait({ rendition, msn, part, timeoutMs, signal })
   }
 }
 

@@ -54,6 +54,11 @@ export class HlsMetrics {
     if (bytes > 0) this.#bytes.inc({ kind }, bytes)
   }
 
+  /** A part of an answer that is sent while it is made. */
+  streamed(kind: RequestKind, bytes: number): void {
+    this.#bytes.inc({ kind }, bytes)
+  }
+
   /** A request begins to wait. */
   blocked(): void {
     this.#blocked.inc()

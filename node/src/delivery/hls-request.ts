@@ -15,6 +15,7 @@ export interface PlaylistDirectives {
 export type HlsRequest =
   | { readonly kind: 'master'; readonly stream: string }
   | { readonly kind: 'still'; readonly stream: string }
+  | { readonly kind: 'manifest'; readonly stream: string }
   | {
       readonly kind: 'playlist'
       readonly stream: string
@@ -33,6 +34,8 @@ export type HlsRequest =
       readonly stream: string
       readonly rendition: string
       readonly msn: number
+      /** What its name ends in: captions are text, everything else is CMAF. */
+      readonly format: SegmentFormat
     }
   | {
       readonly kind: 'init'
@@ -41,6 +44,16 @@ export type HlsRequest =
       /** First 16 hex digits of the init segment's digest. */
       readonly prefix: string
     }
+  | {
+      readonly kind: 'init-at'
+      readonly stream: string
+      readonly rendition: string
+      /** The segment whose init segment is asked for. */
+      readonly msn: number
+    }
+
+/** `m4s` is CMAF, `vtt` is WebVTT. */
+export type SegmentFormat = 'm4s' | 'vtt'
 
 const STREAM_PATTERN = /^[a-z0-9][a-z0-9-]{0,95}$/
 const RENDITION_PATTERN = /^[a-z0-9-]{1,32}$/
@@ -62,11 +75,12 @@ export function parseHlsRequest(path: string, query: string): HlsRequest | undef
   if (steps.length === 2) {
     if (rendition === 'master.m3u8') return { kind: 'master', stream: streamName(stream) }
     if (rendition === 'still.mp4') return { kind: 'still', stream: streamName(stream) }
+    if (rendition === 'manifest.mpd') return { kind: 'manifest', stream: streamName(stream) }
     return undefined
   }
   if (steps.length !== 3) return undefined
   const isPlaylist = file === 'media.m3u8'
-  if (!isPlaylist && !file.endsWith('.m4s') && !/^init-.*\.mp4$/.test(file)) return undefined
+  if (!isPlaylist && !/\.(?:m4s|vtt)$/.test(file) && !/^init-.*\.mp4$/.test(file)) return undefined
   const names = { stream: streamName(stream), rendition: renditionName(rendition) }
   if (isPlaylist) return { kind: 'playlist', ...names, directives: parseDirectives(query) }
   return { ...names, ...parseFile(file) }
@@ -74,19 +88,27 @@ export function parseHlsRequest(path: string, query: string): HlsRequest | undef
 
 type FileRequest =
   | { kind: 'part'; msn: number; part: number }
-  | { kind: 'segment'; msn: number }
+  | { kind: 'segment'; msn: number; format: SegmentFormat }
   | { kind: 'init'; prefix: string }
+  | { kind: 'init-at'; msn: number }
 
 function parseFile(file: string): FileRequest {
+  if (file.startsWith('init-at-')) {
+    const msn = file.slice('init-at-'.length, -'.mp4'.length)
+    return { kind: 'init-at', msn: parseNumber(msn, NUMBER_PATTERN) }
+  }
   if (file.startsWith('init-')) {
     const prefix = file.slice('init-'.length, -'.mp4'.length)
     if (!PREFIX_PATTERN.test(prefix)) throw invalid('an init segment is named by 16 hex digits')
     return { kind: 'init', prefix }
   }
+  const format = file.endsWith('.vtt') ? 'vtt' : 'm4s'
   const numbers = file.slice(0, -'.m4s'.length).split('.')
   const [msn = '', part] = numbers
-  if (numbers.length > 2) throw invalid('a media file is named <msn>.m4s or <msn>.<part>.m4s')
-  if (part === undefined) return { kind: 'segment', msn: parseNumber(msn, NUMBER_PATTERN) }
+  if (numbers.length > (format === 'vtt' ? 1 : 2)) {
+    throw invalid('a media file is named <msn>.m4s, <msn>.<part>.m4s or <msn>.vtt')
+  }
+  if (part === undefined) return { kind: 'segment', msn: parseNumber(msn, NUMBER_PATTERN), format }
   return {
     kind: 'part',
     msn: parseNumber(msn, NUMBER_PATTERN),

@@ -3,7 +3,7 @@
  * bytes come from RAM at once where they are there, and a whole segment is its parts' buffers one after the other, not copied.
  */
 import type { Digest } from '../content/digest.ts'
-import type { IndexEntry, LiveRendition, LiveStream } from '../content/stream.ts'
+import type { IndexEntry, LiveRendition, LiveStream, RenditionInfo } from '../content/stream.ts'
 import { KairoError } from '../errors.ts'
 import type { PreparedResponse } from '../http/prepared-response.ts'
 import { deliveryLimits } from '../limits.ts'
@@ -48,15 +48,24 @@ export class MediaObjects {
   }
 
   /**
-   * The init segment whose digest begins with `prefix`.
-   * @throws KairoError `ERR_NOT_FOUND` when no part of the window needs one of that name.
+   * The init segment that a segment of the window needs, for whoever does not know its digest: a DASH manifest names
+   * renditions that this peer did not follow when it was made.
+   * @throws KairoError `ERR_NOT_FOUND` when the segment is not in the window.
    */
-  init(context: ObjectContext, prefix: string): PreparedResponse | Promise<PreparedResponse> {
+  initAt(context: ObjectContext, msn: number): PreparedResponse | Promise<PreparedResponse> {
     const { entries } = context.rendition
-    const entry = entries.findLast(({ initDigest }) => initDigest.startsWith(prefix))
+    // The window may have moved on, or the rendition come later, than whoever asks knows.
+    const entry = entries.find((each) => each.msn >= msn) ?? entries.at(-1)
     if (entry === undefined) throw new KairoError('ERR_NOT_FOUND', 'no such init segment')
-    const headers = immutableHeaders(mediaType(context.rendition), entry.initDigest)
-    return answer(headers, this.#bytes(context, entry.initDigest))
+    const found = this.object(context, entry.initDigest)
+    if (found instanceof Promise) return found.then(notKept)
+    return notKept(found)
+  }
+
+  /** An object of the rendition by its digest. */
+  object(context: ObjectContext, digest: Digest): PreparedResponse | Promise<PreparedResponse> {
+    const headers = immutableHeaders(mediaType(context.rendition), digest)
+    return answer(headers, this.#bytes(context, digest))
   }
 
   /**
@@ -100,7 +109,15 @@ function answer(
   return bytes.then((body) => ({ status: 200, headers, body: [body] }))
 }
 
+/** The name does not name these bytes for good. */
+function notKept(response: PreparedResponse): PreparedResponse {
+  return { ...response, headers: { ...response.headers, 'cache-control': 'no-cache' } }
+}
+
 /** RFC 8216bis 3.1.2 leaves the type open; players and browsers agree on these. */
-function mediaType(rendition: LiveRendition): string {
-  return rendition.info.kind === 'video' ? 'video/mp4' : 'audio/mp4'
+const MEDIA_TYPES = { video: 'video/mp4', audio: 'audio/mp4', captions: 'text/vtt' } as const
+
+/** Media type of a rendition's parts and segments. */
+export function mediaType(rendition: { readonly info: Pick<RenditionInfo, 'kind'> }): string {
+  return MEDIA_TYPES[rendition.info.kind]
 }

@@ -2,7 +2,11 @@
  * Media playlists (draft-pantos-hls-rfc8216bis-20), rendered from a rendition's index alone: the same index gives the same
  * bytes at every peer, so nothing of the peer's own time, name or state goes in.
  */
+import type { Digest } from '../content/digest.ts'
 import type { IndexEntry } from '../content/stream.ts'
+import { archivedText, type RenderedRange } from './archived-lines.ts'
+import type { ArchivedRange } from './live-archive.ts'
+import { formatSeconds, type PlaylistFormat, segmentEnd, segmentTags } from './segment-lines.ts'
 import { nextPart, type PlaylistView, segmentsOf, type WindowSegment } from './segments.ts'
 
 /** Needed for EXT-X-SKIP (RFC 8216bis 8). Full playlists say the same, so that a delta update differs in its segments only. */
@@ -31,46 +35,110 @@ export interface MediaPlaylistOptions {
   readonly skip?: boolean
   /** The stream's other renditions, ordered by name. Default none. */
   readonly reports?: readonly RenditionReport[]
+  /** Default `cmaf`. Captions have no parts: they are read long before they are heard. */
+  readonly format?: PlaylistFormat
+  /** Segments before the window, and their lines. Default none. */
+  readonly archived?: ArchivedRange & { readonly lines: RenderedRange }
 }
 
-/** The playlist's text. */
+/** A playlist's text, with archived segments as they are kept. */
+export interface MediaPlaylistText {
+  readonly head: string
+  readonly archived: readonly Buffer[]
+  readonly rest: string
+}
+
+/** The whole text of a playlist. */
 export function renderMediaPlaylist(
   view: PlaylistView,
   options: MediaPlaylistOptions = {},
 ): string {
+  const { head, archived, rest } = renderMediaPlaylistText(view, options)
+  return `${head}${Buffer.concat(archived)}${rest}`
+}
+
+/** The playlist's text in pieces. */
+export function renderMediaPlaylistText(
+  view: PlaylistView,
+  options: MediaPlaylistOptions = {},
+): MediaPlaylistText {
   const { head } = view
+  const { format = 'cmaf', archived } = options
   const segments = segmentsOf(view)
-  const skippable = countSkippable(segments, head.targetDurationS * SKIP_BOUNDARY_TARGETS)
+  const boundaryS = head.targetDurationS * SKIP_BOUNDARY_TARGETS
+  const skippable = countSkippable(segments, archived, boundaryS)
   const skipped = options.skip === true ? skippable : 0
-  const listedFrom = firstWithParts(segments, head.targetDurationS * PARTS_WITHIN_TARGETS)
-  const listed = segments.slice(listedFrom).flatMap((segment) => segment.parts)
-  const lines = renderHead(view, {
+  const listedFrom =
+    format === 'captions'
+      ? segments.length
+      : firstWithParts(segments, head.targetDurationS * PARTS_WITHIN_TARGETS)
+  const top = renderHead(view, {
     segments,
+    archived,
     canSkip: skippable > 0,
-    // One picture that stayed long must not be declared for longer than its part is listed: players keep three times
-    // this from the edge.
-    partTargetUs: listed.reduce((us, part) => Math.max(us, part.durationUs), head.partTargetUs),
+    partTargetUs: format === 'captions' ? undefined : partTargetOf(view, segments, listedFrom),
   })
-  if (skipped > 0) lines.push(`#EXT-X-SKIP:SKIPPED-SEGMENTS=${skipped}`)
-  renderSegments(lines, segments, { skipped, listedFrom })
-  if (head.ended) {
+  const archivedCount = archived === undefined ? 0 : archived.to - archived.from
+  if (skipped > 0) top.push(`#EXT-X-SKIP:SKIPPED-SEGMENTS=${skipped}`)
+  const lines: string[] = []
+  if (skipped > 0 && skipped < archivedCount) lines.push(tailOf(archived, skipped, format))
+  renderSegments(lines, segments, {
+    skipped: Math.max(0, skipped - archivedCount),
+    listedFrom,
+    format,
+    init: archived?.segments[archived.to - 1]?.initDigest,
+  })
+  renderTail(lines, view, format, options.reports ?? [])
+  return {
+    head: `${top.join('\n')}\n`,
+    archived: skipped > 0 ? [] : (archived?.lines.pieces ?? []),
+    rest: lines.join('\n'),
+  }
+}
+
+/** Lines of the archived segments behind the first `skipped`, without the last line's end. */
+function tailOf(
+  archived: ArchivedRange | undefined,
+  skipped: number,
+  format: PlaylistFormat,
+): string {
+  if (archived === undefined) return ''
+  const from = archived.from + skipped
+  const init = archived.segments[from - 1]?.initDigest
+  return archivedText(archived.segments.slice(from, archived.to), init, format).slice(0, -1)
+}
+
+function renderTail(
+  lines: string[],
+  view: PlaylistView,
+  format: PlaylistFormat,
+  reports: readonly RenditionReport[],
+): void {
+  if (view.head.ended) {
     lines.push('#EXT-X-ENDLIST')
-  } else {
+  } else if (format === 'cmaf') {
     const next = nextPart(view)
     lines.push(`#EXT-X-PRELOAD-HINT:TYPE=PART,URI="${partName(next.msn, next.part)}"`)
-    for (const report of options.reports ?? []) {
+    for (const report of reports) {
       lines.push(
         `#EXT-X-RENDITION-REPORT:URI="../${report.rendition}/media.m3u8",LAST-MSN=${report.lastMsn},LAST-PART=${report.lastPart}`,
       )
     }
   }
   lines.push('')
-  return lines.join('\n')
 }
 
-/** File name of an init segment: its digest's first 16 digits keep it apart from those before and after it. */
-function initName(digest: string): string {
-  return `init-${digest.slice(0, 16)}.mp4`
+/**
+ * One picture that stayed long must not be declared for longer than its part is listed: players keep three times this from the
+ * edge.
+ */
+function partTargetOf(
+  { head }: PlaylistView,
+  segments: readonly WindowSegment[],
+  listedFrom: number,
+): number {
+  const listed = segments.slice(listedFrom).flatMap((segment) => segment.parts)
+  return listed.reduce((us, part) => Math.max(us, part.durationUs), head.partTargetUs)
 }
 
 function partName(msn: number, part: number): string {
@@ -81,29 +149,32 @@ function renderHead(
   view: PlaylistView,
   facts: {
     readonly segments: readonly WindowSegment[]
+    readonly archived: MediaPlaylistOptions['archived']
     readonly canSkip: boolean
-    readonly partTargetUs: number
+    /** Undefined where there are no parts. */
+    readonly partTargetUs: number | undefined
   },
 ): string[] {
   const { head } = view
-  const { segments, canSkip, partTargetUs } = facts
+  const { segments, archived, canSkip, partTargetUs } = facts
   const targetUs = head.targetDurationS * 1_000_000
   const control = [
     'CAN-BLOCK-RELOAD=YES',
     ...(canSkip ? [`CAN-SKIP-UNTIL=${formatSeconds(targetUs * SKIP_BOUNDARY_TARGETS)}`] : []),
     `HOLD-BACK=${formatSeconds(targetUs * HOLD_BACK_TARGETS)}`,
-    `PART-HOLD-BACK=${formatSeconds(
-      Math.max(partTargetUs * PART_HOLD_BACK_TARGETS, PART_HOLD_BACK_US_MIN),
-    )}`,
+    ...(partTargetUs === undefined ? [] : [partHoldBack(partTargetUs)]),
   ]
+  const firstArchived = archived?.segments[archived.from]
   const lines = [
     '#EXTM3U',
     `#EXT-X-VERSION:${PROTOCOL_VERSION}`,
     `#EXT-X-TARGETDURATION:${head.targetDurationS}`,
     `#EXT-X-SERVER-CONTROL:${control.join(',')}`,
-    `#EXT-X-PART-INF:PART-TARGET=${formatSeconds(partTargetUs)}`,
-    `#EXT-X-MEDIA-SEQUENCE:${segments[0]?.msn ?? head.firstMsn}`,
-    `#EXT-X-DISCONTINUITY-SEQUENCE:${head.discontinuitySequence}`,
+    ...(partTargetUs === undefined
+      ? []
+      : [`#EXT-X-PART-INF:PART-TARGET=${formatSeconds(partTargetUs)}`]),
+    `#EXT-X-MEDIA-SEQUENCE:${firstArchived?.msn ?? segments[0]?.msn ?? head.firstMsn}`,
+    `#EXT-X-DISCONTINUITY-SEQUENCE:${head.discontinuitySequence - (archived?.lines.discontinuities ?? 0)}`,
   ]
   if (segments.every((segment) => segment.parts[0]?.independent === true)) {
     lines.push('#EXT-X-INDEPENDENT-SEGMENTS')
@@ -112,14 +183,26 @@ function renderHead(
   return lines
 }
 
-/** Leading segments that end further than the Skip Boundary before the end of the last whole segment. */
-function countSkippable(segments: readonly WindowSegment[], boundaryS: number): number {
+function partHoldBack(partTargetUs: number): string {
+  const us = Math.max(partTargetUs * PART_HOLD_BACK_TARGETS, PART_HOLD_BACK_US_MIN)
+  return `PART-HOLD-BACK=${formatSeconds(us)}`
+}
+
+/** Leading segments, archived ones first, that end further than the Skip Boundary before the end of the last whole segment. */
+function countSkippable(
+  segments: readonly WindowSegment[],
+  archived: ArchivedRange | undefined,
+  boundaryS: number,
+): number {
   const whole = segments.at(-1)?.complete === false ? segments.slice(0, -1) : segments
+  const before = archived === undefined ? 0 : archived.to - archived.from
   let behindUs = 0
-  let count = whole.length
+  let count = before + whole.length
   while (count > 0 && behindUs <= boundaryS * 1_000_000) {
     count -= 1
-    behindUs += whole[count]?.durationUs ?? 0
+    const segment =
+      count < before ? archived?.segments[archived.from + count] : whole[count - before]
+    behindUs += segment?.durationUs ?? 0
   }
   return count
 }
@@ -139,43 +222,31 @@ function firstWithParts(segments: readonly WindowSegment[], withinS: number): nu
 function renderSegments(
   lines: string[],
   segments: readonly WindowSegment[],
-  from: { readonly skipped: number; readonly listedFrom: number },
+  from: {
+    readonly skipped: number
+    readonly listedFrom: number
+    readonly format: PlaylistFormat
+    /** In force before the first segment. */
+    readonly init: Digest | undefined
+  },
 ): void {
-  let init = segments[from.skipped - 1]?.parts[0]?.initDigest
+  const { skipped, listedFrom, format } = from
+  let init = segments[skipped - 1]?.parts[0]?.initDigest ?? from.init
   for (const [index, segment] of segments.entries()) {
     const first = segment.parts[0]
-    if (index < from.skipped || first === undefined) continue
-    renderSegmentTags(lines, first, init)
+    if (index < skipped || first === undefined) continue
+    if (format === 'captions' && !segment.complete) continue
+    lines.push(...segmentTags(first, init, format))
     init = first.initDigest
-    if (index >= from.listedFrom) for (const part of segment.parts) lines.push(partTag(part))
-    if (segment.complete) renderSegmentEnd(lines, segment)
+    if (index >= listedFrom) for (const part of segment.parts) lines.push(partTag(part))
+    if (!segment.complete) continue
+    const { msn, durationUs } = segment
+    const digest = segment.parts.at(-1)?.segmentDigest
+    lines.push(...segmentEnd({ msn, durationUs, digest }, format))
   }
-}
-
-function renderSegmentTags(lines: string[], first: IndexEntry, init: string | undefined): void {
-  if (first.discontinuity) lines.push('#EXT-X-DISCONTINUITY')
-  if (first.initDigest !== init) lines.push(`#EXT-X-MAP:URI="${initName(first.initDigest)}"`)
-  if (first.programDateTimeMs !== undefined) {
-    lines.push(`#EXT-X-PROGRAM-DATE-TIME:${new Date(first.programDateTimeMs).toISOString()}`)
-  }
-}
-
-function renderSegmentEnd(lines: string[], segment: WindowSegment): void {
-  const digest = segment.parts.at(-1)?.segmentDigest
-  // Not an #EXT line, so players take it for a comment (RFC 8216bis 4.1).
-  if (digest !== undefined) lines.push(`#X-KAIRO-SEGMENT-SHA256:${digest}`)
-  lines.push(`#EXTINF:${formatSeconds(segment.durationUs)},`, `${segment.msn}.m4s`)
 }
 
 function partTag(entry: IndexEntry): string {
   const independent = entry.independent ? ',INDEPENDENT=YES' : ''
   return `#EXT-X-PART:DURATION=${formatSeconds(entry.durationUs)},URI="${partName(entry.msn, entry.part)}"${independent},X-KAIRO-SHA256="${entry.digest}"`
-}
-
-/** Whole microseconds as decimal seconds, exact and without trailing zeros. */
-function formatSeconds(us: number): string {
-  const whole = Math.floor(us / 1_000_000)
-  const fraction = String(us % 1_000_000).padStart(6, '0')
-  const trimmed = fraction.replace(/0+$/, '')
-  return `${whole}.${trimmed === '' ? '0' : trimmed}`
 }

@@ -9,7 +9,7 @@ import { createProblem, problemResponse } from '../http/problem.ts'
 import { deliveryLimits } from '../limits.ts'
 
 /** RFC 8216bis 4. */
-const PLAYLIST_TYPE = 'application/vnd.apple.mpegurl'
+export const PLAYLIST_TYPE = 'application/vnd.apple.mpegurl'
 /** Parts, segments and init segments never change under their name: the msn grows for the life of a stream. */
 const IMMUTABLE = 'public, max-age=31536000, immutable'
 /** Answers to plain playlist requests are checked each time; the entity tag makes that cheap. */
@@ -34,19 +34,33 @@ export function stillHeaders(body: Uint8Array, maxAgeS: number): Headers {
 }
 
 /**
- * A playlist as answered to plain requests and to blocking ones; the two share the body. A blocking request names a version
+ * A playlist as answered to plain requests and to blocking ones; the two share the body, which `tag` names. A blocking request names a version
  * that never changes backwards, so caches may keep the answer for six target durations (RFC 8216bis 6.2.5.2).
  */
 export function playlistResponses(
-  text: string,
+  pieces: readonly Buffer[],
+  tag: string,
   targetDurationS: number,
 ): { readonly plain: PreparedResponse; readonly blocking: PreparedResponse } {
-  const body = [Buffer.from(text)]
-  const headers = { 'content-type': PLAYLIST_TYPE, etag: `"${digestOf(body[0] as Buffer)}"` }
+  const headers = { 'content-type': PLAYLIST_TYPE, etag: `"${tag}"` }
   const maxAge = `public, max-age=${targetDurationS * 6}`
   return {
-    plain: { status: 200, headers: { ...headers, 'cache-control': REVALIDATE }, body },
-    blocking: { status: 200, headers: { ...headers, 'cache-control': maxAge }, body },
+    plain: { status: 200, headers: { ...headers, 'cache-control': REVALIDATE }, body: pieces },
+    blocking: { status: 200, headers: { ...headers, 'cache-control': maxAge }, body: pieces },
+  }
+}
+
+/** A text that is checked each time it is asked for, with its digest as entity tag. */
+export function textResponse(contentType: string, text: string): PreparedResponse {
+  const body = Buffer.from(text)
+  return {
+    status: 200,
+    headers: {
+      'content-type': contentType,
+      etag: `"${digestOf(body)}"`,
+      'cache-control': REVALIDATE,
+    },
+    body: [body],
   }
 }
 

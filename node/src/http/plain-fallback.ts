@@ -115,15 +115,15 @@ export class PlainFallback {
   /** Node sends chunks to HTTP/1.1 clients, and to older ones a body that ends with the connection. */
   #stream(reply: ServerResponse, request: PlainRequest, stream: AsyncIterable<Uint8Array>): void {
     reply.flushHeaders()
+    let left = false
+    reply.once('close', () => {
+      left = true
+    })
     pipeline(stream, reply).catch((error: unknown) => {
       // The connection is gone by now. Logs a failure that nobody planned; a client that left is none.
-      if (!isClientGone(error)) this.#handlers.failed(error, request)
+      if (!left) this.#handlers.failed(error, request)
     })
   }
-}
-
-function isClientGone(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }
 
 /** Undefined for what no plain handler may see. */

@@ -7,7 +7,13 @@ import { createHlsHandler } from '../../src/delivery/hls-handler.ts'
 import { isKairoError, KairoError } from '../../src/errors.ts'
 import type { PreparedResponse } from '../../src/http/prepared-response.ts'
 import { silentLogger } from '../../src/logger.ts'
-import { audioInfo, FakeStream, videoInfo } from '../support/fake-stream.ts'
+import {
+  audioInfo,
+  captionsInfo,
+  FakeRendition,
+  FakeStream,
+  videoInfo,
+} from '../support/fake-stream.ts'
 import { HlsChecker } from '../support/hls-checker.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
@@ -243,7 +249,11 @@ test('a hinted part and a coming segment block until they are there', async (t) 
   await settled()
   video.push({ last: true })
   t.equal(textOf(await hinted), 'source 110.1')
-  t.equal((await segment).body.length, 2)
+  const open = await segment
+  t.equal(open.headers.etag, undefined, 'what is not whole has no digest yet')
+  const pieces: string[] = []
+  for await (const piece of open.stream ?? []) pieces.push(Buffer.from(piece).toString())
+  t.same(pieces, ['source 110.0', 'source 110.1'])
   video.push()
   t.equal(await never, 'ERR_NOT_FOUND', 'its segment closed without it')
 })
@@ -331,4 +341,102 @@ test('an unexpected failure is counted and passed on', async (t) => {
   }
   await t.rejects(ask('/live/demo/source/105.0.m4s'), TypeError)
   t.equal(await metric('kairo_hls_requests_total', { status: 500 }), 1)
+})
+
+test('an open segment goes out part by part, and ends with its last part', async (t) => {
+  const { ask, video, stream, metric } = setUp()
+  const open = await ask('/live/demo/source/110.m4s')
+  t.equal(open.headers['content-type'], 'video/mp4')
+  const parts = (open.stream as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]()
+  const next = async (): Promise<string | undefined> => {
+    const { value } = await parts.next()
+    return value === undefined ? undefined : Buffer.from(value).toString()
+  }
+  t.equal(await next(), 'source 110.0')
+  const coming = next()
+  await settled()
+  t.equal(video.waiting, 1)
+  const { digest } = video.push({ last: true })
+  t.equal(await coming, 'source 110.1')
+  stream.cold.add(digest)
+  t.equal(await next(), undefined)
+  t.equal(await metric('kairo_hls_response_bytes_total', { kind: 'segment' }), 24)
+})
+
+test('an open segment that is closed without more parts ends, and one that leaves breaks off', async (t) => {
+  const { ask, video, clock } = setUp()
+  const read = async (url: string): Promise<number> => {
+    let count = 0
+    for await (const piece of (await ask(url)).stream ?? []) count += Math.min(1, piece.byteLength)
+    return count
+  }
+  const url = '/live/demo/source/110.m4s'
+  const broken = t.rejects(read(url), { code: 'ERR_TIMEOUT' })
+  await settled()
+  clock.advance(6_000)
+  await broken
+  const ended = read(url)
+  await settled()
+  video.end()
+  t.equal(await ended, 1)
+  t.equal(clock.timers, 0)
+})
+
+test('the segment after the open one is held until it begins, and one further on is refused', async (t) => {
+  const { ask, video } = setUp()
+  const next = ask('/live/demo/source/111.m4s')
+  await settled()
+  t.equal(video.waiting, 1)
+  video.push({ last: true })
+  video.push()
+  t.ok((await next).stream)
+  await t.rejects(ask('/live/demo/source/115.m4s'), { code: 'ERR_NOT_FOUND' })
+})
+
+test('a client that leaves an open segment ends its wait', async (t) => {
+  const { ask, video } = setUp()
+  const leaving = new AbortController()
+  const open = await ask('/live/demo/source/110.m4s', { signal: leaving.signal })
+  const read = async (): Promise<void> => {
+    for await (const piece of open.stream ?? []) t.ok(piece)
+  }
+  const reading = t.rejects(read(), { code: 'ERR_TIMEOUT' })
+  await settled()
+  leaving.abort()
+  await reading
+  t.equal(video.waiting, 0)
+})
+
+test('captions are whole WebVTT segments without parts', async (t) => {
+  const { ask, stream } = setUp()
+  const captions = new FakeRendition(captionsInfo, stream.objects)
+  stream.renditions.push(captions)
+  stream.record = { ...stream.record, renditions: [...stream.record.renditions, captionsInfo] }
+  for (let count = 0; count < 8; count += 1) {
+    captions.push({ durationUs: 2_000_000, last: true, init: Buffer.alloc(0) })
+  }
+  captions.push({ durationUs: 500_000 })
+  const text = textOf(await ask('/live/demo/captions-en/media.m3u8'))
+  t.same(new HlsChecker({ captions: true }).load(text).findings, [])
+  t.notMatch(text, /EXT-X-MAP|EXT-X-PART|PRELOAD-HINT|108\.vtt/)
+  t.match(text, /\n107\.vtt\n/)
+  const segment = await ask('/live/demo/captions-en/107.vtt')
+  t.equal(segment.headers['content-type'], 'text/vtt')
+  t.equal(textOf(segment), 'captions-en 107.0')
+  await t.rejects(ask('/live/demo/captions-en/107.m4s'), { code: 'ERR_NOT_FOUND' })
+  await t.rejects(ask('/live/demo/source/107.vtt'), { code: 'ERR_NOT_FOUND' })
+})
+
+test('an init segment by its segment, for manifests made before the rendition was followed', async (t) => {
+  const { ask, audio } = setUp()
+  const init = await ask('/live/demo/audio/init-at-105.mp4')
+  t.equal(textOf(init), 'init of audio')
+  t.equal(init.headers['cache-control'], 'no-cache')
+  t.equal(init.headers.etag, `"${audio.entries[0]?.initDigest}"`)
+  const late = setUp(0)
+  late.audio.entries = []
+  const held = late.ask('/live/demo/audio/init-at-100.mp4')
+  await settled()
+  late.audio.push()
+  t.equal(textOf(await held), 'init of audio')
 })

@@ -10,7 +10,13 @@ test('what is understood', async (t) => {
   const names = { stream: 'demo', rendition: 'source' }
   const part = { kind: 'part', ...names, msn: 12, part: 3 }
   t.same(parseHlsRequest('/live/demo/source/12.3.m4s', '_HLS_x=ignored+here'), part)
-  const segment = { kind: 'segment', ...names, msn: 0 }
+  const segment = { kind: 'segment', ...names, msn: 0, format: 'm4s' }
+  const captions = { ...segment, format: 'vtt' }
+  t.same(parseHlsRequest('/live/demo/source/0.vtt', ''), captions)
+  const initAt = { kind: 'init-at', ...names, msn: 7 }
+  t.same(parseHlsRequest('/live/demo/source/init-at-7.mp4', ''), initAt)
+  const manifest = { kind: 'manifest', stream: 'demo' }
+  t.same(parseHlsRequest('/live/demo/manifest.mpd', ''), manifest)
   t.same(parseHlsRequest('/live/demo/source/0.m4s', ''), segment)
   const init = { kind: 'init', ...names, prefix: '0123456789abcdef' }
   t.same(parseHlsRequest('/live/demo/source/init-0123456789abcdef.mp4', ''), init)
@@ -33,7 +39,6 @@ test('what is left to others', async (t) => {
     '/live/',
     '/live/demo',
     '/live/demo/',
-    '/live/demo/manifest.mpd',
     '/live/demo/source/',
     '/live/demo/source/other.txt',
     '/live/demo/source/more/1.m4s',
@@ -58,6 +63,9 @@ test('what is refused', async (t) => {
     '-1.m4s',
     '1.2.3.m4s',
     '.m4s',
+    '1.2.vtt',
+    '01.vtt',
+    'init-at-.mp4',
     '1..m4s',
     'a.m4s',
     '1e3.m4s',

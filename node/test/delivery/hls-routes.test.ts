@@ -17,7 +17,10 @@ function pathOf(template: string): string {
 
 test('every declared path is one that the handler answers, and each kind is declared once', async (t) => {
   const kinds = hlsRoutes.map(({ path }) => parseHlsRequest(pathOf(path), '')?.kind)
-  t.same(kinds.sort(), ['init', 'master', 'part', 'playlist', 'segment', 'still'])
+  t.same(kinds.sort(), [
+    ...['init', 'init-at', 'manifest', 'master', 'part', 'playlist'],
+    ...['segment', 'segment', 'still'],
+  ])
 })
 
 test('declared parameters are those of the path, and take what the handler takes', async (t) => {

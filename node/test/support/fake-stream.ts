@@ -40,6 +40,19 @@ export const audioInfo: RenditionInfo = {
   channels: 2,
 }
 
+/** English captions. */
+export const captionsInfo: RenditionInfo = {
+  name: 'captions-en',
+  kind: 'captions',
+  codecs: 'wvtt',
+  bandwidthBps: 1_000,
+  width: 0,
+  height: 0,
+  frameRate: 0,
+  channels: 0,
+  language: 'en',
+}
+
 /** What a pushed part may say; the rest follows from the parts before it. */
 export interface PartInit {
   readonly durationUs?: number

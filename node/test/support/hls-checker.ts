@@ -26,6 +26,7 @@
  * | targets | the target duration does not change; the part target is above its least only while a part that long is listed | 6.2.1, docs/decisions/0005 |
  * | discontinuity-sequence | grows by the discontinuities that left with their segments | 6.2.2 |
  * | endlist | nothing is added after EXT-X-ENDLIST, and it stays | 6.2.1 |
+ * | captions | a playlist of captions has WebVTT segments, and neither parts, hints nor maps | 3.1.4, 4.4.4.9 |
  * | skip | a delta update skips only what lies beyond the Skip Boundary, and with what was loaded before gives the full playlist | 4.4.5.2, 6.2.5.1 |
  */
 import {
@@ -46,18 +47,22 @@ export interface Finding {
 export interface CheckerInit {
   /** How far a program date-time may be from where the durations put it, milliseconds. Default 1. */
   readonly dateToleranceMs?: number
+  /** A playlist of captions: WebVTT segments without parts, hints and init segments. Default false. */
+  readonly captions?: boolean
 }
 
 /** Watches one media playlist; feed it every full load in order. */
 export class HlsChecker {
   readonly findings: Finding[] = []
   readonly #dateToleranceMs: number
+  readonly #captions: boolean
   #previous: ReadPlaylist | undefined
   /** What parts are cut to: a longer picture raises the part target for a while only. */
   #leastPartTargetUs = Number.POSITIVE_INFINITY
 
   constructor(init: CheckerInit = {}) {
     this.#dateToleranceMs = init.dateToleranceMs ?? 1
+    this.#captions = init.captions ?? false
   }
 
   /** Takes the next full load. */
@@ -112,7 +117,8 @@ export class HlsChecker {
     for (const fault of playlist.faults) this.#expect('syntax', false, fault)
     this.#expect('syntax', playlist.lines[0] === '#EXTM3U', 'EXTM3U is not the first line')
     const required = ['EXT-X-VERSION', 'EXT-X-TARGETDURATION', 'EXT-X-SERVER-CONTROL']
-    for (const name of [...required, 'EXT-X-PART-INF', 'EXT-X-MEDIA-SEQUENCE']) {
+    const partInf = this.#captions ? [] : ['EXT-X-PART-INF']
+    for (const name of [...required, ...partInf, 'EXT-X-MEDIA-SEQUENCE']) {
       this.#expect('once', playlist.tags.get(name)?.length === 1, `${name} is not there once`)
     }
     for (const [name, values] of playlist.tags) {
@@ -140,7 +146,7 @@ export class HlsChecker {
     }
     this.#expect('server-control', control.get('CAN-BLOCK-RELOAD') === 'YES', 'cannot block reload')
     atLeast('HOLD-BACK', 3 * targetDurationUs)
-    atLeast('PART-HOLD-BACK', 3 * partTargetUs)
+    if (!this.#captions) atLeast('PART-HOLD-BACK', 3 * partTargetUs)
     if (control.has('CAN-SKIP-UNTIL')) atLeast('CAN-SKIP-UNTIL', 6 * targetDurationUs)
   }
 
@@ -164,11 +170,13 @@ export class HlsChecker {
       this.#checkSegment(segment, playlist)
       const { msn, parts } = segment
       const listed = parts.length > 0
-      this.#expect('part-list', recent === listed, `segment ${msn} lists ${parts.length} parts`)
+      const expected = recent && !this.#captions
+      this.#expect('part-list', expected === listed, `segment ${msn} lists ${parts.length} parts`)
       if (independent && parts[0] !== undefined) {
         this.#expect('independent', parts[0].independent, `segment ${msn} is not independent`)
       }
-      this.#expect('map', segment.map !== undefined, `segment ${msn} has no map`)
+      const mapped = segment.map !== undefined
+      this.#expect('map', mapped !== this.#captions, `segment ${msn}: its map is ${segment.map}`)
       this.#checkFollows(before, segment)
       before = segment
     }
@@ -180,7 +188,11 @@ export class HlsChecker {
     if (uri !== undefined) {
       const rounded = Math.round(durationUs / 1_000_000) * 1_000_000
       this.#expect('target-duration', rounded <= targetDurationUs, `segment ${msn} is too long`)
-      this.#expect('part-names', uri === `${msn}.m4s`, `segment ${msn} is named ${uri}`)
+      this.#expect(
+        'part-names',
+        uri === `${msn}.${this.#captions ? 'vtt' : 'm4s'}`,
+        `segment ${msn} is named ${uri}`,
+      )
       const wellFormed = digest === undefined || /^[0-9a-f]{64}$/.test(digest)
       this.#expect('digests', wellFormed, `segment ${msn} has a malformed digest`)
     }
@@ -217,6 +229,10 @@ export class HlsChecker {
       this.#expect('hint', hints.length === 0, 'a hint after the end')
       const open = playlist.segments.some((segment) => segment.uri === undefined)
       this.#expect('endlist', !open, 'an open segment after the end')
+      return
+    }
+    if (this.#captions) {
+      this.#expect('hint', hints.length === 0, 'captions hint at parts')
       return
     }
     const hint = attributesOf(hints[0] ?? '')

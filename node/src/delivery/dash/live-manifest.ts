@@ -1,0 +1,189 @@
+/**
+ * The manifest of a live stream (ISO/IEC 23009-1, DASH-IF Low-Latency Modes for DASH), a function of the record, the signed
+ * indexes and the archive. docs/protocol/dash.md says why it is as it is.
+ */
+import type { RenditionInfo, StreamRecord } from '../../content/stream.ts'
+import { dashLimits } from '../../limits/delivery-dash.ts'
+import { initName } from '../segment-lines.ts'
+import { TIME_PATH } from '../time-handler.ts'
+import { adaptationSets } from './adaptation-sets.ts'
+import type { TimedWindow } from './media-times.ts'
+import type { Period } from './periods.ts'
+import { segmentTemplate, type TimedSegment } from './segment-timeline.ts'
+import { element, isoDuration } from './xml.ts'
+
+const ISO_TIME = 'urn:mpeg:dash:utc:http-iso:2014'
+const LIVE_PROFILES =
+  'urn:mpeg:dash:profile:isoff-live:2011,http://www.dashif.org/guidelines/low-latency-live-v5'
+
+/** One rendition as the manifest shows it. */
+export interface ManifestRendition {
+  readonly info: RenditionInfo
+  /** Undefined for a rendition that this peer does not follow: it is shown with the times of the one that leads. */
+  readonly window: TimedWindow | undefined
+}
+
+/** Everything a live manifest is made from. */
+export interface LiveManifestInit {
+  readonly record: StreamRecord
+  readonly renditions: readonly ManifestRendition[]
+  readonly lead: TimedWindow
+  readonly periods: readonly Period[]
+  readonly targetDurationS: number
+  readonly partTargetUs: number
+  readonly ended: boolean
+}
+
+/** Wall time that is zero of the presentation, Unix milliseconds: a little before the session, whose first media may be older. */
+export function availabilityStartMs(record: StreamRecord): number {
+  const startedMs = Math.floor(record.startedAtMs / 1_000) * 1_000
+  return Math.max(0, startedMs - dashLimits.sessionLeadMs)
+}
+
+/** The manifest's text. */
+export function renderLiveManifest(init: LiveManifestInit): string {
+  const { record, lead, periods, ended } = init
+  const startMs = availabilityStartMs(record)
+  const cadenceUs = ended ? undefined : cadenceOf(lead)
+  const first = lead.segments[0]
+  const last = lead.segments.at(-1)
+  const from = first === undefined ? 0 : presentationMs(periods, first)
+  const to = last === undefined ? 0 : presentationMs(periods, last) + last.durationUs / 1_000
+  const dynamic = {
+    type: 'dynamic',
+    availabilityStartTime: isoTime(startMs),
+    publishTime: isoTime(to),
+    minimumUpdatePeriod: isoDuration(updatePeriodUs(init)),
+    timeShiftBufferDepth: isoDuration(Math.max(1, Math.floor((to - from) / 1_000)) * 1_000_000),
+    suggestedPresentationDelay: isoDuration(latencyMs(init, cadenceUs) * 1_000),
+    maxSegmentDuration: isoDuration(init.targetDurationS * 1_000_000),
+    minBufferTime: isoDuration(1_000_000),
+  }
+  const still = {
+    type: 'static',
+    mediaPresentationDuration: isoDuration(Math.max(0, Math.round((to - startMs) * 1_000))),
+    maxSegmentDuration: isoDuration(init.targetDurationS * 1_000_000),
+    minBufferTime: isoDuration(1_000_000),
+  }
+  const mpd = element(
+    'MPD',
+    {
+      xmlns: 'urn:mpeg:dash:schema:mpd:2011',
+      profiles: LIVE_PROFILES,
+      ...(ended ? still : dynamic),
+    },
+    [
+      ...(ended ? [] : [serviceDescription(latencyMs(init, cadenceUs))]),
+      ...periods.map((period) => renderPeriod(period, init, cadenceUs)),
+      ...(ended ? [] : [element('UTCTiming', { schemeIdUri: ISO_TIME, value: TIME_PATH })]),
+    ],
+  )
+  return `<?xml version="1.0" encoding="UTF-8"?>\n${mpd}\n`
+}
+
+function renderPeriod(
+  period: Period,
+  init: LiveManifestInit,
+  cadenceUs: number | undefined,
+): string {
+  const startMs = availabilityStartMs(init.record)
+  const inPeriod = (segments: readonly TimedSegment[]): readonly TimedSegment[] =>
+    segments.filter(({ msn }) => msn >= period.firstMsn && msn < period.endMsn)
+  const early =
+    cadenceUs === undefined ? undefined : Math.max(0, cadenceUs - init.partTargetUs) / 1_000_000
+  const sources = init.renditions.flatMap(({ info, window }) => {
+    // What is followed but has nothing yet is shown like what is not followed: it is about to come.
+    const own = window === undefined || window.segments.length === 0 ? undefined : window
+    const segments = inPeriod(listed(own ?? init.lead, cadenceUs))
+    const first = segments[0]
+    if (first === undefined) return []
+    const isText = info.kind === 'captions'
+    const name = own === undefined ? `init-at-${first.msn}.mp4` : initName(first.initDigest)
+    const template = segmentTemplate(
+      {
+        media: isText ? `${info.name}/$Number$.vtt` : `${info.name}/$Number$.m4s`,
+        initialization: isText ? undefined : `${info.name}/${name}`,
+        presentationTimeOffsetUs: period.offsetUs,
+        availabilityTimeOffsetS: isText ? undefined : early,
+      },
+      segments,
+    )
+    return [{ info, media: [template] }]
+  })
+  const reference = element(
+    'ProducerReferenceTime',
+    {
+      id: 0,
+      inband: 'false',
+      type: 'encoder',
+      wallClockTime: isoTime(period.startMs),
+      presentationTime: period.offsetUs,
+    },
+    [element('UTCTiming', { schemeIdUri: ISO_TIME, value: TIME_PATH })],
+  )
+  return element(
+    'Period',
+    { id: period.id, start: isoDuration(Math.round((period.startMs - startMs) * 1_000)) },
+    adaptationSets(sources, { producerReferenceTime: init.ended ? undefined : reference }),
+  )
+}
+
+/**
+ * The segments to list. The open one is listed with the duration that it will most likely have, a little more rather than less:
+ * players go on behind the end that they were told, and one that they were told too early makes them load the segment twice.
+ * Captions and streams without a cadence show whole segments only.
+ */
+function listed(window: TimedWindow, cadenceUs: number | undefined): readonly TimedSegment[] {
+  const { segments, open } = window
+  const last = segments.at(-1)
+  if (!open || last === undefined) return segments
+  if (cadenceUs === undefined) return segments.slice(0, -1)
+  const durationUs = Math.max(cadenceUs, last.durationUs) + dashLimits.openSegmentMarginUs
+  return [...segments.slice(0, -1), { ...last, durationUs }]
+}
+
+/** How long segments are while they come regularly; undefined when they do not, so that no end can be foretold. */
+export function cadenceOf({ segments, open }: TimedWindow): number | undefined {
+  const whole = open ? segments.slice(0, -1) : segments
+  const recent = whole.slice(-dashLimits.cadenceSegments)
+  if (recent.length < dashLimits.cadenceSegments) return undefined
+  const durations = recent.map(({ durationUs }) => durationUs)
+  const most = Math.max(...durations)
+  return most - Math.min(...durations) <= dashLimits.cadenceJitterUs ? most : undefined
+}
+
+/** How often players look for news: often enough to find a new segment well before what they hold runs out. */
+function updatePeriodUs({ targetDurationS }: LiveManifestInit): number {
+  const { updatePeriodUsMin, updatePeriodUsMax } = dashLimits
+  return Math.min(updatePeriodUsMax, Math.max(updatePeriodUsMin, targetDurationS * 500_000))
+}
+
+/** The distance from the live edge that the stream is made for, milliseconds. */
+function latencyMs(init: LiveManifestInit, cadenceUs: number | undefined): number {
+  const update = updatePeriodUs(init) / 1_000
+  const segment = (cadenceUs === undefined ? init.targetDurationS * 1_000 : 0) + update
+  return Math.round(segment + (3 * init.partTargetUs) / 1_000 + dashLimits.latencyReserveMs)
+}
+
+function serviceDescription(targetMs: number): string {
+  return element('ServiceDescription', { id: 0 }, [
+    element('Latency', {
+      referenceId: 0,
+      target: targetMs,
+      min: Math.round(targetMs / 2),
+      max: targetMs * 2,
+    }),
+    element('PlaybackRate', { min: '0.96', max: '1.04' }),
+  ])
+}
+
+/** Wall time of a segment's first presentation as its Period puts it, Unix milliseconds. */
+function presentationMs(periods: readonly Period[], segment: TimedSegment): number {
+  const period = periods.findLast(({ firstMsn }) => firstMsn <= segment.msn)
+  if (period === undefined) return 0
+  return period.startMs + (segment.startUs - period.offsetUs) / 1_000
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString()
+}
