@@ -361,7 +361,9 @@ export class MediaChild implements MediaRun, ChildView {
     else {
       if (error.code === 'ERR_WORKER') {
         this.#components.logger.warn({ ...fields, err: error }, 'a media child failed')
-      } else this.#components.logger.debug({ ...fields, err: error }, 'a media job failed')
+      } else if (this.#work !== undefined) {
+        this.#components.logger.debug({ ...fields, err: error }, 'a media job ended early')
+      }
       this.#outcome.reject(error)
     }
     if (this.job !== undefined) {

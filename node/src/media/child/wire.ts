@@ -120,15 +120,20 @@ export type WireItem =
 
 /** The bytes of a message. Throws an AssertionError when it exceeds its limit. */
 export function encodeMessage(message: ChildMessage): Buffer {
-  const text = JSON.stringify(message, (_, value: unknown) =>
-    value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value,
-  )
+  const text = JSON.stringify(message, bytesAsBase64)
   const length = Buffer.byteLength(text)
   assert(length <= limits.jsonBytesMax, 'a message of the pipe is within its limit')
   const frame = Buffer.allocUnsafe(LENGTH_BYTES + 1 + length)
   writeHead(frame, TYPE_MESSAGE, length)
   frame.write(text, LENGTH_BYTES + 1)
   return frame
+}
+
+/** A Buffer has made itself an object of numbers before a replacer sees it; what holds it still has the bytes. */
+function bytesAsBase64(this: Record<string, unknown>, key: string, value: unknown): unknown {
+  const original = this[key]
+  if (!(original instanceof Uint8Array)) return value
+  return Buffer.from(original.buffer, original.byteOffset, original.byteLength).toString('base64')
 }
 
 /** The head of a unit's frame; the unit's data follow it as they are, uncopied. */
