@@ -5,11 +5,11 @@
  * Of each part:
  *   box-structure      a part is one `moof` and one `mdat` and nothing else; each size fits its container
  *   sample-bytes       the samples lie one after the other and fill the `mdat` exactly
- *   nal-lengths        a video sample is a row of NAL units whose 4-byte lengths add up
+ *   nal-lengths        an H.264 or HEVC sample is a row of NAL units whose 4-byte lengths add up
  *   track              the track id is the init segment's
  *   independent        a part declared independent begins with a sync sample, any other does not
  *   sync-inside        no video part has a sync sample after its first
- *   idr-sync           a sync sample holds an IDR picture, any other sample holds none
+ *   idr-sync           a sync sample holds an IDR picture (HEVC: an IRAP picture), any other sample holds none
  *   declared-duration  the declared duration is the sum of the sample durations, to 2 microseconds
  *   part-target-max    a part is longer than the part target only by its last sample, without which it is below 85 %;
  *                      the first of all is what the target is settled with
@@ -139,9 +139,14 @@ function checkPart({ part, fragment, init, ticks }: ReadPart, report: Report): v
     if (sample.duration < 1) report(part, 'sample-bytes', `sample ${index} lasts nothing`)
     if (init.handler !== 'vide') continue
     if (index > 0 && isSync(sample)) report(part, 'sync-inside', `sample ${index}`)
-    const types = nalTypes(part.data.subarray(sample.offset, sample.offset + sample.bytes))
-    if (types === undefined) report(part, 'nal-lengths', `sample ${index}`)
-    else if (types.includes(5) !== isSync(sample)) report(part, 'idr-sync', `sample ${index}`)
+    const starts = hasSyncPicture(
+      part.init,
+      part.data.subarray(sample.offset, sample.offset + sample.bytes),
+    )
+    if (starts === undefined) report(part, 'nal-lengths', `sample ${index}`)
+    else if (starts !== 'unknown' && starts !== isSync(sample)) {
+      report(part, 'idr-sync', `sample ${index}`)
+    }
   }
   if (at !== mdat.end) report(part, 'sample-bytes', `${mdat.end - at} bytes left over`)
   if (fragment.trackId !== init.trackId) report(part, 'track', `${fragment.trackId}`)
@@ -156,16 +161,23 @@ function checkPart({ part, fragment, init, ticks }: ReadPart, report: Report): v
   }
 }
 
-/** NAL unit types of a sample in AVC format, or undefined when its lengths do not add up. */
-function nalTypes(sample: Buffer): readonly number[] | undefined {
-  const types: number[] = []
+/**
+ * Whether a video sample holds a picture to start from: undefined when its NAL lengths do not add up, unknown where the
+ * codec has no NAL units.
+ */
+function hasSyncPicture(init: Buffer, sample: Buffer): boolean | 'unknown' | undefined {
+  const hevc = init.includes('hvcC')
+  if (!hevc && !init.includes('avcC')) return 'unknown'
+  let found = false
   let at = 0
   while (at < sample.byteLength) {
     if (at + 5 > sample.byteLength) return undefined
-    types.push((sample[at + 4] ?? 0) & 0x1f)
+    const header = sample[at + 4] ?? 0
+    const type = hevc ? (header >> 1) & 0x3f : header & 0x1f
+    found ||= hevc ? type >= 16 && type <= 21 : type === 5
     at += 4 + sample.readUInt32BE(at)
   }
-  return at === sample.byteLength ? types : undefined
+  return at === sample.byteLength ? found : undefined
 }
 
 function checkTargets(
