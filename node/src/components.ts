@@ -15,6 +15,7 @@ import { ProviderService } from './content/records/provider.ts'
 import { Replicas } from './content/replica/replicas.ts'
 import { ContentStore } from './content/store/store.ts'
 import { Audience } from './delivery/audience.ts'
+import { KairoError } from './errors.ts'
 import type { Home } from './home.ts'
 import { type Identity, loadIdentity } from './host/identity.ts'
 import { Join } from './host/join.ts'
@@ -22,7 +23,11 @@ import { Libp2pHost } from './host/libp2p-host.ts'
 import { Publications } from './ingest/publications.ts'
 import { PublishingService } from './ingest/publishing.ts'
 import { StreamKeys } from './ingest/stream-keys.ts'
+import { StreamOptionsStore } from './ingest/stream-options.ts'
+import { readinessLimits } from './limits.ts'
 import type { Logger } from './logger.ts'
+import { MediaPool } from './media/child/pool.ts'
+import { PresetStore } from './media/ladder/preset-store.ts'
 import { PackagerMetrics } from './media/packager/packager-metrics.ts'
 import { createRegistry } from './metrics/registry.ts'
 
@@ -40,12 +45,17 @@ export interface Components {
   readonly directory: Directory
   readonly providers: ProviderService
   readonly keys: StreamKeys
+  readonly streamOptions: StreamOptionsStore
+  /** The passphrase of SRT publishers with a stream key; undefined takes them in the clear. */
+  readonly passphraseFor: (streamKey: string) => string | undefined
   readonly publications: Publications
   readonly publishing: PublishingService
   readonly replicas: Replicas
   readonly feeds: FeedServer
   readonly fetches: FetchServer
   readonly audience: Audience
+  readonly presets: PresetStore
+  readonly media: MediaPool
 }
 
 /** What components are built from. */
@@ -104,6 +114,7 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     audience: new Audience({ clock }),
     ...content,
     ...ingest,
+    ...createMedia(base, init),
   }
 }
 
@@ -139,6 +150,22 @@ function createContent(base: Base, { loaded: { settings }, home }: ComponentsIni
   }
 }
 
+function createMedia(base: Base, { loaded: { settings }, home }: ComponentsInit) {
+  const presets = new PresetStore({ directory: home.presetsDirectory })
+  try {
+    presets.get(settings.defaultQuality)
+  } catch (cause) {
+    throw new KairoError('ERR_CONFIG', `default quality: ${(cause as Error).message}`, { cause })
+  }
+  return {
+    presets,
+    media: new MediaPool(base, {
+      warm: Math.min(readinessLimits.warmChildren, settings.mediaChildrenMax),
+      childrenMax: settings.mediaChildrenMax,
+    }),
+  }
+}
+
 function createIngest(
   base: Base,
   content: ReturnType<typeof createContent>,
@@ -147,6 +174,7 @@ function createIngest(
   const { clock, logger, registry, host } = base
   const { store, sequences, directory, providers, replicas } = content
   const keys = new StreamKeys(home.streamsDirectory)
+  const streamOptions = new StreamOptionsStore(home.streamOptionsDirectory)
   const publications = new Publications(
     { clock, registry, store, sequences, directory, providers, replicas, peerId: host.peerId },
     settings,
@@ -162,5 +190,10 @@ function createIngest(
     },
     settings,
   )
-  return { keys, publications, publishing }
+  const passphraseFor = (streamKey: string): string | undefined => {
+    const name = keys.bySecret(streamKey)?.name
+    const own = name === undefined ? undefined : streamOptions.get(name).srtPassphrase
+    return own ?? (settings.srtPassphrase || undefined)
+  }
+  return { keys, streamOptions, passphraseFor, publications, publishing }
 }

@@ -18,6 +18,8 @@ export interface Home {
   readonly streamsDirectory: string
   /** One file a stream: what its owner chose for it. */
   readonly streamOptionsDirectory: string
+  /** Presets of the operator's own; made by hand. */
+  readonly presetsDirectory: string
   /** Recordings and videos on demand: one folder each. */
   readonly vodDirectory: string
   /** DVR windows of live streams: one folder each. */
@@ -63,6 +65,7 @@ export function homeAt(root: string): Home {
     identityFile: join(root, 'identity.key'),
     streamsDirectory: join(root, 'streams'),
     streamOptionsDirectory: join(root, 'stream-options'),
+    presetsDirectory: join(root, 'presets'),
     vodDirectory: join(root, 'vod'),
     dvrDirectory: join(root, 'dvr'),
     uploadsDirectory: join(root, 'uploads'),

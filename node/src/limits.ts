@@ -67,6 +67,12 @@ export const streamKeyLimits = {
   streamsMax: 1_000,
 } as const
 
+/** What a peer keeps ready for work that has not come yet. */
+export const readinessLimits = {
+  /** Media children with FFmpeg loaded and no job; each holds some 60 MB, and saves a transcode half a second. */
+  warmChildren: 1,
+} as const
+
 /** What owners choose for their streams. */
 export const streamOptionsLimits = {
   /** Places that one stream is also sent to; each is a child process. */

@@ -4,11 +4,9 @@
  */
 import { EventEmitter } from 'node:events'
 import { existsSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { apiRoutes } from './api/routes.ts'
 import { type Components, createComponents } from './components.ts'
-import { formatAddress, localHost, networkHosts } from './config/address.ts'
 import type { LoadedSettings } from './config/load.ts'
 import type { SettingKey } from './config/schema.ts'
 import { createHlsHandler } from './delivery/hls-handler.ts'
@@ -19,9 +17,11 @@ import type { PlainHandler } from './http/prepared-response.ts'
 import { HttpServer } from './http/server.ts'
 import { loadStaticPages } from './http/static.ts'
 import { RtmpServer } from './ingest/rtmp/server.ts'
+import { SrtServer } from './ingest/srt/server.ts'
 import { TestStream } from './ingest/test-stream/test-stream.ts'
 import { lifecycleLimits } from './limits.ts'
 import type { Logger } from './logger.ts'
+import { httpUrl, type PeerAddresses, peerAddresses, rtmpUrl, srtUrl } from './peer/addresses.ts'
 import { peerDoctor } from './peer/doctor.ts'
 import { peerStatus } from './peer/status.ts'
 
@@ -30,28 +30,6 @@ export interface PeerInit extends LoadedSettings {
   /** Which settings the operator chose: they are taken literally, defaults may give way. Default: all. */
   readonly fixed?: (key: SettingKey) => boolean
   readonly logger: Logger
-}
-
-/** Where a running peer is reached; the body of the ready line. */
-export interface PeerAddresses {
-  readonly peerId: string
-  readonly home: string
-  readonly http: string
-  /** Without the stream key; null when RTMP is off. */
-  readonly rtmp: string | null
-  /** Null: this version takes no SRT. */
-  readonly srt: string | null
-  /** `http` and `rtmp` for other machines of the local network; empty when a server is bound to one address. */
-  readonly network: { readonly http: readonly string[]; readonly rtmp: readonly string[] }
-  readonly multiaddrs: readonly string[]
-  /** Secret key of the first stream of this peer. */
-  readonly streamKey: string
-  /** Name of that stream. */
-  readonly stream: string
-  /** Name of the built-in test stream; null without one. */
-  readonly testStream: string | null
-  /** With the operator token. */
-  readonly admin: string
 }
 
 /** Notices of a peer. */
@@ -67,6 +45,7 @@ export interface RunningRooms {
   readonly components: Components
   readonly http: HttpServer
   readonly rtmp: RtmpServer | undefined
+  readonly srt: SrtServer | undefined
   testStream: TestStream | undefined
   readonly startedMs: number
 }
@@ -126,29 +105,7 @@ export class Peer {
 
   /** Where the running peer is reached. */
   addresses(): PeerAddresses {
-    const { components, http, rtmp, testStream } = this.#running()
-    const first = components.keys.list().find(({ builtIn }) => !builtIn)
-    const test = components.keys.list().find(({ builtIn }) => builtIn)
-    const url = httpUrl(http)
-    return {
-      peerId: components.host.peerId,
-      home: this.#init.settings.home,
-      http: url,
-      rtmp: rtmp === undefined ? null : rtmpUrl(rtmp),
-      srt: null,
-      network: {
-        http: networkHosts(bound(http).address).map((host) => httpUrl(http, host)),
-        rtmp:
-          rtmp === undefined
-            ? []
-            : networkHosts(rtmp.address().host).map((host) => rtmpUrl(rtmp, host)),
-      },
-      multiaddrs: components.host.multiaddrs(),
-      streamKey: first?.streamKey ?? '',
-      stream: first?.name ?? '',
-      testStream: testStream === undefined ? null : (test?.name ?? null),
-      admin: `${url}/admin?token=${components.operatorToken.value}`,
-    }
+    return peerAddresses(this.#running(), this.#init.settings.home)
   }
 
   async #startRooms(): Promise<void> {
@@ -167,18 +124,25 @@ export class Peer {
     await this.#startContent(components)
     const rtmp = ports.rtmp === undefined ? undefined : new RtmpServer(components, ports.rtmp)
     if (rtmp !== undefined) await this.#begin('rtmp', rtmp)
-    const http = await this.#createHttp(components, rtmp, ports.http)
+    const srt = ports.srt === undefined ? undefined : new SrtServer(components, ports.srt)
+    if (srt !== undefined) await this.#begin('srt', srt)
+    const http = await this.#createHttp(components, { rtmp, srt }, ports.http)
     await this.#begin('http', http)
     this.#rooms = {
       components,
       http,
       rtmp,
+      srt,
       testStream: undefined,
       startedMs: components.clock.now(),
     }
     rememberPorts(
       memory,
-      { http: http.address()?.port, rtmp: rtmp?.address().port, srt: undefined },
+      {
+        http: http.address()?.port,
+        rtmp: rtmp?.address().port,
+        srt: srt?.address().port,
+      },
       {
         wanted: settings.listen,
         got: settings.announce.length > 0 ? [] : components.host.multiaddrs(),
@@ -201,6 +165,7 @@ export class Peer {
     await this.#begin('fetches', fetches)
     await this.#begin('feeds', feeds)
     await this.#begin('replicas', replicas)
+    await this.#begin('media children', components.media)
     ensureStreams(components, this.#init.settings.testStream)
     for (const stream of components.keys.list()) await components.publications.prepare(stream)
     this.#started.push({ name: 'publishing', stop: () => components.publishing.stop() })
@@ -224,7 +189,7 @@ export class Peer {
 
   async #createHttp(
     components: Components,
-    rtmp: RtmpServer | undefined,
+    { rtmp, srt }: Pick<RunningRooms, 'rtmp' | 'srt'>,
     address: { readonly host: string; readonly port: number },
   ): Promise<HttpServer> {
     const { replicas, operatorToken } = components
@@ -236,6 +201,8 @@ export class Peer {
       loaded: this.#init,
       rtmpUrl: () => (rtmp === undefined ? null : rtmpUrl(rtmp)),
       rtmpPort: () => rtmp?.address().port ?? null,
+      srtUrl: () => (srt === undefined ? null : srtUrl(srt)),
+      srtPort: () => srt?.address().port ?? null,
       status: () => peerStatus(this.#running(), this.addresses(), this.#init.settings),
       doctor: () => peerDoctor(this.#running(), this.addresses(), this.#init.settings),
     })
@@ -322,18 +289,4 @@ function ensureStreams({ keys }: Components, testStream: boolean): void {
   if (testStream && !keys.list().some(({ builtIn }) => builtIn)) {
     keys.create({ prefix: 'test', title: 'Test stream', builtIn: true })
   }
-}
-
-function rtmpUrl(rtmp: RtmpServer, host: string = localHost(rtmp.address().host)): string {
-  return `rtmp://${formatAddress({ host, port: rtmp.address().port })}/live`
-}
-
-function httpUrl(http: HttpServer, host: string = localHost(bound(http).address)): string {
-  return `http://${formatAddress({ host, port: bound(http).port })}`
-}
-
-function bound(http: HttpServer): AddressInfo {
-  const address = http.address()
-  if (address === undefined) throw new KairoError('ERR_STOPPED', 'the HTTP server does not listen')
-  return address
 }

@@ -16,6 +16,8 @@ export interface KeyRouteComponents {
   readonly forget: (stream: OwnedStream) => Promise<void>
   /** Base of the push addresses, `rtmp://host:port/live`; null when RTMP is off. */
   readonly rtmpUrl: () => string | null
+  /** `srt://host:port`; null when SRT is off. */
+  readonly srtUrl: () => string | null
 }
 
 const nameParams = z.object({ name: z.string().min(1).max(64) })
@@ -25,12 +27,14 @@ export function keyRoutes(components: KeyRouteComponents): Route[] {
   const { keys, publishing } = components
   const view = (stream: OwnedStream): z.input<typeof keySchema> => {
     const url = components.rtmpUrl()
+    const srt = components.srtUrl()
     return {
       name: stream.name,
       id: stream.key.id,
       title: stream.title,
       builtIn: stream.builtIn,
       pushUrl: url === null ? null : `${url}/${stream.streamKey}`,
+      srtUrl: srt === null ? null : `${srt}?streamid=publish:${stream.streamKey}`,
       streamKey: stream.streamKey,
     }
   }

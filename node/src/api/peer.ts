@@ -14,6 +14,7 @@ export interface PeerRouteComponents {
   }
   /** Port of the RTMP server; null when there is none. */
   readonly rtmpPort: () => number | null
+  readonly srtPort: () => number | null
 }
 
 /** Routes about the peer that anyone may ask. */
@@ -33,6 +34,7 @@ export function peerRoutes(components: PeerRouteComponents): Route[] {
           agent: `kairo/${KAIRO_VERSION}`,
           multiaddrs: [...components.host.multiaddrs()],
           rtmpPort: components.rtmpPort(),
+          srtPort: components.srtPort(),
           // Two peers that dial each other at once hold two connections for a while.
           connectedPeers: new Set(components.host.connections().map(({ peerId }) => peerId)).size,
           time: new Date(components.clock.now()).toISOString(),

@@ -12,12 +12,16 @@ import { openapiRoute } from './openapi.ts'
 import type { OperatorRouteComponents } from './operator.ts'
 import { operatorRoutes } from './operator.ts'
 import { type PeerRouteComponents, peerRoutes } from './peer.ts'
+import { streamOptionsRoutes } from './stream-options.ts'
 import { streamRoutes } from './streams.ts'
 
 /** What the routes front. */
 export type ApiComponents = Components &
   OperatorRouteComponents &
-  PeerRouteComponents & { readonly rtmpUrl: () => string | null }
+  PeerRouteComponents & {
+    readonly rtmpUrl: () => string | null
+    readonly srtUrl: () => string | null
+  }
 
 /** The routes, the document that describes them last. */
 export function apiRoutes(components: ApiComponents): Route[] {
@@ -43,8 +47,12 @@ export function apiRoutes(components: ApiComponents): Route[] {
     ...keyRoutes({
       ...components,
       prepare: (stream) => publications.prepare(stream),
-      forget: (stream) => publications.forget(stream),
+      forget: async (stream) => {
+        components.streamOptions.remove(stream.name)
+        await publications.forget(stream)
+      },
     }),
+    ...streamOptionsRoutes(components),
   ]
   return [...routes, openapiRoute(routes, hlsRoutes, { version: KAIRO_VERSION })]
 }

@@ -51,6 +51,11 @@ export const peerSchema = z.object({
     .int()
     .nullable()
     .describe('Port of the RTMP ingest at the host of this URL; null when RTMP is off.'),
+  srtPort: z
+    .number()
+    .int()
+    .nullable()
+    .describe('UDP port of the SRT ingest at the host of this URL; null when SRT is off.'),
   connectedPeers: z.number().int().describe('Peers that this one is connected to now.'),
   time: z.iso.datetime().describe("This peer's clock, by which others check theirs."),
 })
@@ -64,8 +69,13 @@ export const statusSchema = z.object({
   addresses: z.object({
     http: z.string(),
     rtmp: z.string().nullable(),
+    srt: z.string().nullable(),
     network: z
-      .object({ http: z.array(z.string()), rtmp: z.array(z.string()) })
+      .object({
+        http: z.array(z.string()),
+        rtmp: z.array(z.string()),
+        srt: z.array(z.string()),
+      })
       .describe('The same for other machines of the local network.'),
     multiaddrs: z.array(z.string()),
   }),
@@ -99,7 +109,11 @@ const key = z.object({
   pushUrl: z
     .string()
     .nullable()
-    .describe('Where to push, with the stream key; null when RTMP is off.'),
+    .describe('Where to push by RTMP, with the stream key; null when RTMP is off.'),
+  srtUrl: z
+    .string()
+    .nullable()
+    .describe('Where to send SRT to, with the stream key; null when SRT is off.'),
   streamKey: z.string(),
 })
 

@@ -8,14 +8,14 @@ import {
   type StreamOptionsStore,
   streamOptionsSchema,
 } from '../ingest/stream-options.ts'
+import type { PresetStore } from '../media/ladder/preset-store.ts'
 import { streamOptionsAnswerSchema, streamOptionsPatchSchema } from './schemas-stream-options.ts'
 
 /** The rooms behind the routes. */
 export interface StreamOptionsRouteComponents {
   readonly keys: StreamKeys
   readonly streamOptions: StreamOptionsStore
-  /** True for `source`, `auto`, a height, and the presets of this peer. */
-  readonly isQuality: (name: string) => boolean
+  readonly presets: PresetStore
 }
 
 const nameParams = z.object({ name: z.string().min(1).max(64) })
@@ -53,12 +53,8 @@ export function streamOptionsRoutes(components: StreamOptionsRouteComponents): R
           merged.filter(([, value]) => value !== null && value !== undefined),
         )
         const options = streamOptionsSchema.parse(chosen)
-        if (options.quality !== undefined && !components.isQuality(options.quality)) {
-          throw new KairoError(
-            'ERR_INVALID_INPUT',
-            `${options.quality} is no quality of this peer: take source, auto, a height such as 720p, or a preset's name`,
-          )
-        }
+        // Refuses a quality that there is not, with those that there are.
+        if (options.quality !== undefined) components.presets.get(options.quality)
         streamOptions.set(params.name, options)
         return { status: 200, body: { options } }
       },

@@ -1,5 +1,5 @@
 /** What `kairo up` says when the peer is up: where to watch, push and administer, and how others join. */
-import type { PeerAddresses } from '../peer.ts'
+import type { PeerAddresses } from '../peer/addresses.ts'
 import { bold, dim, formatTable } from './output.ts'
 import { startCommand } from './program.ts'
 
@@ -26,7 +26,7 @@ export function welcome(addresses: PeerAddresses, start: string = startCommand()
   return `\n${bold('Kairo is up.')} Ctrl-C stops it.\n\n${table}\n`
 }
 
-function pushRows({ http, rtmp, network, streamKey, stream }: PeerAddresses): string[][] {
+function pushRows({ http, rtmp, srt, network, streamKey, stream }: PeerAddresses): string[][] {
   if (rtmp === null) return []
   return [
     ['Push (OBS)', `server ${rtmp}`],
@@ -38,6 +38,7 @@ function pushRows({ http, rtmp, network, streamKey, stream }: PeerAddresses): st
       'Push (ffmpeg)',
       `ffmpeg -re -i clip.mp4 -c:v libx264 -g 60 -c:a aac -f flv ${rtmp}/${streamKey}`,
     ],
+    ...(srt === null ? [] : [['Push (SRT)', `${srt}?streamid=publish:${streamKey}`]]),
     ['', `appears as ${http}/#/watch/${stream}`],
   ]
 }

@@ -3,7 +3,8 @@ import type { Settings } from '../config/schema.ts'
 import type { Check } from '../doctor/check.ts'
 import { checkDisk, checkEncoders, checkHome, checkNode } from '../doctor/machine.ts'
 import { checkClock, checkJoin, checkReachability, checkStore } from '../doctor/network.ts'
-import type { PeerAddresses, RunningRooms } from '../peer.ts'
+import type { RunningRooms } from '../peer.ts'
+import type { PeerAddresses } from './addresses.ts'
 
 /** Runs every check on a running peer. */
 export async function peerDoctor(

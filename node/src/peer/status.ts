@@ -4,8 +4,9 @@ import type { statusSchema } from '../api/schemas.ts'
 import { streamViews } from '../api/stream-view.ts'
 import type { Settings } from '../config/schema.ts'
 import type { ConnectionInfo } from '../host/libp2p-host.ts'
-import type { PeerAddresses, RunningRooms } from '../peer.ts'
+import type { RunningRooms } from '../peer.ts'
 import { KAIRO_VERSION } from '../version.ts'
+import type { PeerAddresses } from './addresses.ts'
 
 /** Gathers the status of a running peer. */
 export function peerStatus(
@@ -23,7 +24,12 @@ export function peerStatus(
     addresses: {
       http: addresses.http,
       rtmp: addresses.rtmp,
-      network: { http: [...addresses.network.http], rtmp: [...addresses.network.rtmp] },
+      srt: addresses.srt,
+      network: {
+        http: [...addresses.network.http],
+        rtmp: [...addresses.network.rtmp],
+        srt: [...addresses.network.srt],
+      },
       multiaddrs: [...addresses.multiaddrs],
     },
     peers: neighbours(host.connections()),

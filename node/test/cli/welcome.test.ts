@@ -2,17 +2,18 @@
 import { test } from 'tap'
 import { programName, startCommand } from '../../src/cli/program.ts'
 import { welcome } from '../../src/cli/welcome.ts'
-import type { PeerAddresses } from '../../src/peer.ts'
+import type { PeerAddresses } from '../../src/peer/addresses.ts'
 
 const addresses: PeerAddresses = {
   peerId: '12D3KooWPeer',
   home: '/home/ada/.kairo',
   http: 'http://127.0.0.1:8080',
   rtmp: 'rtmp://127.0.0.1:1935/live',
-  srt: null,
+  srt: 'srt://127.0.0.1:8890',
   network: {
     http: ['http://192.168.1.20:8080', 'http://10.0.0.5:8080'],
     rtmp: ['rtmp://192.168.1.20:1935/live'],
+    srt: ['srt://192.168.1.20:8890'],
   },
   multiaddrs: [
     '/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWPeer',
@@ -44,7 +45,7 @@ test('how to join, from another machine and from this one', async (t) => {
 })
 
 test('a server for this machine alone is joined by multiaddr', async (t) => {
-  const alone = { ...addresses, home: "/home/o'brien/k", network: { http: [], rtmp: [] } }
+  const alone = { ...addresses, home: "/home/o'brien/k", network: { http: [], rtmp: [], srt: [] } }
   const text = welcome(alone, 'kairo up')
   t.match(text, /^Join +kairo up --join \/ip4\/192\.168\.1\.20\/tcp\/4001\/p2p\/12D3KooWPeer$/m)
   t.match(text, /--home '\/home\/o'\\''brien\/k-2' --join/)
@@ -54,7 +55,7 @@ test('a server for this machine alone is joined by multiaddr', async (t) => {
 })
 
 test('a server bound to one address is told once, and joined there', async (t) => {
-  const one = { ...addresses, http: 'http://192.168.1.20:80', network: { http: [], rtmp: [] } }
+  const one = { ...addresses, http: 'http://192.168.1.20:80', network: { http: [], rtmp: [], srt: [] } }
   t.match(welcome(one, 'kairo up'), /^Join +kairo up --join http:\/\/192\.168\.1\.20:80$/m)
 })
 

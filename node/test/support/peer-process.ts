@@ -14,6 +14,7 @@ export interface ReadyLine {
   readonly home: string
   readonly http: string
   readonly rtmp: string
+  readonly srt: string
   readonly multiaddrs: readonly string[]
   readonly streamKey: string
   readonly stream: string
@@ -45,6 +46,9 @@ export function loopbackArguments(home: string): string[] {
     ...['--home', home],
     ...['--http', '127.0.0.1:0'],
     ...['--rtmp', '127.0.0.1:0'],
+    ...['--srt', '127.0.0.1:0'],
+    // Most tests are about something else than the ladder, which would take the processors from them.
+    ...['--default-quality', 'source'],
     ...['--listen', '/ip4/127.0.0.1/tcp/0'],
   ]
 }
