@@ -34,3 +34,21 @@ export const vodLimits = {
   /** Characters of a caption file's label. */
   labelLengthMax: 64,
 } as const
+
+/** Files that people give. */
+export const mediaFileLimits = {
+  /** Streams of one file; a film with every language has about 40. */
+  streamsMax: 100,
+  /** Reads that may fail in a row before what follows counts as lost. */
+  readErrorsMax: 64,
+  /** Keyframes of one file that are listed: a day at two a second. */
+  keyframesMax: 172_800,
+  /** Length of a file, seconds. */
+  durationSMax: 24 * 3_600,
+  /** Sound tracks that are taken of one file; the others are left out. */
+  audioTracksMax: 8,
+  /** Text subtitles that are taken of one file. */
+  subtitlesMax: 32,
+  /** Longest side of a picture in pixels. */
+  pictureSideMax: 16_384,
+} as const

@@ -40,48 +40,64 @@ export interface ProbeJob {
   readonly path: string
 }
 
-/** Encodes a stretch of a file, between two of its keyframes. Outputs as in {@link TranscodeJob}; times count from the file's start. */
+/**
+ * Encodes a stretch of a file: pictures between two of its keyframes, or one sound track. Outputs as in {@link TranscodeJob}. All times
+ * are 1/90000 s after `origin`, which is where the file starts by its own time stamps (`FileFacts.origin`).
+ */
 export interface ChunkJob {
   readonly type: 'chunk'
   readonly path: string
+  readonly origin: number
   /** Index of the stream in the file; undefined leaves that kind out. */
   readonly videoStream: number | undefined
   readonly audioStream: number | undefined
-  /** First and one past the last presentation time, 1/90000 s. */
+  /** First and one past the last presentation time. */
   readonly from: number
   readonly to: number
   readonly video: readonly VideoRung[]
   readonly audio: readonly AudioRung[]
-  /** Presentation times of pictures that must be keyframes, 1/90000 s: the segments begin there. */
+  /** Where segments begin, the first one `from`: each gets a keyframe there, even where the file has no picture. */
   readonly keyframes: readonly number[]
+  /** Degrees to turn pictures clockwise: 0, 90, 180, 270. */
+  readonly rotation: number
+  /** Pictures a second of the file, for rate control. */
+  readonly frameRate: number
+  /** Threads of each decoder and encoder. */
+  readonly threads: number
 }
 
-/** Copies a stretch of a file without encoding: units as they are. Outputs: 0 video, 1 audio. */
+/**
+ * Copies tracks of a file without encoding: units as they are, times 1/90000 s after `origin`. Outputs: the streams in their
+ * order here. Pictures before the first keyframe and sound before the origin are left out.
+ */
 export interface CopyJob {
   readonly type: 'copy'
   readonly path: string
-  readonly videoStream: number | undefined
-  readonly audioStream: number | undefined
-  readonly from: number
-  readonly to: number
+  readonly origin: number
+  readonly streams: readonly number[]
 }
 
-/** Makes sprites for scrubbing out of a file: JPEG blobs of `columns` x `rows` pictures each. */
+/** Makes sprites for scrubbing out of a file: JPEG blobs of `columns` x `rows` pictures each, in order. */
 export interface StoryboardJob {
   readonly type: 'storyboard'
   readonly path: string
+  readonly origin: number
   readonly videoStream: number
   readonly intervalMs: number
+  /** Pictures in all. */
+  readonly count: number
   readonly width: number
   readonly height: number
   readonly columns: number
   readonly rows: number
+  readonly rotation: number
 }
 
-/** Reads the text subtitles of a file: a WebVTT blob a stream. */
+/** Reads the text subtitles of a file: a WebVTT blob a stream, about which says `{"stream": n}`. */
 export interface SubtitlesJob {
   readonly type: 'subtitles'
   readonly path: string
+  readonly origin: number
   readonly streams: readonly number[]
 }
 
