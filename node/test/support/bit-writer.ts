@@ -12,3 +12,13 @@ export function bits(...fields: readonly BitField[]): Uint8Array {
   const padded = text.padEnd(Math.ceil(text.length / 8) * 8, '0')
   return Uint8Array.from(padded.match(/.{8}/g) ?? [], (byte) => Number.parseInt(byte, 2))
 }
+
+/** ue(v): the Exp-Golomb code of an unsigned number. */
+export function ue(value: number): BitField {
+  return [value + 1, 2 * Math.floor(Math.log2(value + 1)) + 1]
+}
+
+/** `flags(1, 0, 1)`: one bit each. */
+export function flags(...values: readonly (0 | 1)[]): readonly BitField[] {
+  return values.map((value) => [value, 1] as const)
+}
