@@ -3,13 +3,20 @@
  * publisher's connection by what an encoder still has to give.
  */
 import type { Publication } from '../content/publication/publication.ts'
-import { isKairoError } from '../errors.ts'
+import { isKairoError, KairoError } from '../errors.ts'
+import { packagingLimits, recordLimits } from '../limits.ts'
 import type { AccessUnit, TrackConfig } from '../media/access-unit.ts'
+import { CaptionWriter } from '../media/captions/caption-track.ts'
 import { CutLog } from '../media/packager/cut-log.ts'
 import { DerivedWriter } from '../media/packager/derived-rendition.ts'
 import type { PackagerMetrics } from '../media/packager/packager-metrics.ts'
 import type { PackagedPart } from '../media/packager/rendition-writer.ts'
-import type { DerivedInit, DerivedRendition, SegmentCut } from '../media/published-session.ts'
+import type {
+  CaptionTrack,
+  DerivedInit,
+  DerivedRendition,
+  SegmentCut,
+} from '../media/published-session.ts'
 import { RenditionList } from './rendition-list.ts'
 
 /** What derivations work with. */
@@ -20,6 +27,9 @@ export interface DerivationsInit {
   readonly segmentTargetMs: number
 }
 
+/** A BCP 47 tag that makes a rendition's name. */
+const LANGUAGE_PATTERN = /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3}$/
+
 /** Declared for a further video track until its first segment is measured. */
 const FURTHER_VIDEO_BPS = 2_000_000
 
@@ -29,7 +39,11 @@ export class Derivations {
   readonly cuts = new CutLog()
   readonly #init: DerivationsInit
   readonly #derived = new Set<Derived>()
+  readonly #captions = new Set<CaptionWriter>()
   readonly #furtherVideo = new Map<number, Derived>()
+  /** Pictures of further tracks that came before the main track's of their time. */
+  #held: AccessUnit[] = []
+  #mainDts = 0
   /** Newest presentation of the source, by kind; where derived renditions end. */
   readonly #newest = { video: 0, audio: 0 }
   #status: 'running' | 'draining' | 'closed' = 'running'
@@ -47,9 +61,39 @@ export class Derivations {
     return this.#derive(init, false)
   }
 
+  /**
+   * Adds captions.
+   * @throws KairoError `ERR_INVALID_INPUT`, `ERR_NAME_TAKEN`, `ERR_LIMIT`.
+   */
+  captions(language: string, label: string): CaptionTrack {
+    if (!LANGUAGE_PATTERN.test(language) || label.length > recordLimits.labelLengthMax) {
+      throw new KairoError(
+        'ERR_INVALID_INPUT',
+        `captions need a language like en or pt-BR, and a label of up to ${recordLimits.labelLengthMax} characters`,
+      )
+    }
+    const name = `captions-${language.toLowerCase()}`
+    const { publication, metrics, segmentTargetMs } = this.#init
+    this.list.reserve(name)
+    const writer = new CaptionWriter({
+      ...{ name, language, label, segmentTargetMs, metrics },
+      targetDurationS: () => this.list.targetDurationS,
+      onRendition: (rendition) => this.list.set(rendition),
+      onPart: (part) => publication.addPart(part),
+      onRemove: () => {
+        this.#captions.delete(writer)
+        if (this.#status !== 'closed') this.list.remove(name)
+      },
+    })
+    this.#captions.add(writer)
+    if (this.#status !== 'running') writer.end(0)
+    return writer
+  }
+
   /** Notes where a segment begins; before the unit that opens it. */
   cut(cut: SegmentCut): void {
     this.cuts.add(cut)
+    for (const writer of this.#captions) writer.cut(cut)
   }
 
   /** Takes the configuration of one of the publisher's tracks. */
@@ -63,8 +107,16 @@ export class Derivations {
   /** Takes a unit of one of the publisher's tracks, on the stream's timeline. */
   unit(unit: AccessUnit): void {
     this.#newest[unit.kind] = Math.max(this.#newest[unit.kind], unit.pts)
-    if (unit.kind === 'video' && (unit.track ?? 0) > 0) {
-      this.#furtherVideo.get(unit.track ?? 0)?.write(unit)
+    if (unit.kind === 'audio') return
+    if ((unit.track ?? 0) > 0) this.#held.push(unit)
+    else this.#mainDts = unit.dts
+    // A picture waits for the main track's of the same time, which may bring the cut that it opens a segment at.
+    while (this.#held.length > 0) {
+      const next = this.#held[0]
+      const reached = this.#held.length > packagingLimits.startupUnitsMax
+      if (next === undefined || (next.dts > this.#mainDts && !reached)) return
+      this.#held.shift()
+      this.#furtherVideo.get(next.track ?? 0)?.write(next)
     }
   }
 
@@ -72,6 +124,10 @@ export class Derivations {
   drain(): void {
     if (this.#status !== 'running') return
     this.#status = 'draining'
+    const end = Math.max(this.#newest.video, this.#newest.audio)
+    for (const writer of this.#captions) writer.end(end)
+    for (const unit of this.#held) this.#furtherVideo.get(unit.track ?? 0)?.write(unit)
+    this.#held = []
     for (const derived of this.#furtherVideo.values()) derived.close()
     for (const derived of this.#derived) this.#closeAtEnd(derived)
   }

@@ -8,6 +8,7 @@ import { type AccessUnit, TICKS_PER_SECOND, type TrackConfig } from '../media/ac
 import type { PackagerMetrics } from '../media/packager/packager-metrics.ts'
 import { Packager } from '../media/packager.ts'
 import type {
+  CaptionTrack,
   DerivedInit,
   DerivedRendition,
   PublishedSession,
@@ -106,6 +107,10 @@ export class PublisherSession implements PublicationSink, PublishedSession {
 
   derive(init: DerivedInit): DerivedRendition {
     return this.#derivations.derive(init)
+  }
+
+  captions(language: string, label: string): CaptionTrack {
+    return this.#derivations.captions(language, label)
   }
 
   expect(kinds: { readonly video?: boolean; readonly audio?: boolean }): void {

@@ -15,6 +15,7 @@ import type { Logger } from '../logger.ts'
 import type { AccessUnit, TrackConfig, VideoConfig } from './access-unit.ts'
 import { type AudioLane, AudioLanes } from './packager/audio-lanes.ts'
 import type { AudioTrack } from './packager/audio-track.ts'
+import { CaptionSearch } from './packager/caption-search.ts'
 import { sameConfig } from './packager/derived-rendition.ts'
 import type { PackagerMetrics } from './packager/packager-metrics.ts'
 import { type PackagerRendition, RenditionFacts } from './packager/rendition-facts.ts'
@@ -66,6 +67,7 @@ export class Packager {
   readonly #queue: StartupQueue
   readonly #tap: UnitTap | undefined
   readonly #audio: AudioLanes
+  readonly #captionSearch = new CaptionSearch()
   #state: 'starting' | 'running' | 'ended' = 'starting'
   #expected: { video?: boolean; audio?: boolean } = {}
   /** Newest configurations; a track takes them over at its next stretch. */
@@ -261,6 +263,7 @@ export class Packager {
       return
     }
     if (this.#floods(unit, track)) return
+    if (this.#captionSearch.finds(unit, config)) this.#video.facts.closedCaptions = true
     const cut = track.writer.holds ? this.#cutAt(unit, track, changed) : undefined
     track.write(unit, cut, changed ? config : undefined)
     if (cut !== undefined) this.#cutAudio(cut)

@@ -35,7 +35,10 @@ export interface SessionListener {
 /** A rendition made out of the publisher's, for example a transcoded rung. */
 export interface DerivedRendition {
   readonly name: string
-  /** Sets or changes the configuration; a changed one begins a discontinuity with the next segment. */
+  /**
+   * Sets or changes the configuration, and says that an encoder begins anew. A changed one takes effect with the next segment, under
+   * another init segment but without a discontinuity: players count those alike in all renditions (RFC 8216 6.2.4).
+   */
   configure(config: TrackConfig): void
   /**
    * Takes a unit on the stream's timeline, in decoding order. Segments begin where the source's did: at the first keyframe
@@ -60,6 +63,33 @@ export interface DerivedInit {
   readonly label?: string
 }
 
+/** One live caption. */
+export interface CaptionCue {
+  /** Milliseconds of the stream's timeline, or Unix milliseconds. */
+  readonly startMs: number
+  /** After `startMs`; a cue lasts at most `captionLimits.liveCueMsMax`. */
+  readonly endMs: number
+  /** WebVTT cue text, one or several lines. */
+  readonly text: string
+  /** Identifies the cue; optional. */
+  readonly id?: string
+  /** WebVTT cue settings: `line:0 align:start`. */
+  readonly settings?: string
+}
+
+/** Live captions of one language, a WebVTT rendition with the source's segments. */
+export interface CaptionTrack {
+  /** `captions-en`. */
+  readonly name: string
+  /**
+   * Adds cues, all or none. Those that come after their segment has ended go into the next one; after the session they are lost.
+   * @throws KairoError `ERR_INVALID_INPUT`, `ERR_LIMIT` for a cue that WebVTT cannot hold.
+   */
+  addCues(cues: readonly CaptionCue[], clock?: 'media' | 'wall'): void
+  /** Takes the captions off the stream. */
+  remove(): void
+}
+
 /** One publisher at work. */
 export interface PublishedSession {
   readonly streamName: string
@@ -76,6 +106,11 @@ export interface PublishedSession {
    * @throws KairoError `ERR_NAME_TAKEN`, `ERR_LIMIT` when the stream has `contentLimits.renditionsMax` of them.
    */
   derive(init: DerivedInit): DerivedRendition
+  /**
+   * Adds captions in a BCP 47 language, named `label` for people; they appear in playlists with the next whole segment.
+   * @throws KairoError `ERR_NAME_TAKEN` when the stream has captions in that language, `ERR_INVALID_INPUT`, `ERR_LIMIT`.
+   */
+  captions(language: string, label: string): CaptionTrack
 }
 
 /** Is told of publishers as they come and go; observers are called in the order of the wiring. */

@@ -5,6 +5,7 @@
 import { strict as assert } from 'node:assert'
 import type { AccessUnit, TrackConfig } from '../access-unit.ts'
 import type { DerivedInit } from '../published-session.ts'
+import { CaptionSearch } from './caption-search.ts'
 import type { CutLog } from './cut-log.ts'
 import { DerivedAudio } from './derived-audio.ts'
 import { DerivedVideo } from './derived-video.ts'
@@ -37,6 +38,8 @@ export class DerivedWriter {
   readonly name: string
   readonly #options: DerivedWriterInit
   readonly #derived: DerivedInit
+  readonly #captionSearch = new CaptionSearch()
+  #captioned = false
   #config: TrackConfig | undefined
   #track: DerivedVideo | DerivedAudio | undefined
   #facts: RenditionFacts | undefined
@@ -74,7 +77,9 @@ export class DerivedWriter {
     assert(unit.kind === this.#derived.kind, 'the unit is of the rendition’s kind')
     assert(Number.isFinite(unit.dts) && Number.isFinite(unit.pts), 'timestamps are numbers')
     if (unit.data.byteLength === 0) return
-    this.#track ??= this.#newTrack(this.#config)
+    const config = this.#config
+    if (config.kind === 'video' && this.#captionSearch.finds(unit, config)) this.#captioned = true
+    this.#track ??= this.#newTrack(config)
     this.#track.write(unit)
   }
 
@@ -97,6 +102,7 @@ export class DerivedWriter {
     assert(track?.target !== undefined && track.writer !== undefined)
     this.#facts ??= this.#newFacts(track.target)
     this.#facts.note(part)
+    this.#facts.closedCaptions = this.#captioned
     const seconds = Math.round(track.writer.segmentUs / 1e6)
     const targetDurationS = Math.max(this.#options.targetDurationS(), seconds)
     const description = this.#facts.describe(track.config, targetDurationS)

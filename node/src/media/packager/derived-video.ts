@@ -20,8 +20,10 @@ const LATE_TICKS = sessionLimits.cutLateMsMax * TICKS_PER_MS
 const GAP_TICKS = sessionLimits.gapMsMax * TICKS_PER_MS
 const BACK_TICKS = packagingLimits.timestampBackMsMax * TICKS_PER_MS
 const COMPOSITION_TICKS = packagingLimits.compositionMsMax * TICKS_PER_MS
-/** Assumed for a picture while there is no other to measure by. */
-const FRAME_TICKS = TICKS_PER_SECOND / 30
+/** Assumed for a picture that nobody has declared, while there is no other to measure by. */
+const FRAME_TICKS = TICKS_PER_SECOND / 15
+/** A segment begins this many pictures late at most, where it need not wait for a keyframe. */
+const LATE_FRAMES = 1.5
 
 /** Writes a derived rendition of pictures. Times in 1/90000 s of the stream's timeline. */
 export class DerivedVideo {
@@ -36,12 +38,13 @@ export class DerivedVideo {
   #broken = true
   #lastDts = -1
   #lastPts = Number.NEGATIVE_INFINITY
-  #frameTicks = FRAME_TICKS
+  #frameTicks: number
 
   constructor(options: DerivedTrackInit, config: VideoConfig) {
     this.#options = options
     this.#config = config
     this.#init = videoInitSegment(config)
+    this.#frameTicks = frameTicksOf(config)
     this.target = new PartTarget(options.partTargetMs)
     this.writer = new RenditionWriter({
       rendition: options.name,
@@ -113,9 +116,9 @@ export class DerivedVideo {
     return true
   }
 
-  /** A rendition begins, and goes on after a hole, with the first picture of a segment; others may be late for it. */
+  /** A new encoder's first picture opens a segment only where that one begins; a running one's keyframe may be late. */
   #mayOpen(lateTicks: number): boolean {
-    return this.writer.holds || lateTicks <= LATE_TICKS
+    return (this.writer.holds && !this.#broken) || lateTicks <= this.#frameTicks * LATE_FRAMES
   }
 
   #push(unit: AccessUnit, taken: 'segment' | SegmentCut): void {
@@ -144,6 +147,7 @@ export class DerivedVideo {
     if (changed !== undefined) {
       this.#config = changed
       this.#init = videoInitSegment(changed)
+      this.#frameTicks = frameTicksOf(changed)
       this.#next = undefined
     }
     const follows = writer.holds && cut.msn === writer.msn + 1
@@ -166,4 +170,9 @@ export class DerivedVideo {
     )
     writer.push(sample)
   }
+}
+
+function frameTicksOf(config: VideoConfig): number {
+  const us = declaredFrameUs(config)
+  return us === undefined ? FRAME_TICKS : (us * TICKS_PER_SECOND) / 1e6
 }

@@ -23,6 +23,8 @@ export type PackagerEvent =
   | 'derived_dropped'
   /** A derived rendition that left out segments. */
   | 'derived_skipped'
+  /** Live cues dropped because too many wait. */
+  | 'caption_dropped'
   /** Units dropped because decoding cannot start at them. */
   | 'before_keyframe_dropped'
   /** Units without a configuration or without bytes. */

@@ -92,7 +92,7 @@ export class RenditionFacts {
     const pictures = config.kind === 'video'
     const range = pictures ? VIDEO_RANGES[config.colour?.transfer ?? 0] : undefined
     const language = this.#init.language ?? (pictures ? undefined : config.language)
-    const { label } = this.#init
+    const label = this.#init.label ?? (pictures ? undefined : config.label)
     return {
       info: {
         name,

@@ -9,6 +9,9 @@ import { encodeFragment, type Fragment } from '../cmaf/fragment.ts'
 import type { PackagerMetrics } from './packager-metrics.ts'
 import type { PartTarget } from './part-target.ts'
 
+/** How long a picture lasts that is the only one of its stretch, where nobody says. */
+const FRAME_US = 1e6 / 30
+
 /** One part, as it goes to the content plane. */
 export interface PackagedPart {
   readonly rendition: string
@@ -162,8 +165,8 @@ export class RenditionWriter {
     const held = this.#held
     if (held === undefined) return undefined
     const { target } = this.#options
-    const { timescale } = this.#expectPeriod()
-    const guess = this.#lastDuration || Math.round((target.frameUs * timescale) / 1e6)
+    const { timescale, frameUs = FRAME_US } = this.#expectPeriod()
+    const guess = this.#lastDuration || Math.round(((target.frameUs || frameUs) * timescale) / 1e6)
     held.duration ||= Math.max(1, guess)
     this.#held = undefined
     this.#place(held, true)
