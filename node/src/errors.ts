@@ -43,6 +43,10 @@ export const errorStatus = {
   ERR_ADDRESS_IN_USE: 500,
   /** What was sent is larger than what is taken, or than what there is room for. */
   ERR_TOO_LARGE: 413,
+  /** An upload goes on at another place than where the server stands (tus 1.0, `Upload-Offset`). */
+  ERR_UPLOAD_OFFSET: 409,
+  /** Another request works on the same thing. */
+  ERR_LOCKED: 423,
   /** The disk refuses to store (full, read-only, failing). */
   ERR_STORAGE: 507,
   /** The peer is shutting down. */
