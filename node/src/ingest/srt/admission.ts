@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto'
 import type { RemoteInfo } from 'node:dgram'
-import type { Clock } from '../../clock.ts'
+import type { CancelTimer, Clock } from '../../clock.ts'
 import { srtLimits } from '../../limits/srt.ts'
 import type { Logger } from '../../logger.ts'
 import type { PublicationSink, Publishing } from '../../media/sink.ts'
@@ -33,6 +33,12 @@ export interface AdmissionComponents {
   readonly passphraseFor: (streamKey: string) => string | undefined
 }
 
+/** Settings of admission. */
+export interface AdmissionInit {
+  /** Silence of a caller after which it counts as gone. */
+  readonly peerIdleMs: number
+}
+
 /** Sends a datagram. */
 export type SendDatagram = (packet: Buffer, remote: RemoteInfo) => void
 
@@ -52,6 +58,7 @@ const SOCKET_ID_MAX = 0x3fff_ffff
 /** Admits callers and hands their packets on. */
 export class Admission {
   readonly #components: AdmissionComponents
+  readonly #init: AdmissionInit
   readonly #send: SendDatagram
   readonly #cookies: CookieJar
   readonly #failures: FailureWindow
@@ -63,9 +70,12 @@ export class Admission {
   readonly #pending = new Set<string>()
   #heldBytes = 0
   #stopped = false
+  /** Set while there are callers to look at. */
+  #cancelTick: CancelTimer | undefined
 
-  constructor(components: AdmissionComponents, send: SendDatagram) {
+  constructor(components: AdmissionComponents, init: AdmissionInit, send: SendDatagram) {
     this.#components = components
+    this.#init = init
     this.#send = send
     this.#cookies = new CookieJar(components.clock)
     this.#failures = new FailureWindow(components.clock)
@@ -104,17 +114,22 @@ export class Admission {
     }
   }
 
-  /** Does what time asks for. */
-  tick(): void {
-    for (const { publisher } of this.#members.values()) publisher.tick()
-  }
-
   /** Ends every publisher, and admits nobody any more. */
   stop(): void {
     this.#stopped = true
+    this.#cancelTick?.()
     for (const { publisher } of [...this.#members.values()]) {
       publisher.end('stopped', 'the peer is shutting down')
     }
+  }
+
+  /** Looks at every caller again and again, as long as there are any. */
+  #tick(): void {
+    this.#cancelTick ??= this.#components.clock.after(srtLimits.tickMs, () => {
+      this.#cancelTick = undefined
+      for (const { publisher } of this.#members.values()) publisher.tick()
+      if (this.#members.size > 0) this.#tick()
+    })
   }
 
   #conclude(handshake: Handshake, remote: RemoteInfo): void {
@@ -158,6 +173,7 @@ export class Admission {
     const publisher = this.#newPublisher(caller, decryptor, sink, { socketId, remote, name })
     this.#members.set(socketId, { publisher, remote, name, answer })
     this.#ids.set(name, socketId)
+    this.#tick()
     this.#components.metrics.accepted.inc()
     this.#components.metrics.connections.set(this.#members.size)
     this.#components.logger.info(
@@ -224,6 +240,7 @@ export class Admission {
         initialSequence: handshake.initialSequence,
         latencyMs,
         decryptor,
+        peerIdleMs: this.#init.peerIdleMs,
       },
       sink,
       {

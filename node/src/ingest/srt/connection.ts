@@ -39,6 +39,8 @@ export interface ConnectionInit {
   readonly latencyMs: number
   /** Undefined for a stream in the clear. */
   readonly decryptor: Decryptor | undefined
+  /** Silence of the caller after which it counts as gone. */
+  readonly peerIdleMs: number
 }
 
 /** The connection's surroundings. */
@@ -301,8 +303,9 @@ export class Connection {
   }
 
   #isSilent(nowMs: number): boolean {
-    if (nowMs - this.#heardMs > srtLimits.peerIdleMs) {
-      this.#end('timeout', `the caller was silent for ${srtLimits.peerIdleMs / 1_000} s`)
+    const { peerIdleMs } = this.#init
+    if (nowMs - this.#heardMs > peerIdleMs) {
+      this.#end('timeout', `the caller was silent for ${peerIdleMs / 1_000} s`)
     } else if (nowMs - this.#mediaMs > srtLimits.mediaSilenceMs) {
       this.#end('timeout', `the caller sent no media for ${srtLimits.mediaSilenceMs / 1_000} s`)
     }

@@ -28,6 +28,8 @@ const REASONS: Partial<Record<ErrorCode, SrtEndReason>> = {
 }
 /** Ends that are everyday life, not a fault of either side; a sink knows them by the same words. */
 const QUIET_REASONS = new Set<SrtEndReason>(['closed', 'replaced', 'stopped'])
+/** Ends after which the stream still takes what came before. */
+const FLUSHED_REASONS = new Set<SrtEndReason>(['closed', 'timeout', 'stopped'])
 
 /** Runs one publisher. No method throws on what a caller sends: a fault ends it with a reason. */
 export class SrtPublisher {
@@ -76,8 +78,8 @@ export class SrtPublisher {
     this.#connection.close()
     const word = QUIET_REASONS.has(reason) || reason === 'timeout' ? reason : 'error'
     try {
-      if (word === 'error') this.#feed.abandon(word)
-      else this.#feed.end(word)
+      if (FLUSHED_REASONS.has(reason)) this.#feed.end(word)
+      else this.#feed.abandon(word)
     } catch (error) {
       logger.error({ err: error, stream: this.#streamName }, 'an SRT publication did not end well')
     }

@@ -7,7 +7,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { type LookupOptions, lookup } from 'node:dns'
 import { isIP, isIPv6 } from 'node:net'
 import type { Registry } from 'prom-client'
-import type { CancelTimer, Clock } from '../../clock.ts'
+import type { Clock } from '../../clock.ts'
 import { KairoError } from '../../errors.ts'
 import { srtLimits } from '../../limits/srt.ts'
 import type { Logger } from '../../logger.ts'
@@ -35,21 +35,20 @@ export interface SrtServerInit {
   readonly host: string
   /** UDP port; 0 takes a free one. */
   readonly port: number
+  /** Silence in milliseconds after which a caller counts as gone; default `srtLimits.peerIdleMs`. */
+  readonly peerIdleMs?: number
 }
 
 /** Accepts publishers over SRT. */
 export class SrtServer {
-  readonly #components: SrtServerComponents
   readonly #init: SrtServerInit
   readonly #logger: Logger
   readonly #metrics: SrtMetrics
   readonly #socket: Socket
   readonly #admission: Admission
-  #cancelTick: CancelTimer = () => {}
   #status: 'new' | 'started' | 'stopped' = 'new'
 
   constructor(components: SrtServerComponents, init: SrtServerInit) {
-    this.#components = components
     this.#init = init
     this.#logger = components.logger.child({ name: 'kairo:srt' })
     this.#metrics = createSrtMetrics(components.registry)
@@ -62,6 +61,7 @@ export class SrtServer {
         publishing: components.publishing,
         passphraseFor: components.passphraseFor,
       },
+      { peerIdleMs: init.peerIdleMs ?? srtLimits.peerIdleMs },
       (packet, remote) => this.#send(packet, remote),
     )
     this.#socket.on('message', (datagram, remote) => this.#receive(datagram, remote))
@@ -87,7 +87,6 @@ export class SrtServer {
     })
     this.#widenBuffer()
     this.#status = 'started'
-    this.#tick()
     this.#logger.info(this.address(), 'SRT is listening')
   }
 
@@ -95,7 +94,6 @@ export class SrtServer {
   async stop(): Promise<void> {
     if (this.#status !== 'started') return
     this.#status = 'stopped'
-    this.#cancelTick()
     this.#admission.stop()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#socket.close(resolve)
@@ -123,13 +121,6 @@ export class SrtServer {
     this.#socket.send(packet, port, address, (error) => {
       // A lost packet and one that could not be sent are the same to SRT, which repeats what matters.
       if (error !== null) this.#logger.debug({ err: error, address }, 'an SRT packet was not sent')
-    })
-  }
-
-  #tick(): void {
-    this.#cancelTick = this.#components.clock.after(srtLimits.tickMs, () => {
-      this.#admission.tick()
-      this.#tick()
     })
   }
 

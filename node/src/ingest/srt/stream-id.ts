@@ -18,7 +18,8 @@ export function streamKeyOf(streamId: string): string {
   if (streamId.length > srtLimits.streamIdCharsMax) {
     throw new SrtRejection('bad-request', 'the stream id is too long')
   }
-  const key = streamId.startsWith(KEYED_NESTED) ? keyedKey(streamId) : plainKey(streamId)
+  const text = unescaped(streamId)
+  const key = text.startsWith(KEYED_NESTED) ? keyedKey(text) : plainKey(text)
   if (key === '') {
     throw new SrtRejection(
       'unauthorized',
@@ -26,6 +27,16 @@ export function streamKeyOf(streamId: string): string {
     )
   }
   return key
+}
+
+/** Some callers pass their address's escapes on: `publish%3A…`, `%23!::…`. Neither is the beginning of a stream key. */
+function unescaped(streamId: string): string {
+  if (!/^(?:[a-z]+%3A|%23)/i.test(streamId)) return streamId
+  try {
+    return decodeURIComponent(streamId)
+  } catch {
+    throw new SrtRejection('bad-request', 'the stream id has broken escapes')
+  }
 }
 
 function plainKey(streamId: string): string {
