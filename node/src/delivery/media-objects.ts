@@ -115,7 +115,8 @@ function notKept(response: PreparedResponse): PreparedResponse {
 }
 
 /** RFC 8216bis 3.1.2 leaves the type open; players and browsers agree on these. */
-const MEDIA_TYPES = { video: 'video/mp4', audio: 'audio/mp4', captions: 'text/vtt' } as const
+/** Media types by what a rendition is. */
+export const MEDIA_TYPES = { video: 'video/mp4', audio: 'audio/mp4', captions: 'text/vtt' } as const
 
 /** Media type of a rendition's parts and segments. */
 export function mediaType(rendition: { readonly info: Pick<RenditionInfo, 'kind'> }): string {
