@@ -252,7 +252,7 @@ export class Publication implements ServedStream {
       rendition.apply(rendition.window.withHead(this.#init.key, head), 'head')
     }
     this.#updateRecord({ state: 'ended' })
-    queueMicrotask(() => {
+    setImmediate(() => {
       for (const listener of this.#endListeners) {
         this.#isolate(
           () => listener(),
@@ -302,8 +302,8 @@ export class Publication implements ServedStream {
       targetDurationS: track.rendition.head.targetDurationS,
     })
     if (notice === undefined) return
-    // Behind whoever waits for the part: their promises were settled first.
-    queueMicrotask(() => {
+    // A turn later: players that wait for the part are answered before anything is archived.
+    setImmediate(() => {
       for (const listener of this.#segmentListeners) {
         this.#isolate(
           () => listener(notice),

@@ -4,6 +4,7 @@ import { Registry } from 'prom-client'
 import { test } from 'tap'
 import { digestOf } from '../../../src/content/digest.ts'
 import { IndexWindow } from '../../../src/content/index/index-window.ts'
+import type { SegmentNotice } from '../../../src/content/publication/open-segment.ts'
 import { Publication, type PublishedPart } from '../../../src/content/publication/publication.ts'
 import { ContentStore } from '../../../src/content/store/store.ts'
 import type { StreamRecord } from '../../../src/content/stream.ts'
@@ -11,7 +12,7 @@ import { generateStreamKey } from '../../../src/content/stream-key.ts'
 import { contentLimits } from '../../../src/limits.ts'
 import { silentLogger } from '../../../src/logger.ts'
 import { audioInfo, MemorySequence, never, sourceInfo } from '../../support/content-peer.ts'
-import { ManualClock } from '../../support/manual-clock.ts'
+import { ManualClock, settle } from '../../support/manual-clock.ts'
 
 const key = generateStreamKey()
 
@@ -222,5 +223,70 @@ test('publication', async (t) => {
     const rendition = await publication.rendition('source')
     t.equal(rendition.head.firstMsn, 1)
     t.equal(rendition.entries.length, parts + 1)
+  })
+
+  await t.test(
+    'tells of each whole segment after players were woken, and of the end',
+    async (t) => {
+      const { publication } = setUp()
+      const events: string[] = []
+      const notices: SegmentNotice[] = []
+      publication.onSegment(() => {
+        throw new Error('a listener that fails')
+      })
+      const stop = publication.onSegment((notice) => {
+        events.push(`segment ${notice.msn}`)
+        notices.push(notice)
+      })
+      publication.onEnded(() => events.push('ended'))
+      publication.setRenditions([setupOf()])
+      const rendition = await publication.rendition('source')
+      void rendition.wait(0, undefined, { signal: never }).then(() => events.push('player'))
+      await settle()
+      publication.addPart(part(0, 0, { startUs: 7_000_000 }))
+      publication.addPart(part(0, 1))
+      await settle()
+      t.same(events, ['player', 'segment 0'])
+      t.match(notices[0], { info: sourceInfo, msn: 0, startUs: 7_000_000, targetDurationS: 2 })
+      t.same(notices[0]?.parts.map(String), ['0.0', '0.1'])
+      t.same(notices[0]?.entries, rendition.segment(0))
+      t.ok(notices[0]?.initBytes.equals(init))
+      publication.addPart(part(1, 0))
+      publication.addPart(part(1, 1))
+      await settle()
+      t.equal(notices[1]?.startUs, 7_400_000, 'counted where nobody says')
+      stop()
+      publication.addPart(part(2, 0, { endOfSegment: true }))
+      publication.end()
+      await settle()
+      t.same(events, ['player', 'segment 0', 'segment 1', 'ended'])
+    },
+  )
+
+  await t.test('a rendition that is taken off leaves nobody waiting', async (t) => {
+    const { publication, records } = setUp()
+    publication.dropRendition('source')
+    publication.setRenditions([setupOf(), setupOf(audioInfo)])
+    publication.addPart(part(0, 0))
+    publication.addPart(part(0, 0, { rendition: 'audio', endOfSegment: true }))
+    const rendition = await publication.rendition('audio')
+    const waiting = rendition.wait(4, 0, { signal: never })
+    publication.dropRendition('audio')
+    await t.rejects(waiting, { code: 'ERR_NOT_FOUND' })
+    await t.rejects(rendition.wait(4, 0, { signal: never }), { code: 'ERR_NOT_FOUND' })
+    await t.rejects(publication.rendition('audio'), { code: 'ERR_NOT_FOUND' })
+    t.same(
+      records.at(-1)?.renditions.map(({ name }) => name),
+      ['source'],
+    )
+    publication.addPart(part(0, 1, { discontinuity: false }))
+    publication.setRenditions([setupOf(), setupOf(audioInfo)])
+    publication.addPart(part(1, 0))
+    publication.addPart(part(1, 0, { rendition: 'audio' }))
+    const again = await publication.rendition('audio')
+    t.not(again, rendition)
+    t.equal(again.head.firstMsn, 1)
+    const source = await publication.rendition('source')
+    t.equal(discontinuities(again)[1], discontinuities(source)[1])
   })
 })
