@@ -27,9 +27,12 @@ import { StreamOptionsStore } from './ingest/stream-options.ts'
 import { readinessLimits } from './limits.ts'
 import type { Logger } from './logger.ts'
 import { MediaPool } from './media/child/pool.ts'
+import { EncoderCatalog } from './media/encoder-catalog.ts'
 import { PresetStore } from './media/ladder/preset-store.ts'
 import { PackagerMetrics } from './media/packager/packager-metrics.ts'
+import type { SessionObserver } from './media/published-session.ts'
 import { createRegistry } from './metrics/registry.ts'
+import { TranscodeService } from './transcode/service.ts'
 
 /** The rooms of one peer. */
 export interface Components {
@@ -56,6 +59,8 @@ export interface Components {
   readonly audience: Audience
   readonly presets: PresetStore
   readonly media: MediaPool
+  readonly encoders: EncoderCatalog
+  readonly transcoding: TranscodeService
 }
 
 /** What components are built from. */
@@ -103,6 +108,7 @@ export async function createComponents(init: ComponentsInit): Promise<Components
   const base: Base = { clock, logger, registry, host, random: init.random ?? Math.random }
   const content = createContent(base, init)
   const ingest = createIngest(base, content, init)
+  const media = createMedia(base, init)
   return {
     clock,
     logger,
@@ -114,7 +120,8 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     audience: new Audience({ clock }),
     ...content,
     ...ingest,
-    ...createMedia(base, init),
+    ...media,
+    ...createBeside(base, { ...ingest, ...media }, init),
   }
 }
 
@@ -150,6 +157,32 @@ function createContent(base: Base, { loaded: { settings }, home }: ComponentsIni
   }
 }
 
+/** What stands beside the packager and hears of every publisher. */
+function createBeside(
+  base: Base,
+  rooms: ReturnType<typeof createIngest> & ReturnType<typeof createMedia>,
+  { loaded: { settings } }: ComponentsInit,
+) {
+  const { keys, streamOptions, observers, media, presets, encoders } = rooms
+  const transcoding = new TranscodeService(
+    {
+      ...base,
+      media,
+      presets,
+      encoders: () => encoders.found,
+      qualityOf: (name) => {
+        const chosen = streamOptions.get(name).quality
+        // The built-in test stream shows that the peer works; a ladder of it would cost more than the peer itself.
+        return chosen ?? (keys.get(name)?.builtIn === true ? 'source' : settings.defaultQuality)
+      },
+    },
+    settings,
+  )
+  streamOptions.onChange((name) => transcoding.optionsChanged(name))
+  observers.push(transcoding)
+  return { transcoding }
+}
+
 function createMedia(base: Base, { loaded: { settings }, home }: ComponentsInit) {
   const presets = new PresetStore({ directory: home.presetsDirectory })
   try {
@@ -159,6 +192,7 @@ function createMedia(base: Base, { loaded: { settings }, home }: ComponentsInit)
   }
   return {
     presets,
+    encoders: new EncoderCatalog(base),
     media: new MediaPool(base, {
       warm: Math.min(readinessLimits.warmChildren, settings.mediaChildrenMax),
       childrenMax: settings.mediaChildrenMax,
@@ -179,6 +213,7 @@ function createIngest(
     { clock, registry, store, sequences, directory, providers, replicas, peerId: host.peerId },
     settings,
   )
+  const observers: SessionObserver[] = []
   const publishing = new PublishingService(
     {
       clock,
@@ -187,6 +222,7 @@ function createIngest(
       keys,
       packagerMetrics: new PackagerMetrics(registry),
       publicationOf: (stream) => publications.of(stream),
+      observers,
     },
     settings,
   )
@@ -195,5 +231,5 @@ function createIngest(
     const own = name === undefined ? undefined : streamOptions.get(name).srtPassphrase
     return own ?? (settings.srtPassphrase || undefined)
   }
-  return { keys, streamOptions, passphraseFor, publications, publishing }
+  return { keys, streamOptions, passphraseFor, observers, publications, publishing }
 }

@@ -166,6 +166,8 @@ export class Peer {
     await this.#begin('feeds', feeds)
     await this.#begin('replicas', replicas)
     await this.#begin('media children', components.media)
+    await this.#begin('encoders', components.encoders)
+    await this.#begin('transcoding', components.transcoding)
     ensureStreams(components, this.#init.settings.testStream)
     for (const stream of components.keys.list()) await components.publications.prepare(stream)
     this.#started.push({ name: 'publishing', stop: () => components.publishing.stop() })

@@ -1,6 +1,7 @@
 /** GET /api/peer: who this peer is, for those who want to join it by its URL, and for its pages. */
 import type { Clock } from '../clock.ts'
 import { defineRoute, type Route } from '../http/route.ts'
+import type { EncoderCatalog } from '../media/encoder-catalog.ts'
 import { KAIRO_VERSION } from '../version.ts'
 import { peerSchema } from './schemas.ts'
 
@@ -15,6 +16,7 @@ export interface PeerRouteComponents {
   /** Port of the RTMP server; null when there is none. */
   readonly rtmpPort: () => number | null
   readonly srtPort: () => number | null
+  readonly encoders: EncoderCatalog
 }
 
 /** Routes about the peer that anyone may ask. */
@@ -35,6 +37,7 @@ export function peerRoutes(components: PeerRouteComponents): Route[] {
           multiaddrs: [...components.host.multiaddrs()],
           rtmpPort: components.rtmpPort(),
           srtPort: components.srtPort(),
+          encoders: components.encoders.working,
           // Two peers that dial each other at once hold two connections for a while.
           connectedPeers: new Set(components.host.connections().map(({ peerId }) => peerId)).size,
           time: new Date(components.clock.now()).toISOString(),

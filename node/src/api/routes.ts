@@ -14,6 +14,7 @@ import { operatorRoutes } from './operator.ts'
 import { type PeerRouteComponents, peerRoutes } from './peer.ts'
 import { streamOptionsRoutes } from './stream-options.ts'
 import { streamRoutes } from './streams.ts'
+import { transcodeRoutes } from './transcode.ts'
 
 /** What the routes front. */
 export type ApiComponents = Components &
@@ -53,6 +54,7 @@ export function apiRoutes(components: ApiComponents): Route[] {
       },
     }),
     ...streamOptionsRoutes(components),
+    ...transcodeRoutes(components),
   ]
   return [...routes, openapiRoute(routes, hlsRoutes, { version: KAIRO_VERSION })]
 }

@@ -56,6 +56,9 @@ export const peerSchema = z.object({
     .int()
     .nullable()
     .describe('UDP port of the SRT ingest at the host of this URL; null when SRT is off.'),
+  encoders: z
+    .array(z.string())
+    .describe('Encoders that worked when this peer tried them; empty while it does.'),
   connectedPeers: z.number().int().describe('Peers that this one is connected to now.'),
   time: z.iso.datetime().describe("This peer's clock, by which others check theirs."),
 })
