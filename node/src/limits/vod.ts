@@ -33,6 +33,31 @@ export const vodLimits = {
   captionBytesMax: 4 * MiB,
   /** Characters of a caption file's label. */
   labelLengthMax: 64,
+  /** Length of a segment; the nearest keyframe decides. Longer than live ones, since nobody waits for the next. */
+  segmentMs: 4_000,
+  /** Keyframes further apart than this make segments too long to switch at: such a source is encoded and not copied. */
+  keyframeGapMsMax: 6_000,
+  /** Twice the mean size that a copied segment may come to; a source with more bits is encoded. */
+  copySegmentBytesMax: 28 * MiB,
+  /** B-frames in a row at least, where viewers do not wait for each picture. */
+  bFrames: 2,
+  /** Bits a second of one channel of encoded sound. */
+  soundBps: 80_000,
+  /** Stretches that one child encodes: each costs a moment to open the file and the encoders. */
+  chunkMsMin: 8_000,
+  chunkMsMax: 60_000,
+  /** Stretches for each child that works, so that none waits long for another at the end. */
+  chunksPerChild: 3,
+  /** Pictures for scrubbing are at least this far apart. */
+  storyboardIntervalMsMin: 2_000,
+  /** Pictures for scrubbing of one video: two sprites of 10 x 10. */
+  storyboardPicturesMax: 200,
+  /** Times that a stretch is tried again after its child crashed or hung. */
+  retriesMax: 2,
+  /** Wait before asking again whether live streams leave room. */
+  admissionRetryMs: 1_000,
+  /** Bytes of one stretch that wait for the disk before its child is held back. */
+  writeQueueBytesMax: 16 * MiB,
 } as const
 
 /** Files that people give. */

@@ -35,24 +35,23 @@ function checkCaptions(language: string, label: string, vtt: string): string {
 }
 
 /**
- * Writes a caption file and returns the list that has it, in place of one of the same language and label.
+ * Writes a caption file and returns `captions` with it, in place of one of the same language and label.
  * @throws KairoError `ERR_INVALID_INPUT` for text that is no WebVTT, `ERR_LIMIT`, `ERR_STORAGE`.
  */
 export async function addCaptionFile(
   asset: Asset,
+  captions: readonly CaptionFile[],
   language: string,
   label: string,
   vtt: string,
 ): Promise<readonly CaptionFile[]> {
   const text = checkCaptions(language, label, vtt)
-  const others = asset.manifest.captions.filter(
-    (one) => one.language !== language || one.label !== label,
-  )
+  const others = captions.filter((one) => one.language !== language || one.label !== label)
   if (others.length >= vodLimits.captionsMax) {
     throw new KairoError('ERR_LIMIT', `a video has ${vodLimits.captionsMax} caption files at most`)
   }
   const bytes = Buffer.from(text)
-  const name = captionName(language, new Set(asset.manifest.captions.map((one) => one.name)))
+  const name = captionName(language, new Set(captions.map((one) => one.name)))
   try {
     await writeFile(asset.path(`${name}.vtt`), bytes, { mode: 0o600, flush: true })
   } catch (cause) {

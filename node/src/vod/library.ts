@@ -261,7 +261,9 @@ export class VodLibrary implements PresentationSource {
     if (asset.manifest.state !== 'ready') {
       throw new KairoError('ERR_INVALID_INPUT', 'this video is not ready yet')
     }
-    await this.update(asset, { captions: await addCaptionFile(asset, language, label, vtt) })
+    const known = asset.manifest.captions
+    const captions = await addCaptionFile(asset, known, language, label, vtt)
+    await this.update(asset, { captions })
     await this.#openMedia(asset)
     return statusOf(asset)
   }
@@ -336,12 +338,12 @@ export class VodLibrary implements PresentationSource {
     const manifest: AssetManifest = {
       ...{ id, title: cleanTitle(title, cleanTitle(basename(path, extname(path)), 'Video')) },
       ...{ createdAtMs: this.#components.clock.now(), state: 'queued', error: undefined },
-      ...{ sourceFile: `source${extension}`, origin: 'upload', durationUs: 0 },
+      ...{ sourceFile: `original${extension}`, origin: 'upload', durationUs: 0 },
       ...{ renditions: [], captions: [], storyboard: undefined },
     }
     await mkdir(directory, { mode: 0o700 })
     try {
-      await (mode === 'move' ? moveFile : cloneFile)(path, join(directory, `source${extension}`))
+      await (mode === 'move' ? moveFile : cloneFile)(path, join(directory, `original${extension}`))
       await writeManifest(directory, manifest)
     } catch (error) {
       await rm(directory, { recursive: true, force: true })

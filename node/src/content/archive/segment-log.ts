@@ -225,7 +225,11 @@ export class SegmentLog {
 
   #openFile(number: number): Promise<SegmentFile> {
     const { writable, durable, directory } = this.#init
-    return SegmentFile.open({ path: join(directory, stemOf(this.name, number)), writable, durable })
+    return SegmentFile.open({
+      path: segmentFilePath(directory, this.name, number),
+      writable,
+      durable,
+    })
   }
 
   #adopt(number: number, file: SegmentFile): void {
@@ -339,8 +343,9 @@ async function fileNumbers(directory: string, name: string): Promise<readonly nu
   return numbers.sort((a, b) => a - b)
 }
 
-function stemOf(name: string, number: number): string {
-  return number === 0 ? name : `${name}.${number}`
+/** Path of a log's file, as {@link SegmentFile} takes it: for those who write the files of one log side by side. */
+export function segmentFilePath(directory: string, name: string, number: number): string {
+  return join(directory, number === 0 ? name : `${name}.${number}`)
 }
 
 function storageError(what: string, cause: unknown): KairoError {

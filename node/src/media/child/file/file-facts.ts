@@ -72,3 +72,8 @@ export interface FileFacts {
   readonly audio: readonly FileAudio[]
   readonly subtitles: readonly FileSubtitles[]
 }
+
+/** Transfer functions of HDR (ISO/IEC 23091-2): PQ, as in HDR10. */
+export const TRANSFER_PQ = 16
+/** Hybrid log-gamma. */
+export const TRANSFER_HLG = 18

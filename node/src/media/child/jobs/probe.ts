@@ -10,7 +10,14 @@ import { TICKS_PER_SECOND, type TrackConfig } from '../../access-unit.ts'
 import { codecOf } from '../av/codecs.ts'
 import { PacketReader } from '../av/packet-reader.ts'
 import type { JobContext } from '../context.ts'
-import type { FileAudio, FileFacts, FileSubtitles, FileVideo } from '../file/file-facts.ts'
+import {
+  type FileAudio,
+  type FileFacts,
+  type FileSubtitles,
+  type FileVideo,
+  TRANSFER_HLG,
+  TRANSFER_PQ,
+} from '../file/file-facts.ts'
 import { dtsOf, FileInput, kindOf, ptsOf } from '../file/file-input.ts'
 import { rotationOf } from '../file/rotation.ts'
 import type { Json, ProbeJob } from '../job.ts'
@@ -19,9 +26,6 @@ import type { Json, ProbeJob } from '../job.ts'
 const LEAD_IN_TICKS = 9_000
 /** Codecs of subtitles that are text. */
 const TEXT_CODECS = new Set(['mov_text', 'subrip', 'webvtt', 'ass', 'ssa', 'text'])
-/** Transfer functions (ISO/IEC 23091-2): PQ and HLG. */
-const TRANSFER_PQ = 16
-const TRANSFER_HLG = 18
 
 /** What is gathered about a stream while the file is read. */
 interface Gathered {

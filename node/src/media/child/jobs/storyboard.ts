@@ -1,0 +1,215 @@
+/** Makes sprites for scrubbing: one small picture at each interval, from the keyframe before it, ten by ten in a JPEG. */
+import {
+  AV_CODEC_ID_MJPEG,
+  AV_PIX_FMT_YUVJ420P,
+  AVCOL_RANGE_JPEG,
+  type AVPixelFormat,
+} from 'node-av/constants'
+import {
+  avGetPixFmtName,
+  Codec,
+  CodecContext,
+  FFmpegError,
+  Frame,
+  Packet,
+  Rational,
+} from 'node-av/lib'
+import { KairoError } from '../../../errors.ts'
+import { FilterChain } from '../av/filter-chain.ts'
+import type { JobContext } from '../context.ts'
+import { FileInput, ptsOf } from '../file/file-input.ts'
+import { StreamDecoder } from '../file/stream-decoder.ts'
+import { TurnedPictures } from '../file/turned-pictures.ts'
+import type { Json, StoryboardJob } from '../job.ts'
+
+/** Ticks of 1/90000 s in a millisecond. */
+const TICKS_PER_MS = 90
+
+/** Runs the job; its result tells the number of sprites. */
+export async function run(context: JobContext, job: StoryboardJob): Promise<Json> {
+  const input = FileInput.open(job.path)
+  const stream = input.streams[job.videoStream]
+  if (stream === undefined) throw new KairoError('ERR_MEDIA', 'the file has no such stream')
+  input.select([job.videoStream])
+  const sheet = new Sheet(context, job)
+  const turned = new TurnedPictures(job.rotation)
+  const latest = new Frame()
+  latest.alloc()
+  let hasPicture = false
+  const decoder = new StreamDecoder({
+    ...{ stream, threads: 1, origin: job.origin },
+    onFrame: (frame) =>
+      turned.push(frame, (picture) => {
+        latest.unref()
+        latest.ref(picture)
+        hasPicture = true
+      }),
+    onDamaged: () => {
+      context.counters.damaged += 1
+    },
+  })
+  try {
+    let keyframe = Number.NaN
+    for (let index = 0; index < job.count; index++) {
+      const target = index * job.intervalMs * TICKS_PER_MS + job.origin
+      // A container that cannot seek goes on from where it is.
+      input.seek(stream, target)
+      const found = nextKeyframe(input, job.videoStream)
+      if (found !== undefined && ptsOf(found, stream) !== keyframe) {
+        keyframe = ptsOf(found, stream) ?? Number.NaN
+        decoder.decode(found)
+        decoder.decode(null)
+        decoder.reset()
+      }
+      if (hasPicture) sheet.add(latest)
+      context.counters.position = target - job.origin
+      await context.turn()
+    }
+    if (!hasPicture) throw new KairoError('ERR_MEDIA', 'no keyframe of the file can be decoded')
+    return { sprites: sheet.finish() }
+  } finally {
+    decoder.close()
+    turned.close()
+    latest.free()
+    sheet.close()
+    input.close()
+  }
+}
+
+function nextKeyframe(input: FileInput, streamIndex: number): Packet | undefined {
+  for (let packet = input.next(); packet !== undefined; packet = input.next()) {
+    if (packet.streamIndex === streamIndex && packet.isKeyframe) return packet
+  }
+  return undefined
+}
+
+/** Lays pictures out and encodes each full sheet. */
+class Sheet {
+  readonly #context: JobContext
+  readonly #job: StoryboardJob
+  readonly #scratch = new Frame()
+  readonly #out = new Frame()
+  readonly #packet = new Packet()
+  #chain: FilterChain | undefined
+  #shape = ''
+  #added = 0
+  #sprites = 0
+  #sheet: Frame | undefined
+
+  constructor(context: JobContext, job: StoryboardJob) {
+    this.#context = context
+    this.#job = job
+    this.#scratch.alloc()
+    this.#out.alloc()
+    this.#packet.alloc()
+  }
+
+  /** Takes the next picture, which stays the caller's. */
+  add(picture: Frame): void {
+    FFmpegError.throwIfError(this.#scratch.ref(picture), 'reference a picture')
+    this.#scratch.pts = BigInt(this.#added)
+    this.#chainFor(picture).push(this.#scratch, this.#out, (small) => this.#place(small))
+  }
+
+  /** Encodes what is left; returns how many sprites there are. */
+  finish(): number {
+    this.#flush()
+    return this.#sprites
+  }
+
+  close(): void {
+    this.#chain?.free()
+    this.#sheet?.free()
+    this.#scratch.free()
+    this.#out.free()
+    this.#packet.free()
+  }
+
+  #chainFor(picture: Frame): FilterChain {
+    const { width, height } = this.#job
+    const shape = [
+      `video_size=${picture.width}x${picture.height}`,
+      `pix_fmt=${avGetPixFmtName(picture.format as AVPixelFormat)}`,
+      'time_base=1/1000',
+      `colorspace=${picture.colorSpace}`,
+      `range=${picture.colorRange}`,
+    ].join(':')
+    if (this.#chain !== undefined && shape === this.#shape) return this.#chain
+    this.#chain?.free()
+    this.#shape = shape
+    this.#chain = new FilterChain(
+      ['buffer', shape],
+      [
+        ['scale', `w=${width}:h=${height}:flags=bilinear:out_range=pc`],
+        ['format', 'pix_fmts=yuvj420p'],
+      ],
+      1,
+    )
+    return this.#chain
+  }
+
+  #place(small: Frame): void {
+    const { columns, rows, width, height } = this.#job
+    this.#sheet ??= this.#blank()
+    const cell = this.#added % (columns * rows)
+    const left = (cell % columns) * width
+    const top = Math.floor(cell / columns) * height
+    for (const plane of [0, 1, 2]) {
+      const shift = plane === 0 ? 0 : 1
+      const from = small.data?.[plane]
+      const to = this.#sheet.data?.[plane]
+      if (from === undefined || to === undefined) continue
+      const fromStride = small.linesize[plane] ?? 0
+      const toStride = this.#sheet.linesize[plane] ?? 0
+      for (let row = 0; row < height >> shift; row++) {
+        const at = ((top >> shift) + row) * toStride + (left >> shift)
+        from.copy(to, at, row * fromStride, row * fromStride + (width >> shift))
+      }
+    }
+    this.#added += 1
+    if (this.#added % (columns * rows) === 0) this.#flush()
+  }
+
+  #blank(): Frame {
+    const { columns, rows, width, height } = this.#job
+    const sheet = new Frame()
+    sheet.alloc()
+    sheet.format = AV_PIX_FMT_YUVJ420P
+    sheet.width = columns * width
+    sheet.height = rows * height
+    FFmpegError.throwIfError(sheet.getBuffer(0), 'getBuffer')
+    for (const [plane, bytes] of (sheet.data ?? []).entries()) bytes.fill(plane === 0 ? 0 : 128)
+    return sheet
+  }
+
+  #flush(): void {
+    const sheet = this.#sheet
+    if (sheet === undefined) return
+    this.#sheet = undefined
+    const codec = Codec.findEncoder(AV_CODEC_ID_MJPEG)
+    if (codec === null) throw new KairoError('ERR_WORKER', 'FFmpeg has no JPEG encoder here')
+    const encoder = new CodecContext()
+    encoder.allocContext3(codec)
+    try {
+      encoder.width = sheet.width
+      encoder.height = sheet.height
+      encoder.pixelFormat = AV_PIX_FMT_YUVJ420P
+      encoder.colorRange = AVCOL_RANGE_JPEG
+      encoder.timeBase = new Rational(1, 1)
+      encoder.threadCount = 1
+      FFmpegError.throwIfError(encoder.setOption('qmin', '5'), 'quality')
+      FFmpegError.throwIfError(encoder.setOption('qmax', '5'), 'quality')
+      FFmpegError.throwIfError(encoder.open2Sync(), 'open the JPEG encoder')
+      sheet.pts = 0n
+      FFmpegError.throwIfError(encoder.sendFrameSync(sheet), 'encode a sprite')
+      FFmpegError.throwIfError(encoder.sendFrameSync(null), 'encode a sprite')
+      FFmpegError.throwIfError(encoder.receivePacketSync(this.#packet), 'encode a sprite')
+      this.#context.blob({ sprite: this.#sprites }, Buffer.from(this.#packet.data ?? []))
+      this.#sprites += 1
+    } finally {
+      this.#packet.unref()
+      encoder.freeContext()
+      sheet.free()
+    }
+  }
+}

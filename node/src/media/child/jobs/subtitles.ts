@@ -1,0 +1,68 @@
+/** Reads the text subtitles of a file and hands out a WebVTT file of each. */
+import { avGetCodecName, type Packet, type Stream } from 'node-av/lib'
+import { mediaFileLimits, vodLimits } from '../../../limits/vod.ts'
+import { TICKS_PER_SECOND } from '../../access-unit.ts'
+import type { JobContext } from '../context.ts'
+import { FileInput, ptsOf } from '../file/file-input.ts'
+import { cueText, cueTime } from '../file/subtitle-text.ts'
+import type { Json, SubtitlesJob } from '../job.ts'
+
+interface Track {
+  readonly stream: Stream
+  readonly codecName: string
+  readonly cues: { readonly from: number; readonly to: number; readonly text: string }[]
+  bytes: number
+}
+
+/** How long a subtitle stays whose container does not say. */
+const UNKNOWN_TICKS = 4 * TICKS_PER_SECOND
+
+/** Runs the job; its result tells the number of cues of each stream. */
+export async function run(context: JobContext, job: SubtitlesJob): Promise<Json> {
+  const input = FileInput.open(job.path)
+  try {
+    const tracks = new Map<number, Track>()
+    for (const index of job.streams.slice(0, mediaFileLimits.subtitlesMax)) {
+      const stream = input.streams[index]
+      if (stream === undefined) continue
+      const codecName = avGetCodecName(stream.codecpar.codecId) ?? ''
+      tracks.set(index, { stream, codecName, cues: [], bytes: 0 })
+    }
+    input.select([...tracks.keys()])
+    for (let packet = input.next(); packet !== undefined; packet = input.next()) {
+      const track = tracks.get(packet.streamIndex)
+      if (track !== undefined) note(track, packet, job.origin)
+      context.counters.unitsIn += 1
+      if (context.counters.unitsIn % 64 === 0) await context.turn()
+    }
+    for (const [stream, { cues }] of tracks) {
+      if (cues.length === 0) continue
+      context.blob({ stream }, Buffer.from(webvtt(cues)))
+      await context.turn()
+    }
+    return { cues: [...tracks.values()].map(({ cues }) => cues.length) }
+  } finally {
+    input.close()
+  }
+}
+
+function note(track: Track, packet: Packet, origin: number): void {
+  const { stream, codecName, cues } = track
+  const pts = ptsOf(packet, stream)
+  const text = packet.data === null ? '' : cueText(codecName, Buffer.from(packet.data))
+  if (pts === undefined || text === '') return
+  track.bytes += Buffer.byteLength(text) + 64
+  if (track.bytes > vodLimits.captionBytesMax) return
+  const { num, den } = stream.timeBase
+  const length = (Number(packet.duration) * num * TICKS_PER_SECOND) / den
+  const from = pts - origin
+  cues.push({ from, to: from + (length > 0 ? length : UNKNOWN_TICKS), text })
+}
+
+function webvtt(cues: Track['cues']): string {
+  const blocks = cues
+    .filter(({ to }) => to > 0)
+    .sort((a, b) => a.from - b.from)
+    .map(({ from, to, text }) => `${cueTime(from)} --> ${cueTime(to)}\n${text}\n`)
+  return ['WEBVTT\n', ...blocks].join('\n')
+}
