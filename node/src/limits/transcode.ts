@@ -30,8 +30,8 @@ export const transcodeLimits = {
   audioOnlyMs: 3_000,
   /** How far behind the source a child may begin: it catches up. Further behind, it begins at a later segment. */
   catchUpMsMax: 4_000,
-  /** A keyframe this close behind what is published goes on from there: times are rounded on the way. */
-  resumeToleranceMs: 20,
+  /** A keyframe this close behind what is published goes on from there: times are rounded on the way, by less than a frame. */
+  resumeToleranceMs: 5,
   /** Lag above which a child is behind, unless it is catching up; encoders hold back about a second of pictures. */
   lagMsMax: 3_000,
   /** A lag that shrinks by this much a second is being made good. */

@@ -2,6 +2,7 @@
  * The ladder of one stream as it comes to be known: the preset that is wanted, the source's configurations, what was measured of
  * it, and the plan that follows; and when that plan has to be made anew.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { isKairoError } from '../errors.ts'
 import { transcodeLimits as limits } from '../limits/transcode.ts'
 import {
@@ -114,6 +115,8 @@ export class StreamLadder {
    */
   configure(config: TrackConfig): 'measure' | 'plan' | 'same' {
     const before = this.config(config.kind)
+    // Some encoders say the same again with every keyframe; decoders need not begin anew for that.
+    if (isDeepStrictEqual(before, config)) return 'same'
     if (config.kind === 'video') this.#video = config
     else this.#audio = config
     const isNew = before === undefined ? config.kind === 'video' : needsNewLadder(before, config)

@@ -84,7 +84,7 @@ export class StreamTranscoder implements SessionListener {
   readonly #outputs: Outputs
   readonly #policy = new RestartPolicy()
   readonly #lag: LagJudge
-  readonly #stopListening: () => void
+  #stopListening: () => void = () => {}
   #phase: TranscoderPhase = 'measuring'
   #cache = new GopCache('audio')
   /** Newest presentation of the track that leads. */
@@ -261,8 +261,10 @@ export class StreamTranscoder implements SessionListener {
     if (!this.#cache.ready) return
     const { clock, media } = this.#components
     try {
+      const outputs = this.#outputs.all
+      const frameRate = this.#ladder.source?.video?.frameRate
       const onEnd = (error: unknown): void => this.#onRunEnd(error)
-      this.#run = new TranscodeRun({ clock, media }, { outputs: this.#outputs.all, onEnd })
+      this.#run = new TranscodeRun({ clock, media }, { outputs, frameRate, onEnd })
     } catch (error) {
       if (!isKairoError(error)) throw error
       this.#waitForChild(error)

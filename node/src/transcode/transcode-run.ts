@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../clock.ts'
-import { TICKS_PER_SECOND } from '../media/access-unit.ts'
+import { TICKS_PER_SECOND, type TrackConfig } from '../media/access-unit.ts'
 import type { JobProgress } from '../media/child/job.ts'
 import type { MediaJobs, MediaRun } from '../media/child/media-run.ts'
 import type { AudioRung } from '../media/ladder/rung.ts'
@@ -21,6 +21,8 @@ export interface TranscodeRunComponents {
 export interface TranscodeRunInit {
   /** Video rungs first, as the job numbers them. */
   readonly outputs: readonly Output[]
+  /** Pictures a second that were measured, for sources that do not say. */
+  readonly frameRate: number | undefined
   /** Called once, when the child is gone and nobody has let go of it before; undefined is an end in order. */
   readonly onEnd: (error: unknown) => void
 }
@@ -43,6 +45,7 @@ export class TranscodeRun {
   readonly startedMs: number
   readonly #clock: Clock
   readonly #run: MediaRun
+  readonly #frameRate: number | undefined
   readonly #inputs: { readonly video: boolean; readonly audio: boolean }
   readonly #sent: { video?: unknown; audio?: unknown } = {}
   readonly #live = new Set<number>()
@@ -60,6 +63,7 @@ export class TranscodeRun {
   constructor(components: TranscodeRunComponents, init: TranscodeRunInit) {
     this.#clock = components.clock
     this.outputs = init.outputs
+    this.#frameRate = init.frameRate
     this.startedMs = this.#heardMs = components.clock.monotonicMs()
     const rungs = init.outputs.map(({ rung }) => rung)
     const video = rungs.filter((rung) => 'width' in rung)
@@ -113,7 +117,7 @@ export class TranscodeRun {
     const input = unit.kind === 'video' ? 0 : 1
     if (this.#sent[unit.kind] !== config) {
       this.#sent[unit.kind] = config
-      this.#run.configure(input, config)
+      this.#run.configure(input, this.#withRate(config))
     }
     if (!this.#isWaiting()) this.#waitingSinceMs = this.#clock.monotonicMs()
     this.#firstDts ??= unit.dts
@@ -146,6 +150,12 @@ export class TranscodeRun {
       const reached = live ? position : Math.max(begins, position)
       return { output, lagMs: Math.max(0, milliseconds(this.#newestDts - reached)), live }
     })
+  }
+
+  /** Encoders share out their bits by the frame rate, and take 30 where none is said. */
+  #withRate(config: TrackConfig): TrackConfig {
+    if (config.kind === 'audio' || config.frameRate !== undefined) return config
+    return { ...config, frameRate: this.#frameRate }
   }
 
   #rendition(output: number): Output['rendition'] | undefined {

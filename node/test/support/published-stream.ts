@@ -1,5 +1,6 @@
 /** A stream of this peer with everything behind its publisher real: admission, packager, publication, store. */
 import { Registry } from 'prom-client'
+import type { Clock } from '../../src/clock.ts'
 import { Publication } from '../../src/content/publication/publication.ts'
 import { ContentStore } from '../../src/content/store/store.ts'
 import { generateStreamKey } from '../../src/content/stream-key.ts'
@@ -19,6 +20,8 @@ export interface PublishedStreamInit {
   readonly observers?: readonly SessionObserver[]
   readonly endGraceMs?: number
   readonly windowSegments?: number
+  /** Default: one that the test drives. */
+  readonly realClock?: Clock
 }
 
 /** One stream, its door for publishers, and what was published. */
@@ -33,7 +36,8 @@ export class PublishedStream {
   readonly endings: string[] = []
 
   constructor(init: PublishedStreamInit = {}) {
-    const { clock, registry } = this
+    const { registry } = this
+    const clock = init.realClock ?? this.clock
     const logger = init.logger ?? silentLogger
     const key = generateStreamKey()
     const stream: OwnedStream = {
