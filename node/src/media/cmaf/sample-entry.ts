@@ -14,7 +14,7 @@ const COLOUR_TABLE_NONE = 0xffff
 const BITS_PER_SAMPLE = 16
 /** 16.16 fixed point holds sample rates to this only; above it the format says 0 and decoders use the codec's own box. */
 const ENTRY_RATE_MAX = 0xffff
-/** Where STREAMINFO in a `dfLa` description tells the bits of a sample minus one: 4 bits of byte 4 + 13, one of the byte before. */
+/** The byte of a `dfLa` description whose last bit begins the bits of a sample minus one; four more bits follow (RFC 9639 8.2). */
 const FLAC_BITS_OFFSET = 4 + 12
 
 /** The sample entry of a video track. */
