@@ -39,7 +39,7 @@ export const vodLimits = {
   keyframeGapMsMax: 6_000,
   /** Twice the mean size that a copied segment may come to; a source with more bits is encoded. */
   copySegmentBytesMax: 28 * MiB,
-  /** B-frames in a row at least, where viewers do not wait for each picture. */
+  /** B-frames in a row: viewers do not wait for each picture, and one more would make each start later. */
   bFrames: 2,
   /** Bits a second of one channel of encoded sound. */
   soundBps: 80_000,

@@ -8,12 +8,14 @@ import { KairoError } from '../errors.ts'
 import { type AccessUnit, type AudioConfig, TICKS_PER_SECOND } from '../media/access-unit.ts'
 import { encodeFragment, type FragmentSample } from '../media/cmaf/fragment.ts'
 import { AUDIO_TRACK_ID, audioInitSegment } from '../media/cmaf/init-segment.ts'
-import { wholeSegment } from './video-segmenter.ts'
+import { type VideoSegmenter, wholeSegment } from './video-segmenter.ts'
 
 /** How an {@link AudioSegmenter} is built. */
 export interface AudioSegmenterInit {
   /** Where segments begin, 1/90000 s; the number of a segment is its index here. */
   readonly boundaries: readonly number[]
+  /** How much later everything is presented, 1/90000 s: as the pictures are (see {@link VideoSegmenter}). */
+  readonly lead: number
   readonly onSegment: (write: SegmentWrite) => void
 }
 
@@ -115,6 +117,7 @@ export class AudioSegmenter {
     if (first === undefined || config === undefined || init === undefined) return
     this.#frames = []
     const { sampleRate } = config
+    const lead = Math.round((this.#options.lead * sampleRate) / TICKS_PER_SECOND)
     // A hole in the sound makes the frame before it longer, which keeps all that follows in its place.
     const samples: FragmentSample[] = frames.map(({ position, data }, index) => ({
       duration: Math.max(1, (frames[index + 1]?.position ?? next) - position),
@@ -126,7 +129,7 @@ export class AudioSegmenter {
       layout: isUniform ? 'uniform' : 'per-sample',
       sequence: this.#msn + 1,
       trackId: AUDIO_TRACK_ID,
-      baseDecodeTime: first.position,
+      baseDecodeTime: first.position + lead,
       samples,
     })
     const ticksOf = (position: number): number => (position * TICKS_PER_SECOND) / sampleRate
@@ -135,7 +138,8 @@ export class AudioSegmenter {
     this.#options.onSegment(
       wholeSegment({
         ...{ msn: this.#msn, init, bytes, discontinuity },
-        ...{ start: ticksOf(first.position), end: ticksOf(first.position + length) },
+        start: ticksOf(first.position + lead),
+        end: ticksOf(first.position + lead + length),
       }),
     )
   }

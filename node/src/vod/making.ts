@@ -150,11 +150,12 @@ export class Making {
     progress: MakingProgress,
     signal: AbortSignal,
   ): Promise<void> {
-    const { boundaries } = plan
+    const { boundaries, lead } = plan
     const { number, first, last, from, to } = chunk
     const outputs = plan.video.map(
       (rung): OutputPlan => ({
         ...{ name: rung.name, kind: 'video', file: number, boundaries, first, end: to },
+        lead,
         segments: last - first,
         describe: (config) =>
           renditionInfo(config, { name: rung.name, frameRate: rung.frameRate ?? video.frameRate }),
@@ -198,7 +199,7 @@ export class Making {
     progress: MakingProgress,
     signal: AbortSignal,
   ): Promise<void> {
-    const { boundaries } = plan
+    const { boundaries, lead } = plan
     const { video, origin } = facts
     const outputs: OutputPlan[] = []
     const streams: number[] = []
@@ -206,6 +207,7 @@ export class Making {
       streams.push(video.stream)
       outputs.push({
         ...{ name: 'source', kind: 'video', file: 0, boundaries, first: 0, end: video.to },
+        lead,
         segments: plan.videoSegments,
         describe: (config) => renditionInfo(config, { name: 'source', frameRate: video.frameRate }),
       })
@@ -224,7 +226,7 @@ export class Making {
     const { name, language, label } = sound
     return {
       ...{ name, kind: 'audio', file: 0, boundaries: plan.boundaries, first: 0 },
-      ...{ end: facts.duration, segments: undefined },
+      ...{ lead: plan.lead, end: facts.duration, segments: undefined },
       describe: (config) => renditionInfo(config, { name, language, label }),
     }
   }

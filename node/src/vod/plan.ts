@@ -46,6 +46,8 @@ export interface VodPlan {
   readonly sound: readonly SoundPlan[]
   /** Where segments begin, 1/90000 s. */
   readonly boundaries: readonly number[]
+  /** How much later than in the file everything is presented, so that reordered pictures are decoded before. 1/90000 s. */
+  readonly lead: number
   /** How many of them have pictures. */
   readonly videoSegments: number
   readonly chunks: readonly ChunkPlan[]
@@ -70,6 +72,8 @@ const KEYFRAME_GAP_TICKS_MAX = vodLimits.keyframeGapMsMax * 90
 const SOUND_HOLE_TICKS_MAX = TICKS_PER_SECOND / 2
 /** A profile that no browser plays as it is: asks the ladder for a rung of the source's own size. */
 const NOT_PLAYABLE = 'avc1.ff'
+/** Players begin at the first picture: more than this would be a hole at the start. */
+const LEAD_TICKS_MAX = TICKS_PER_SECOND / 10
 const SPRITE_WIDTH = 160
 const SPRITE_SIDE = 10
 
@@ -87,7 +91,7 @@ export function planVod(facts: FileFacts, options: PlanOptions): VodPlan {
   // Viewers of a film do not wait for a picture: B-frames save bits.
   const rungs = ladder.video.map((rung) => ({
     ...rung,
-    bFramesMax: Math.max(rung.bFramesMax, vodLimits.bFrames),
+    bFramesMax: vodLimits.bFrames,
   }))
   return {
     ...{
@@ -96,6 +100,7 @@ export function planVod(facts: FileFacts, options: PlanOptions): VodPlan {
       sound: planSound(facts.audio, ladder, options.mayCopy),
       boundaries,
     },
+    lead: leadOf(video, copyVideo, rungs.length > 0),
     videoSegments: video === null ? 0 : cuts.length,
     chunks: video === null || rungs.length === 0 ? [] : planChunks(video, cuts, options.parallel),
     storyboard: video === null ? undefined : planStoryboard(video),
@@ -115,6 +120,13 @@ function isCopyable(video: FileVideo): boolean {
   const segmentS = (SEGMENT_TICKS + gap) / TICKS_PER_SECOND
   const isSmall = (bitrateBps / 8) * segmentS * 2 < vodLimits.copySegmentBytesMax
   return gap <= KEYFRAME_GAP_TICKS_MAX && isSmall
+}
+
+/** Two B-frames that no other depends on are decoded a picture late; a copied source may do otherwise. */
+function leadOf(video: FileVideo | null, copied: boolean, encodes: boolean): number {
+  if (video === null) return 0
+  const encoded = encodes && video.frameRate > 0 ? Math.ceil(TICKS_PER_SECOND / video.frameRate) : 0
+  return Math.min(LEAD_TICKS_MAX, Math.max(encoded, copied ? video.reorder : 0))
 }
 
 function ladderVideo(video: FileVideo, copied: boolean): LadderSource['video'] {

@@ -25,6 +25,8 @@ export interface OutputPlan {
   /** First segment of the stretch, and where it ends. */
   readonly first: number
   readonly end: number
+  /** How much later than in the file everything is presented, 1/90000 s. */
+  readonly lead: number
   /** Segments that there will be; a file with as many is finished. Undefined when only the end of the track tells. */
   readonly segments: number | undefined
   /** What players must know, out of the configuration. */
@@ -61,11 +63,11 @@ export class SegmentWriter {
     this.#outputs = init.outputs.map((plan, index) => {
       const file = files[index] as SegmentFile
       const onSegment = (write: SegmentWrite): void => this.#enqueue(file, write)
-      const { boundaries, first, end } = plan
+      const { boundaries, first, end, lead } = plan
       const segmenter =
         plan.kind === 'video'
-          ? new VideoSegmenter({ boundaries, first, end, onSegment })
-          : new AudioSegmenter({ boundaries, onSegment })
+          ? new VideoSegmenter({ boundaries, first, end, lead, onSegment })
+          : new AudioSegmenter({ boundaries, lead, onSegment })
       return { plan, file, segmenter }
     })
   }

@@ -2,9 +2,9 @@
  * Cuts the pictures of one rendition into whole CMAF segments at times that are fixed beforehand, so that segments of all renditions
  * begin together whoever makes them, in whatever order.
  *
- * Decoding times are made anew: within a segment they are the presentation times in ascending order. That keeps every
- * segment within its own time, whatever an encoder or a container thinks of delays, and composition offsets may be negative (CMAF
- * allows it), so that pictures begin exactly with the sound.
+ * Decoding times are made anew: within a segment they are the presentation times in ascending order, which keeps every segment within
+ * its own time, whatever an encoder or a container thinks of delays. Everything, sound too, is presented `lead` later, so that no
+ * picture is presented before it is decoded; a rare one that is reordered further gets a negative offset, which CMAF allows.
  */
 import { strict as assert } from 'node:assert'
 import type { SegmentWrite } from '../content/archive/segment-file.ts'
@@ -26,6 +26,8 @@ export interface VideoSegmenterInit {
   readonly first: number
   /** End of this stretch. */
   readonly end: number
+  /** How much later than decoded pictures are presented. */
+  readonly lead: number
   readonly onSegment: (write: SegmentWrite) => void
 }
 
@@ -125,7 +127,7 @@ export class VideoSegmenter {
       const next = times[index + 1] ?? end
       return {
         duration: Math.max(1, next - time),
-        compositionOffset: unit.pts - time,
+        compositionOffset: unit.pts - time + this.#options.lead,
         sync: index === 0,
         data: unit.data,
       }

@@ -24,6 +24,8 @@ export interface FileVideo {
   /** Mean bits a second. */
   readonly bitrateBps: number
   readonly pictures: number
+  /** How much later than presented in order a picture is decoded, at most, 1/90000 s; 0 without B-frames. */
+  readonly reorder: number
   /** First and one past the last presentation, 1/90000 s after the file's start. */
   readonly from: number
   readonly to: number

@@ -38,6 +38,9 @@ interface Gathered {
   to: number
   lastEnd: number
   gapMax: number
+  /** Presentation minus decoding time of the first keyframe, and the most by which others are nearer. */
+  delay: number | undefined
+  reorder: number
   readonly keyframes: number[]
   /** First presentation in each second of the file's own time. */
   readonly seconds: Map<number, number>
@@ -94,6 +97,7 @@ function gather(stream: Stream): Gathered {
   return {
     ...{ stream, reader: readerFor(stream), config: undefined, packets: 0, bytes: 0 },
     ...{ from: Number.POSITIVE_INFINITY, to: Number.NEGATIVE_INFINITY, gapMax: 0 },
+    ...{ delay: undefined, reorder: 0 },
     ...{ lastEnd: Number.NaN, keyframes: [], seconds: new Map() },
   }
 }
@@ -131,6 +135,9 @@ function note(one: Gathered, packet: Packet): void {
   const second = Math.floor(pts / TICKS_PER_SECOND)
   one.seconds.set(second, Math.min(one.seconds.get(second) ?? Number.POSITIVE_INFINITY, pts))
   if (packet.isKeyframe) noteKeyframe(one, packet, pts)
+  const delay = pts - (dtsOf(packet, stream) ?? pts)
+  if (packet.isKeyframe) one.delay ??= delay
+  one.reorder = Math.max(one.reorder, (one.delay ?? delay) - delay)
 }
 
 function noteKeyframe(one: Gathered, packet: Packet, pts: number): void {
@@ -182,7 +189,7 @@ function originOf(pictures: Gathered | undefined, sounds: readonly Gathered[]): 
 }
 
 function videoFacts(one: Gathered, origin: number): FileVideo {
-  const { stream, config, packets, bytes, keyframes, seconds } = one
+  const { stream, config, packets, bytes, keyframes, seconds, reorder } = one
   const { codecpar } = stream
   const pictures = config?.kind === 'video' ? config : undefined
   const { num, den } = stream.sampleAspectRatio
@@ -203,7 +210,7 @@ function videoFacts(one: Gathered, origin: number): FileVideo {
     frameRate: frameRateOf(stream, packets, lengthS),
     videoRange: rangeOf(Number(pictures?.colour?.transfer ?? codecpar.colorTrc)),
     bitrateBps: Math.round((bytes * 8) / Math.max(0.001, lengthS)),
-    pictures: packets,
+    ...{ pictures: packets, reorder },
     ...{ from: one.from - origin, to: one.to - origin },
     keyframes: keyframes.map((pts) => pts - origin),
     seconds: [...seconds.values()].sort((a, b) => a - b).map((pts) => pts - origin),
