@@ -2,9 +2,12 @@
  * What is made of a session beside its own renditions: derived ones, and the publisher's further video tracks. They outlive the
  * publisher's connection by what an encoder still has to give.
  */
+import type { Clock } from '../clock.ts'
 import type { Publication } from '../content/publication/publication.ts'
 import { isKairoError, KairoError } from '../errors.ts'
+import { sessionLimits } from '../limits/packaging.ts'
 import { packagingLimits, recordLimits } from '../limits.ts'
+import type { Logger } from '../logger.ts'
 import type { AccessUnit, TrackConfig } from '../media/access-unit.ts'
 import { CaptionWriter } from '../media/captions/caption-track.ts'
 import { CutLog } from '../media/packager/cut-log.ts'
@@ -21,6 +24,8 @@ import { RenditionList } from './rendition-list.ts'
 
 /** What derivations work with. */
 export interface DerivationsInit {
+  readonly clock: Clock
+  readonly logger: Logger
   readonly publication: Publication
   readonly metrics: PackagerMetrics
   readonly partTargetMs: number
@@ -156,11 +161,11 @@ export class Derivations {
   }
 
   #derive(init: DerivedInit, isSource: boolean): Derived {
-    const { publication, ...rest } = this.#init
+    const { publication, partTargetMs, segmentTargetMs, metrics } = this.#init
     this.list.reserve(init.name, isSource)
     const writer = new DerivedWriter(
       {
-        ...rest,
+        ...{ partTargetMs, segmentTargetMs, metrics },
         cuts: this.cuts,
         targetDurationS: () => this.list.targetDurationS,
         onRendition: (rendition) => this.list.set(rendition),
@@ -184,7 +189,17 @@ export class Derivations {
 
   #closeAtEnd(derived: Derived): void {
     const { position, kind } = derived
-    if (position !== undefined && position >= this.#newest[kind]) derived.close()
+    if (position === undefined || position < this.#newest[kind]) return
+    // Pictures that are shown before the last one may come behind it.
+    this.#init.clock.after(sessionLimits.drainMs, () => this.#guardedClose(derived))
+  }
+
+  #guardedClose(derived: Derived): void {
+    try {
+      derived.close()
+    } catch (error) {
+      this.#init.logger.error({ err: error }, 'the last parts of a derived rendition are lost')
+    }
   }
 }
 

@@ -67,7 +67,11 @@ export class PublisherSession implements PublicationSink, PublishedSession {
     this.#rate = new RateMeter(components.clock)
     const metrics = components.packagerMetrics
     const { publication, partTargetMs, segmentTargetMs } = init
-    this.#derivations = new Derivations({ publication, metrics, partTargetMs, segmentTargetMs })
+    this.#derivations = new Derivations({
+      ...{ publication, metrics, partTargetMs, segmentTargetMs },
+      clock: components.clock,
+      logger: this.#logger,
+    })
     this.#listeners = new SessionListeners(this.#logger, init.streamName)
     this.#packager = new Packager(
       { clock: components.clock, logger: components.logger, metrics },

@@ -14,6 +14,8 @@ export const sessionLimits = {
   cutLateMsMax: 500,
   /** A gap that a new encoder left is bridged by the picture before it up to this; a longer one leaves a short segment. */
   gapMsMax: 1_000,
+  /** Time for what an encoder sends behind its last picture, once a publisher is gone. */
+  drainMs: 250,
   /** Silence is put into a gap of derived audio up to this; after a longer one it goes on with the next segment. */
   silenceMsMax: 3_000,
   /** Groups of pictures in which captions are looked for before it is settled that there are none. */

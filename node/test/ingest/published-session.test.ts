@@ -107,6 +107,7 @@ test('a derived rendition has the segments of its source', async (t) => {
     ],
   )
   sink.end('closed')
+  stream.clock.advance(sessionLimits.drainMs)
   t.same(await stream.violations(['source', 'audio', '360p']), [])
   const [source, rung] = await Promise.all(['source', '360p'].map((name) => stream.checked(name)))
   const starts = (one: typeof source) =>
