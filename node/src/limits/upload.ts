@@ -77,15 +77,13 @@ export const downloadLimits = {
   segmentsMax: 500_000,
   /** Sample descriptions of one track: a recording changes its codec configuration at most so often. */
   descriptionsMax: 64,
-  /** Files indexed at the same time; each reads all its segments once. */
-  buildsMax: 1,
-  /** Files that wait to be indexed. */
+  /** Files being indexed, one after the other: each reads all its segments once. */
   buildQueueMax: 8,
   /** Indexes kept on disk; the least recently used go. */
   indexFilesMax: 256,
   indexBytesMax: 1 * GiB,
   /** Bytes of the header file read at once. */
-  headerReadBytes: 256 * KiB,
+  headReadBytes: 256 * KiB,
   /** Downloads at once, and of one address: players open several. */
   requestsMax: 128,
   requestsPerAddressMax: 16,
