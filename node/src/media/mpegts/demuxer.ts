@@ -89,7 +89,7 @@ export class TransportDemuxer {
 
   /** The stream is over: what is complete comes out. */
   end(): void {
-    for (const { assembler } of this.#tracks.values()) assembler.flush()
+    for (const { assembler } of this.#tracks.values()) assembler.end()
   }
 
   #packet(packet: TransportPacket): void {

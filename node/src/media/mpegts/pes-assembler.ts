@@ -26,6 +26,8 @@ const HEAD_BYTES = 6
 const OPTIONAL_HEAD_BYTES = 9
 const START_BYTES = 1_024
 const TIMESTAMP_BYTES = 5
+/** Payload of a transport packet without an adaptation field. */
+const FULL_PAYLOAD_BYTES = 184
 /** Stream ids without the optional header (table 2-21): maps, padding, private 2, ECM, EMM, directories, DSM-CC, H.222.1 E. */
 const PLAIN_STREAM_IDS = new Set([0xbc, 0xbe, 0xbf, 0xf0, 0xf1, 0xf2, 0xf8, 0xff])
 
@@ -38,6 +40,8 @@ export class PesAssembler {
   #bytes: Buffer = Buffer.alloc(START_BYTES)
   #length = 0
   #open = false
+  /** The last payload filled its transport packet. */
+  #full = false
 
   constructor(handler: PesHandler) {
     this.#handler = handler
@@ -59,6 +63,7 @@ export class PesAssembler {
     this.#reserve(length)
     payload.copy(this.#bytes, this.#length)
     this.#length = length
+    this.#full = payload.byteLength === FULL_PAYLOAD_BYTES
     const whole = this.#saidBytes()
     if (whole !== undefined && length >= whole) this.#finish(whole)
   }
@@ -68,7 +73,16 @@ export class PesAssembler {
     if (this.#open) this.#abandon('lost')
   }
 
-  /** Nothing more comes for the packet being collected. */
+  /**
+   * The stream is over. A packet without a length is taken to be whole when its last transport packet was filled up by stuffing,
+   * as multiplexers do with a packet's end; else the stream was cut off in it.
+   */
+  end(): void {
+    if (this.#open && this.#full && this.#saidBytes() === undefined) this.#abandon('lost')
+    else this.flush()
+  }
+
+  /** Another packet begins, or none of this PID comes any more: nothing is added to the one being collected. */
   flush(): void {
     if (!this.#open) return
     if (this.#saidBytes() === undefined) this.#finish(this.#length)

@@ -82,6 +82,16 @@ test('video goes on without a keyframe after a while', async (t) => {
   )
 })
 
+test('a picture in which the stream is cut off does not come out', async (t) => {
+  const writer = new TsWriter()
+  const packets = video(writer, 3, 1_000, 400)
+  const last = packets[3] as Buffer
+  const cut = new DemuxingRun().push(Buffer.concat([...packets.slice(0, 3), last.subarray(0, 376)]))
+  t.same(cut.end().times('video'), [0, FRAME])
+  t.same(cut.drops, ['lost'])
+  t.equal(new DemuxingRun().push(Buffer.concat(packets)).end().units.length, 3)
+})
+
 test('a repeated packet is taken once', async (t) => {
   const writer = new TsWriter()
   const packets = video(writer, 3, 1_000, 400)
