@@ -19,6 +19,8 @@ export class ScriptedRun implements MediaRun {
   frozen = false
   /** Milliseconds of presentation that output stays behind the input. */
   delayMs = 0
+  /** Processor time that its signs of life tell of. */
+  cpuS = 0
   queuedBytes = 0
   finished = false
   state: 'running' | 'cancelled' | 'ended' = 'running'
@@ -42,6 +44,7 @@ export class ScriptedRun implements MediaRun {
   write(input: number, unit: AccessUnit): Promise<void> | undefined {
     this.units.push(unit)
     this.#waiting.push({ input, unit })
+    if (!this.frozen) this.#signOfLife()
     this.#work(unit.pts - this.delayMs * 90)
     return undefined
   }
@@ -70,10 +73,9 @@ export class ScriptedRun implements MediaRun {
     this.#outcome.reject(error)
   }
 
-  /** Sends a sign of life that tells of so much processor time. */
-  progress(cpuS: number): void {
+  #signOfLife(): void {
     const counts = { unitsIn: this.units.length, unitsOut: 0, position: 0, damaged: 0 }
-    this.#handlers.onProgress?.({ ...counts, cpuS, rssBytes: 1 })
+    this.#handlers.onProgress?.({ ...counts, cpuS: this.cpuS, rssBytes: 1 })
   }
 
   #work(until: number): void {
