@@ -12,6 +12,7 @@ import {
   AV_PIX_FMT_NV12,
   AV_PIX_FMT_VAAPI,
   AV_PIX_FMT_YUV420P,
+  AV_SAMPLE_FMT_FLT,
   AV_SAMPLE_FMT_FLTP,
   type FFEncoderCodec,
 } from 'node-av/constants'
@@ -58,23 +59,24 @@ function tryEncoder(name: string): string | null {
     if (codec === null) return 'not part of this build of FFmpeg'
     const context = new CodecContext()
     context.allocContext3(codec)
-    const frame = name === 'aac' ? openAudio(context) : openVideo(context, name)
-    encodeOne(context, frame)
+    const sound = name === 'aac' || name === 'libopus'
+    encodeOne(context, sound ? openAudio(context, name) : openVideo(context, name))
     return null
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }
 }
 
-function openAudio(context: CodecContext): Frame {
+function openAudio(context: CodecContext, name: string): Frame {
+  const format = name === 'aac' ? AV_SAMPLE_FMT_FLTP : AV_SAMPLE_FMT_FLT
   context.sampleRate = sampleRate
-  context.sampleFormat = AV_SAMPLE_FMT_FLTP
+  context.sampleFormat = format
   context.channelLayout = AV_CHANNEL_LAYOUT_STEREO
   context.timeBase = new Rational(1, sampleRate)
   FFmpegError.throwIfError(context.open2Sync(), 'open')
   const frame = new Frame()
   frame.alloc()
-  frame.format = AV_SAMPLE_FMT_FLTP
+  frame.format = format
   frame.sampleRate = sampleRate
   frame.channelLayout = AV_CHANNEL_LAYOUT_STEREO
   frame.nbSamples = context.frameSize
@@ -84,16 +86,16 @@ function openAudio(context: CodecContext): Frame {
 }
 
 function openVideo(context: CodecContext, name: string): Frame {
-  const software = name === 'libx264' || name === 'h264_v4l2m2m'
+  const planar = name.startsWith('lib') || name === 'h264_v4l2m2m'
   context.width = width
   context.height = height
   context.timeBase = new Rational(1, 30)
   context.framerate = new Rational(30, 1)
   context.bitRate = 1_000_000n
   context.maxBFrames = 0
-  context.pixelFormat = software ? AV_PIX_FMT_YUV420P : AV_PIX_FMT_NV12
+  context.pixelFormat = planar ? AV_PIX_FMT_YUV420P : AV_PIX_FMT_NV12
   const picture = blackPicture(context.pixelFormat)
-  if (name !== 'h264_vaapi') {
+  if (!name.endsWith('_vaapi')) {
     FFmpegError.throwIfError(context.open2Sync(), 'open')
     return picture
   }

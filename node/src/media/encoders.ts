@@ -29,18 +29,26 @@ export interface ProbeEncodersOptions {
   readonly childPath?: string
 }
 
+/** Software first, since it answers at once; then each kind of hardware with all that it encodes. */
 const encoderKinds: ReadonlyMap<string, EncoderProbe['kind']> = new Map([
-  ['libx264', 'software'],
-  ['aac', 'software'],
-  ['h264_nvenc', 'hardware'],
-  ['h264_qsv', 'hardware'],
-  ['h264_amf', 'hardware'],
-  ['h264_vaapi', 'hardware'],
+  ...software('libx264', 'libx265', 'libsvtav1', 'aac', 'libopus'),
+  ...hardware('nvenc'),
+  ...hardware('qsv'),
+  ...hardware('amf'),
+  ...hardware('vaapi'),
   ['h264_v4l2m2m', 'hardware'],
 ])
 
+function software(...names: string[]): [string, EncoderProbe['kind']][] {
+  return names.map((name) => [name, 'software'])
+}
+
+function hardware(kind: string): [string, EncoderProbe['kind']][] {
+  return ['h264', 'hevc', 'av1'].map((codec) => [`${codec}_${kind}`, 'hardware'])
+}
+
 /**
- * Tries every encoder that Kairo may use, software first; takes about half a second where no driver hangs. Never rejects:
+ * Tries every encoder that Kairo may use, software first; takes about a second where no driver hangs. Never rejects:
  * a crash or a hang is the answer for the encoder that caused it, and the others are tried in a new child.
  */
 export async function probeEncoders(options: ProbeEncodersOptions = {}): Promise<EncoderProbe[]> {

@@ -8,7 +8,13 @@ test('the software encoders work here, and every encoder gets an answer', async 
   const probes = await probeEncoders()
   t.same(
     probes.map(({ name }) => name),
-    ['libx264', 'aac', 'h264_nvenc', 'h264_qsv', 'h264_amf', 'h264_vaapi', 'h264_v4l2m2m'],
+    [
+      ...['libx264', 'libx265', 'libsvtav1', 'aac', 'libopus'],
+      ...['nvenc', 'qsv', 'amf', 'vaapi'].flatMap((kind) =>
+        ['h264', 'hevc', 'av1'].map((codec) => `${codec}_${kind}`),
+      ),
+      'h264_v4l2m2m',
+    ],
   )
   for (const { name, kind, ok, error } of probes) {
     if (kind === 'software') t.equal(ok, true, `${name}: ${error}`)
@@ -68,6 +74,6 @@ test('a driver that hangs is killed when the time is over', async (t) => {
 test('a child that cannot start is an answer, too', async (t) => {
   const folder = t.testdir({ 'child.mjs': 'process.exit(3)' })
   const probes = await probeEncoders({ childPath: `${folder}/child.mjs` })
-  t.equal(probes.length, 7)
+  t.equal(probes.length, 18)
   t.ok(probes.every(({ ok, error }) => !ok && /code 3/.test(error ?? '')))
 })

@@ -39,6 +39,12 @@ const presets = {
   ultrafast: { svt: 12, nvenc: 'p1', qsv: 'veryfast', amf: 'speed' },
 } as const
 
+/**
+ * Pictures that a live encoder looks ahead, each one a picture of delay. Without B-frames more of them gained nothing that could be
+ * measured (SSIM of 1080p30 at `veryfast`: 0.9499 with 4, 6 and 10).
+ */
+export const LIVE_LOOKAHEAD = 5
+
 /** The options of a rung's encoder. */
 export function encoderOptions(rung: VideoRung, situation: EncoderSituation): EncoderOptions {
   const { encoder } = rung
@@ -89,13 +95,14 @@ function amf(encoder: string, quality: string, { live }: EncoderSituation): Reco
 }
 
 /** Lengths instead of start codes: the output is ready for a part as it is. */
-function x264(rung: VideoRung, { tenBit }: EncoderSituation): EncoderOptions {
+function x264(rung: VideoRung, { tenBit, live }: EncoderSituation): EncoderOptions {
+  const lookahead = live ? `:rc-lookahead=${LIVE_LOOKAHEAD}` : ''
   return {
     options: {
       preset: rung.preset,
       'forced-idr': '1',
       a53cc: '1',
-      'x264-params': 'annexb=0:scenecut=0:open-gop=0',
+      'x264-params': `annexb=0:scenecut=0:open-gop=0${lookahead}`,
     },
     pixelFormat: tenBit ? 'yuv420p10le' : 'yuv420p',
     upload: undefined,
@@ -111,7 +118,7 @@ function x265(rung: VideoRung, situation: EncoderSituation): EncoderOptions {
     'repeat-headers=0',
     `pools=${threads}`,
     `frame-threads=${live ? 1 : Math.min(threads, 4)}`,
-    ...(live ? ['rc-lookahead=10'] : []),
+    ...(live ? [`rc-lookahead=${LIVE_LOOKAHEAD}`] : []),
     ...hdr10Params(colour),
   ]
   return {
