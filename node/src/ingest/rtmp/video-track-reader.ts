@@ -105,7 +105,7 @@ export class VideoTrackReader {
       this.#tell()
     }
     // Until a keyframe has completed the configuration, nothing can be decoded.
-    if (this.#told === undefined) return this.#events.drop('unconfigured')
+    if (this.#found === undefined) return this.#events.drop('unconfigured')
     const startsAtRecovery = !sample.keyframe && times.keyframe && sample.recoveryPoint
     if (startsAtRecovery) this.#events.startedAtRecoveryPoint()
     return this.#events.write({

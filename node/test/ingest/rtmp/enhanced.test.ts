@@ -81,6 +81,13 @@ test('AV1 and VP9, whose size comes with the first keyframe', async (t) => {
   sendVideo(vp9, 40, ex('91', 'vp09', VP9_KEY))
   t.match(vp9.sink.configs, [{ codec: 'vp9', width: 1_280, height: 720 }])
   t.match(vp9.sink.units, [{ dts: 3_600, keyframe: true }])
+  // Another level: the next keyframe completes it, and what comes before belongs to nothing.
+  sendVideo(vp9, 80, ex('90', 'vp09', hex('0228a20202090000')))
+  sendVideo(vp9, 80, ex('a1', 'vp09', hex('8600400092')))
+  t.equal(await dropped(vp9, 'unconfigured'), 2)
+  sendVideo(vp9, 120, ex('91', 'vp09', VP9_KEY))
+  t.match(vp9.sink.configs[1], { codecString: /^vp09\.02\.40\./ })
+  t.equal(vp9.sink.units.length, 2)
 })
 
 test('a codec that changes under way needs its header first', async (t) => {
