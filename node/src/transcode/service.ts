@@ -13,7 +13,6 @@ import type { EncoderProbe } from '../media/encoders.ts'
 import type { PresetStore } from '../media/ladder/preset-store.ts'
 import type { PublishedSession, SessionObserver } from '../media/published-session.ts'
 import { Admission } from './admission.ts'
-import { EncoderHealth } from './encoder-health.ts'
 import { type MachineLoad, SystemLoad, transcodeCores } from './machine.ts'
 import { type StreamTranscoding, streamTranscoding } from './status.ts'
 import { StreamTranscoder, type StreamTranscoderComponents } from './stream-transcoder.ts'
@@ -61,7 +60,7 @@ export class TranscodeService implements SessionObserver {
   #cancelCheck: CancelTimer | undefined
 
   constructor(components: TranscodeComponents, init: TranscodeInit) {
-    const { clock, media, presets, encoders } = components
+    const { clock, media, presets } = components
     const logger = components.logger.child({ name: 'kairo:transcode' })
     this.#qualityOf = components.qualityOf
     this.#systemLoad = components.machine === undefined ? new SystemLoad() : undefined
@@ -71,10 +70,12 @@ export class TranscodeService implements SessionObserver {
       { clock, logger, machine, onDropped: (reason) => metrics.dropped.inc({ reason }) },
       { budgetCores: transcodeCores(init.transcodeCores, availableParallelism()) },
     )
-    const health = new EncoderHealth({ clock, logger, encoders }, init)
+    const isShut = (name: string): boolean => !init.nvencEnabled && name.endsWith('_nvenc')
     this.#components = {
-      ...{ clock, logger, media, metrics, presets, health },
+      ...{ clock, logger, media, metrics, presets },
       admission: this.#admission,
+      encoders: () =>
+        components.encoders()?.map(({ name, ok }) => ({ name, ok: ok && !isShut(name) })),
     }
   }
 

@@ -3,6 +3,7 @@
  * it, and the plan that follows; and when that plan has to be made anew.
  */
 import { isDeepStrictEqual } from 'node:util'
+import type { Clock } from '../clock.ts'
 import { isKairoError } from '../errors.ts'
 import { transcodeLimits as limits } from '../limits/transcode.ts'
 import {
@@ -12,19 +13,25 @@ import {
   type TrackConfig,
   type VideoConfig,
 } from '../media/access-unit.ts'
-import { type LadderPlan, type LadderSource, planLadder } from '../media/ladder/plan.ts'
+import {
+  type EncoderState,
+  type LadderPlan,
+  type LadderSource,
+  planLadder,
+} from '../media/ladder/plan.ts'
 import type { Preset } from '../media/ladder/preset.ts'
 import type { PresetStore } from '../media/ladder/preset-store.ts'
 import type { Demand } from './admission.ts'
 import { demandOf } from './demand.ts'
-import type { EncoderHealth } from './encoder-health.ts'
 import { needsNewLadder, sourceFacts } from './source-facts.ts'
 import { SourceMeter, type SourceRate } from './source-meter.ts'
 
 /** What a {@link StreamLadder} works with. */
 export interface StreamLadderComponents {
+  readonly clock: Clock
   readonly presets: PresetStore
-  readonly health: EncoderHealth
+  /** Every encoder and whether it may be used; undefined until that is known. */
+  readonly encoders: () => readonly EncoderState[] | undefined
 }
 
 /** One stream's preset, source and plan. */
@@ -39,7 +46,10 @@ export class StreamLadder {
   #firstSoundDts: number | undefined
   #lastSoundDts = 0
   #known = false
+  /** Names of the encoders that the plan was made with. */
   #encoders = ''
+  /** Encoders that failed for this stream, and until when they are left alone, monotonic milliseconds. */
+  readonly #failed = new Map<string, number>()
   #source: LadderSource | undefined
   #plan: LadderPlan | undefined
   #problem: string | undefined
@@ -128,6 +138,11 @@ export class StreamLadder {
     return before === undefined && this.#known ? 'plan' : 'same'
   }
 
+  /** Leaves an encoder alone for a while that failed for this stream; others may do well with it. */
+  encoderFailed(name: string): void {
+    this.#failed.set(name, this.#components.clock.monotonicMs() + limits.encoderRetryMs)
+  }
+
   /** Takes a unit of a main track. */
   add(unit: AccessUnit): void {
     if (unit.kind === 'video') {
@@ -140,20 +155,21 @@ export class StreamLadder {
 
   /** True when a plan must be made: the source is known at last, or has more bits than it seemed, or encoders came or went. */
   isDue(): boolean {
-    if (this.#components.health.states() === undefined) return false
+    const encoders = this.#states()
+    if (encoders === undefined) return false
     if (!this.#known) return !this.asksNothing && this.#isMeasured()
-    return this.#isRicher() || this.#encoderKey() !== this.#encoders
+    return this.#isRicher() || namesOf(encoders) !== this.#encoders
   }
 
   /** Makes the plan from what is known now; returns what to ask of admission. */
   makePlan(): Demand {
-    const encoders = this.#components.health.states() ?? []
+    const encoders = this.#states() ?? []
     if (!this.#known) this.#rate = this.#meter.first
     else if (this.#isRicher() && this.#rate !== undefined) {
       this.#rate = { ...this.#rate, bitrateBps: this.#meter.latestBps as number }
     }
     this.#known = true
-    this.#encoders = this.#encoderKey()
+    this.#encoders = namesOf(encoders)
     this.#source = sourceFacts(this.#video, this.#audio, this.#rate)
     this.#plan = planLadder(this.#source, this.#preset, encoders)
     return demandOf(this.#plan, this.#source, encoders)
@@ -171,8 +187,16 @@ export class StreamLadder {
     return (this.#meter.latestBps ?? 0) > this.#rate.bitrateBps * limits.replanBitrateShare
   }
 
-  #encoderKey(): string {
-    const working = (this.#components.health.states() ?? []).filter(({ ok }) => ok)
-    return working.map(({ name }) => name).join()
+  #states(): EncoderState[] | undefined {
+    const nowMs = this.#components.clock.monotonicMs()
+    return this.#components.encoders()?.map(({ name, ok }) => {
+      const failing = (this.#failed.get(name) ?? Number.NEGATIVE_INFINITY) > nowMs
+      return { name, ok: ok && !failing }
+    })
   }
+}
+
+function namesOf(encoders: readonly EncoderState[]): string {
+  const working = encoders.filter(({ ok }) => ok)
+  return working.map(({ name }) => name).join()
 }

@@ -9,12 +9,11 @@ import { transcodeLimits as limits } from '../limits/transcode.ts'
 import type { Logger } from '../logger.ts'
 import { type AccessUnit, TICKS_PER_SECOND, type TrackConfig } from '../media/access-unit.ts'
 import type { MediaJobs } from '../media/child/media-run.ts'
-import type { LadderPlan, LadderSource } from '../media/ladder/plan.ts'
+import type { EncoderState, LadderPlan, LadderSource } from '../media/ladder/plan.ts'
 import type { PresetStore } from '../media/ladder/preset-store.ts'
 import type { AudioRung, VideoRung } from '../media/ladder/rung.ts'
 import type { PublishedSession, SessionListener } from '../media/published-session.ts'
 import type { Admission, Grant, Seat } from './admission.ts'
-import type { EncoderHealth } from './encoder-health.ts'
 import { type CachedUnit, GopCache } from './gop-cache.ts'
 import { LagJudge } from './lag-judge.ts'
 import { Outputs } from './outputs.ts'
@@ -31,7 +30,8 @@ export interface StreamTranscoderComponents {
   readonly metrics: TranscodeMetrics
   readonly admission: Admission
   readonly presets: PresetStore
-  readonly health: EncoderHealth
+  /** Every encoder and whether it may be used; undefined until that is known. */
+  readonly encoders: () => readonly EncoderState[] | undefined
 }
 
 /** How a {@link StreamTranscoder} is built. */
@@ -366,14 +366,14 @@ export class StreamTranscoder implements SessionListener {
     else if (this.#ladder.isDue()) this.#makePlan()
   }
 
-  /** An encoder that the failure names, and hardware that was in use failure after failure, are left alone for a while. */
+  /** An encoder that the failure names, and hardware that was in use failure after failure, are left alone: others take over. */
   #blameEncoders(made: readonly Rung[], reason: string, suspectHardware: boolean): void {
     const encoders = new Set(made.flatMap((rung) => ('encoder' in rung ? [rung.encoder] : [])))
     for (const encoder of encoders) {
       const suspect = suspectHardware && !encoder.startsWith('lib')
-      if (suspect || reason.includes(encoder)) {
-        this.#components.health.markFailed(encoder, reason)
-      }
+      if (!suspect && !reason.includes(encoder)) continue
+      this.#ladder.encoderFailed(encoder)
+      this.#logger.warn({ encoder, reason }, 'an encoder fails and is left alone for now')
     }
   }
 

@@ -125,10 +125,14 @@ test('hardware that fails gives way to software', async (t) => {
     bench.jobs.last.fail(new KairoError('ERR_MEDIA', 'h264_nvenc: no session is free'))
     await source.play(1_000)
     t.strictSame(encodersOf(bench), Array(4).fill('libx264'))
-    await source.play(1_000)
+    const other = bench.source('other')
+    await other.play(2_000)
+    t.strictSame(encodersOf(bench), Array(4).fill('h264_nvenc'), 'for others it may work')
+    other.session.end()
     await bench.clock.pass(10 * 60_000)
     await source.play(2_500)
-    t.strictSame(encodersOf(bench), Array(4).fill('libx264'), 'what runs is left alone')
+    t.ok(bench.jobs.alive[0]?.job.video.every(({ encoder }) => encoder === 'libx264'))
+    t.equal(bench.jobs.runs.length, 3, 'what runs is left alone')
   })
 
   await t.test('one that takes its process down', async (t) => {
