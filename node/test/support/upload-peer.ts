@@ -60,7 +60,7 @@ export async function startUploadPeer(init: UploadPeerInit): Promise<UploadPeer>
           const to = join(`${init.directory}-taken-${Date.now()}-${taken.length}`)
           await rename(path, to)
           taken.push({ path: to, title })
-          return `video-${taken.length}`
+          return { id: `video-${taken.length}` }
         },
       },
     },

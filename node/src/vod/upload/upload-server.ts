@@ -18,12 +18,12 @@ import { type StoredUpload, storageError, UploadStore, uploadId } from './upload
 
 /** Where finished uploads go. */
 export interface UploadLibrary {
-  /** Takes a file by moving it; the id of the new video. It must be safe to call again for a file that was not taken. */
+  /** Takes a file by moving it; a file that it did not take stays where it is. */
   addFile(file: {
     readonly path: string
     readonly title: string
-    readonly move: true
-  }): Promise<string>
+    readonly mode: 'move'
+  }): Promise<{ readonly id: string }>
 }
 
 /** What the server works with. */
@@ -349,7 +349,9 @@ export class UploadServer {
     let video: string
     try {
       await store.sync(id)
-      video = await this.#components.library.addFile({ path: store.path(id), title, move: true })
+      video = (
+        await this.#components.library.addFile({ path: store.path(id), title, mode: 'move' })
+      ).id
     } catch (error) {
       this.#metrics.uploads.inc({ outcome: 'failed' })
       this.#logger.error({ err: error, upload: id }, 'a finished upload was not taken')
