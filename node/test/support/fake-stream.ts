@@ -82,7 +82,8 @@ export class FakeRendition implements LiveRendition {
   readonly #objects: Map<Digest, Buffer>
   readonly #waiters = new Set<Waiter>()
   #init: Buffer
-  #clockMs = Date.UTC(2026, 0, 1)
+  /** Wall time of the next part, Unix milliseconds. */
+  clockMs = Date.UTC(2026, 0, 1)
 
   constructor(info: RenditionInfo, objects: Map<Digest, Buffer>, head: Partial<IndexHead> = {}) {
     this.info = info
@@ -134,11 +135,11 @@ export class FakeRendition implements LiveRendition {
       independent: init.independent ?? (part === 0 || this.info.kind === 'audio'),
       endOfSegment: init.last ?? false,
       segmentDigest: init.last === true ? this.#segmentDigest(msn, bytes) : undefined,
-      programDateTimeMs: part === 0 ? Math.round(this.#clockMs) : undefined,
+      programDateTimeMs: part === 0 ? Math.round(this.clockMs) : undefined,
       discontinuity: part === 0 && (init.discontinuity ?? false),
       initDigest: digestOf(this.#init),
     }
-    this.#clockMs += durationUs / 1_000
+    this.clockMs += durationUs / 1_000
     this.entries = [...this.entries, entry]
     this.#changed()
     return entry

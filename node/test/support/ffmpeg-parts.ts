@@ -9,6 +9,8 @@ import { partnerPath } from './needs.ts'
 
 const run = promisify(execFile)
 
+const SEGMENT_US = 2_000_000
+
 /** One fragment as a part of a segment. */
 export interface ClipPart {
   readonly bytes: Buffer
@@ -27,7 +29,9 @@ export interface ClipTrack {
 export async function makeClip(
   folder: string,
   seconds: number,
+  look: { readonly size?: string; readonly hertz?: number } = {},
 ): Promise<{ readonly video: ClipTrack; readonly audio: ClipTrack }> {
+  const { size = '320x180', hertz = 440 } = look
   const fragments = '-frag_duration 200000 -movflags empty_moov+default_base_moof'.split(' ')
   const encode = (file: string, ...options: string[]): Promise<unknown> =>
     run(partnerPath('ffmpeg') ?? 'ffmpeg', [
@@ -36,8 +40,9 @@ export async function makeClip(
       ...['-t', String(seconds), ...fragments, join(folder, file)],
     ])
   const x264 = '-c:v libx264 -preset ultrafast -tune zerolatency -g 60 -sc_threshold 0'.split(' ')
-  await encode('video.mp4', '-i', 'testsrc2=size=320x180:rate=30', ...x264, '-pix_fmt', 'yuv420p')
-  await encode('audio.mp4', '-i', 'sine=frequency=440:sample_rate=48000', '-c:a', 'aac', '-ac', '2')
+  await encode('video.mp4', '-i', `testsrc2=size=${size}:rate=30`, ...x264, '-pix_fmt', 'yuv420p')
+  const sine = `sine=frequency=${hertz}:sample_rate=48000`
+  await encode('audio.mp4', '-i', sine, '-c:a', 'aac', '-ac', '2')
   return {
     video: cut(await readFile(join(folder, 'video.mp4'))),
     audio: cut(await readFile(join(folder, 'audio.mp4'))),
@@ -55,14 +60,15 @@ function cut(file: Buffer): ClipTrack {
     return end === undefined ? [] : [file.subarray(box.start, end)]
   })
   const parts: ClipPart[] = []
-  let segmentUs = 0
+  let us = 0
   // A fragment lasts until the next one begins, so the clip's last one is left out.
   for (const [index, bytes] of fragments.slice(0, -1).entries()) {
     const ticks = decodeTime(fragments[index + 1] as Buffer) - decodeTime(bytes)
     const durationUs = Math.round((ticks * 1_000_000) / timescale)
-    segmentUs += durationUs
-    const last = segmentUs > 1_900_000
-    if (last) segmentUs = 0
+    const segment = Math.floor(us / SEGMENT_US)
+    us += durationUs
+    // Every track is cut by the same times, so segments of one number begin together.
+    const last = Math.floor(us / SEGMENT_US) > segment
     parts.push({ bytes, durationUs, last })
   }
   return { init, parts }

@@ -54,14 +54,15 @@ export function renderLiveManifest(init: LiveManifestInit): string {
     availabilityStartTime: isoTime(startMs),
     publishTime: isoTime(to),
     minimumUpdatePeriod: isoDuration(updatePeriodUs(init)),
-    timeShiftBufferDepth: isoDuration(Math.max(1, Math.floor((to - from) / 1_000)) * 1_000_000),
-    suggestedPresentationDelay: isoDuration(latencyMs(init, cadenceUs) * 1_000),
+    timeShiftBufferDepth: isoDuration(Math.max(1_000_000, Math.round((to - from) * 1_000))),
+    // From the end of what is listed, which is ahead of the live edge by what is still to come of the open segment.
+    suggestedPresentationDelay: isoDuration(latencyMs(init, cadenceUs) * 1_000 + (cadenceUs ?? 0)),
     maxSegmentDuration: isoDuration(init.targetDurationS * 1_000_000),
     minBufferTime: isoDuration(1_000_000),
   }
   const still = {
     type: 'static',
-    mediaPresentationDuration: isoDuration(Math.max(0, Math.round((to - startMs) * 1_000))),
+    mediaPresentationDuration: isoDuration(Math.max(0, Math.round((to - from) * 1_000))),
     maxSegmentDuration: isoDuration(init.targetDurationS * 1_000_000),
     minBufferTime: isoDuration(1_000_000),
   }
@@ -74,7 +75,7 @@ export function renderLiveManifest(init: LiveManifestInit): string {
     },
     [
       ...(ended ? [] : [serviceDescription(latencyMs(init, cadenceUs))]),
-      ...periods.map((period) => renderPeriod(period, init, cadenceUs)),
+      ...periods.map((_period, index) => renderPeriod(index, init, { cadenceUs, endMs: to })),
       ...(ended ? [] : [element('UTCTiming', { schemeIdUri: ISO_TIME, value: TIME_PATH })]),
     ],
   )
@@ -82,10 +83,12 @@ export function renderLiveManifest(init: LiveManifestInit): string {
 }
 
 function renderPeriod(
-  period: Period,
+  index: number,
   init: LiveManifestInit,
-  cadenceUs: number | undefined,
+  facts: { readonly cadenceUs: number | undefined; readonly endMs: number },
 ): string {
+  const { cadenceUs } = facts
+  const period = shown(init, index)
   const startMs = availabilityStartMs(init.record)
   const inPeriod = (segments: readonly TimedSegment[]): readonly TimedSegment[] =>
     segments.filter(({ msn }) => msn >= period.firstMsn && msn < period.endMsn)
@@ -121,11 +124,30 @@ function renderPeriod(
     },
     [element('UTCTiming', { schemeIdUri: ISO_TIME, value: TIME_PATH })],
   )
+  const untilMs = init.periods[index + 1]?.startMs ?? facts.endMs
+  // After the end only the first start is told and every duration: players that change over shift what they hold by it.
+  const startUs = Math.round((period.startMs - startMs) * 1_000)
+  const durationUs = Math.max(0, Math.round((untilMs - period.startMs) * 1_000))
   return element(
     'Period',
-    { id: period.id, start: isoDuration(Math.round((period.startMs - startMs) * 1_000)) },
+    {
+      id: period.id,
+      start: init.ended && index > 0 ? undefined : isoDuration(startUs),
+      duration: init.ended ? isoDuration(durationUs) : undefined,
+    },
     adaptationSets(sources, { producerReferenceTime: init.ended ? undefined : reference }),
   )
+}
+
+/**
+ * A Period as it is shown. After the end the first begins with its first segment, where players that change over from the live
+ * manifest take the presentation to begin.
+ */
+function shown({ periods, lead, ended }: LiveManifestInit, index: number): Period {
+  const period = periods[index] as Period
+  const first = lead.segments[0]
+  if (!ended || index > 0 || first === undefined) return period
+  return { ...period, startMs: presentationMs(periods, first), offsetUs: first.startUs }
 }
 
 /**
@@ -138,7 +160,10 @@ function listed(window: TimedWindow, cadenceUs: number | undefined): readonly Ti
   const last = segments.at(-1)
   if (!open || last === undefined) return segments
   if (cadenceUs === undefined) return segments.slice(0, -1)
-  const durationUs = Math.max(cadenceUs, last.durationUs) + dashLimits.openSegmentMarginUs
+  // Sound ends with a whole frame, so its segments vary around the cadence of the pictures.
+  const recent = segments.slice(-1 - dashLimits.cadenceSegments)
+  const longest = recent.reduce((us, each) => Math.max(us, each.durationUs), cadenceUs)
+  const durationUs = longest + dashLimits.openSegmentMarginUs
   return [...segments.slice(0, -1), { ...last, durationUs }]
 }
 

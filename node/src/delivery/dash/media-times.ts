@@ -5,9 +5,10 @@
  */
 import type { ArchivedSegment } from '../../content/archive/presentation.ts'
 import type { IndexEntry, LiveRendition, LiveStream } from '../../content/stream.ts'
-import { readFragment, readInit } from '../../media/cmaf/fragment-reader.ts'
+import { readInit } from '../../media/cmaf/fragment-reader.ts'
 import { archivedBefore, type LiveArchive } from '../live-archive.ts'
 import { segmentsOf, type WindowSegment } from '../segments.ts'
+import { fragmentStart } from './fragment-start.ts'
 import type { TimedSegment } from './segment-timeline.ts'
 
 /** Wall times are rounded to milliseconds; a difference beyond this is a gap in a rendition that came late or lost pictures. */
@@ -85,9 +86,7 @@ export class MediaTimes {
       stream.peek(first.digest) ?? stream.read(first.digest, options),
     ])
     const { timescale } = readInit(init)
-    const { baseDecodeTime, samples } = readFragment(part)
-    const start = baseDecodeTime + (samples[0]?.compositionOffset ?? 0)
-    anchor.startUs = Math.round((start * 1_000_000) / timescale)
+    anchor.startUs = Math.round((fragmentStart(part) * 1_000_000) / timescale)
   }
 }
 
