@@ -324,9 +324,8 @@ export class Packager {
 
   /** Parts made of a segment, by the rendition that has most. */
   #partsOf(msn: number): number {
-    const audio = this.#audio.running.map(({ running }) => running.track.writer)
-    const writers = [this.#video?.track.writer, ...audio]
-    return Math.max(...writers.map((one) => (one?.msn === msn ? one.parts : 0)))
+    const video = this.#video?.track.writer
+    return Math.max(video?.msn === msn ? video.parts : 0, this.#audio.partsOf(msn))
   }
 
   #cutAudio(cut: Cut, except?: AudioLane): void {

@@ -67,6 +67,16 @@ export class AudioLanes {
     )
   }
 
+  /** Parts made of a segment, by the lane that has most. */
+  partsOf(msn: number): number {
+    let parts = 0
+    for (const { running } of this.#lanes) {
+      const writer = running?.track.writer
+      if (writer?.msn === msn) parts = Math.max(parts, writer.parts)
+    }
+    return parts
+  }
+
   /** The lane of a publisher's track. */
   of(index: number): AudioLane | undefined {
     return this.#lanes.find((lane) => lane.index === index)

@@ -25,7 +25,8 @@ interface ShownTrack {
 /** The showing of one publication. */
 export class UnitTap {
   readonly #listener: PackagerListener
-  readonly #tracks = new Map<string, ShownTrack>()
+  /** By number of the publisher's track. */
+  readonly #tracks = { video: new Map<number, ShownTrack>(), audio: new Map<number, ShownTrack>() }
   /** The cut that the leading track's next unit carries. */
   #pending: SegmentCut | undefined
 
@@ -51,15 +52,22 @@ export class UnitTap {
     const dts = Math.max(timeline.out(unit.dts), track.dts + 1)
     track.dts = dts
     const pts = unit.kind === 'audio' ? dts : timeline.out(unit.pts)
-    this.#listener.unit({ ...unit, dts, pts }, cut)
+    const { kind, keyframe, data } = unit
+    // Written out, because this runs for every unit: a spread costs as much as packaging one.
+    const shown =
+      unit.track === undefined
+        ? { kind, dts, pts, keyframe, data }
+        : { kind, track: unit.track, dts, pts, keyframe, data }
+    this.#listener.unit(shown, cut)
   }
 
   #trackOf(unit: AccessUnit): ShownTrack {
-    const key = `${unit.kind} ${unit.track ?? 0}`
-    let track = this.#tracks.get(key)
+    const tracks = this.#tracks[unit.kind]
+    const index = unit.track ?? 0
+    let track = tracks.get(index)
     if (track === undefined) {
       track = { config: undefined, dts: Number.NEGATIVE_INFINITY }
-      this.#tracks.set(key, track)
+      tracks.set(index, track)
     }
     return track
   }
