@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import { bitstreamLimits } from '../../src/limits.ts'
-import { parseAacConfig } from '../../src/media/codecs/aac.ts'
+import { aacAudioConfig } from '../../src/media/codecs/aac.ts'
 import { parseH264Config } from '../../src/media/codecs/h264.ts'
 import { readH264Sample } from '../../src/media/codecs/h264-sample.ts'
 import { parseAudioTag } from '../../src/media/flv/audio-tag.ts'
@@ -72,7 +72,7 @@ function checkAudio(bytes: Uint8Array): void {
 }
 
 function checkAac(data: Uint8Array): void {
-  const config = parseOrRefuse(() => parseAacConfig(data))
+  const config = parseOrRefuse(() => aacAudioConfig(data))
   if (config === undefined) return
   const { sampleRate, samplesPerFrame, channels } = config
   if (!(sampleRate > 0 && samplesPerFrame > 0 && channels > 0)) {

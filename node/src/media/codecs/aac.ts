@@ -8,7 +8,7 @@ import type { AudioConfig } from '../access-unit.ts'
 import { BitReader } from './bit-reader.ts'
 
 /** What an AudioSpecificConfig says of the decoded sound. */
-export interface AacConfig {
+interface AacConfig {
   /** RFC 6381 string, `mp4a.40.2`; `.5` with SBR, `.29` with PS. */
   readonly codecString: string
   /** Samples a second of the output: with SBR, after it. */
@@ -41,7 +41,7 @@ const GENERAL_TYPES = new Set([1, 2, 3, 4])
  * @throws KairoError `ERR_PROTOCOL` when it is malformed, `ERR_UNSUPPORTED_CODEC` for object types other than AAC Main, LC,
  * SSR, LTP and their HE (SBR, PS) forms.
  */
-export function parseAacConfig(config: Uint8Array): AacConfig {
+function parseAacConfig(config: Uint8Array): AacConfig {
   const reader = new BitReader(config)
   const outerType = readObjectType(reader)
   const coreRate = readSampleRate(reader)
@@ -81,7 +81,8 @@ export function parseAacConfig(config: Uint8Array): AacConfig {
 
 /**
  * The configuration of a track from its AudioSpecificConfig.
- * @throws KairoError as {@link parseAacConfig}.
+ * @throws KairoError `ERR_PROTOCOL` when it is malformed, `ERR_UNSUPPORTED_CODEC` for object types other than AAC Main, LC,
+ * SSR, LTP and their HE (SBR, PS) forms.
  */
 export function aacAudioConfig(config: Uint8Array): AudioConfig {
   return {
