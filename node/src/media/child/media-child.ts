@@ -140,8 +140,9 @@ export class MediaChild implements MediaRun, ChildView {
   }
 
   write(input: number, unit: AccessUnit): Promise<void> | undefined {
-    assert(!this.#finished, 'nothing is written after finish')
+    // Its end and the next unit may cross on their way.
     if (this.#closed || this.#pipe.destroyed) return undefined
+    assert(!this.#finished, 'nothing is written after finish')
     if (this.#pipe.writableLength === 0) this.#movedAtMs = this.#components.clock.monotonicMs()
     this.#pipe.cork()
     this.#pipe.write(encodeUnitHead(input, unit))

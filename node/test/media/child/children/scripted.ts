@@ -56,7 +56,8 @@ function follow(script: string): void {
     process.disconnect()
   }
   if (script === 'linger') {
-    end('done but here')
+    pipe.write(encodeMessage({ type: 'done', result: 'done but here' }))
+    pipe.write(encodeMessage({ type: 'note', note: 'still here' }))
     setInterval(() => {}, 1_000)
   }
   if (script === 'beat') setInterval(() => sign({}), 5)
