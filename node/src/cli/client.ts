@@ -41,6 +41,11 @@ export class PeerClient {
     }
   }
 
+  /** The field that opens the peer's routes to the operator, for calls that are made otherwise. */
+  get authorization(): { readonly authorization: string } {
+    return { authorization: `Bearer ${this.#token}` }
+  }
+
   /**
    * One API call; the answer is checked against its schema.
    * @throws KairoError with the code of the peer's problem document, or `ERR_TIMEOUT`.

@@ -3,7 +3,9 @@ import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { uploadRoutes } from '../../src/api/uploads.ts'
 import type { PlainHandler } from '../../src/http/prepared-response.ts'
+import type { Route } from '../../src/http/route.ts'
 import { HttpServer } from '../../src/http/server.ts'
+import type { StreamRoute } from '../../src/http/stream-route.ts'
 import { createRegistry } from '../../src/metrics/registry.ts'
 import { UploadServer } from '../../src/vod/upload/upload-server.ts'
 import { keepingLogger, type Line } from './http-exchange.ts'
@@ -38,6 +40,9 @@ export interface UploadPeerInit {
   /** Called before the library takes a file; a rejection is the library's. */
   readonly beforeTake?: () => Promise<void>
   readonly plainHandlers?: readonly PlainHandler[]
+  /** Routes beside those of uploads. */
+  readonly routes?: readonly Route[]
+  readonly streamRoutes?: readonly StreamRoute[]
 }
 
 /** Starts uploads and the server before them. */
@@ -74,7 +79,11 @@ export async function startUploadPeer(init: UploadPeerInit): Promise<UploadPeer>
       port: init.port ?? 0,
       corsOrigins: ['http://friend.example'],
       plainHandlers: init.plainHandlers ?? [],
-      streamRoutes: uploadRoutes({ uploads }, { access: init.access ?? 'local' }),
+      routes: init.routes ?? [],
+      streamRoutes: [
+        ...uploadRoutes({ uploads }, { access: init.access ?? 'local' }),
+        ...(init.streamRoutes ?? []),
+      ],
       authenticators: { operator: ({ bearer }) => bearer === 'right' },
     },
   )
