@@ -8,6 +8,7 @@ import { t as root, type Test, test } from 'tap'
 import { KairoError } from '../../src/errors.ts'
 import type { AccessUnit } from '../../src/media/access-unit.ts'
 import type { Publishing } from '../../src/media/sink.ts'
+import { avPush } from '../support/av-push.ts'
 import { needs } from '../support/needs.ts'
 import { PackagingRun } from '../support/packaging-run.ts'
 import { RecordingPublishing, type RecordingSink } from '../support/recording-publishing.ts'
@@ -153,6 +154,33 @@ test('HEVC, and two Opus tracks with their languages', { skip }, async (t) => {
       sent.map(({ hash }) => hash),
     )
   }
+})
+
+test("node-av's FFmpeg, live, with HEVC and AAC in two languages", async (t) => {
+  const publishing = new RecordingPublishing(KEY)
+  const { url, metric } = await srtTarget(t, publishing, {
+    ...{ passphrase: PASSPHRASE, peerIdleMs: 2_000 },
+  })
+  const next = publishing.next()
+  const pushed = avPush(t, url(`publish:${KEY}`, `${ENCRYPTED}&pbkeylen=32`), {
+    ...{ seconds: 2, live: true, format: 'mpegts', video: { codec: 'hevc' } },
+    audio: [
+      { codec: 'aac', language: 'eng' },
+      { codec: 'aac', language: 'deu' },
+    ],
+  })
+  const sink = await next
+  t.equal(await pushed.done, 0, pushed.log())
+  // Its process ends before libsrt has sent the last packet and the goodbye.
+  t.match(await sink.ended, /^(?:closed|timeout)$/)
+  t.match(sink.configs.map(({ kind, codec, track = 0 }) => [kind, codec, track]).toSorted(), [
+    ['audio', 'aac', 0],
+    ['audio', 'aac', 1],
+    ['video', 'hevc', 0],
+  ])
+  t.ok(sink.units.filter(({ kind }) => kind === 'video').length >= 58)
+  t.ok(sink.units.filter(({ track }) => track === 1).length > 85)
+  t.equal(await metric('kairo_srt_packets_dropped_total', { reason: 'too-late' }), 0)
 })
 
 test('loss, reordering and duplication of 5 % each cost no frame', { skip }, async (t) => {

@@ -19,7 +19,6 @@ import {
   CONTROL,
   type ControlPacket,
   controlPacket,
-  HEADER_BYTES,
   readPacket,
 } from '../../src/ingest/srt/packet.ts'
 import { addSequence, sequenceDistance } from '../../src/ingest/srt/sequence.ts'
@@ -28,6 +27,7 @@ import type { Publishing } from '../../src/media/sink.ts'
 import { ManualClock, settle } from './manual-clock.ts'
 import { metricOf } from './srt-push.ts'
 
+const HEADER_BYTES = 16
 const SALT: Buffer = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex')
 
 /** How a caller introduces itself. */

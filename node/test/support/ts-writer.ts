@@ -1,7 +1,7 @@
 /**
  * A small MPEG-TS multiplexer for tests: tables and PES packets, with every field at hand so that a test can break it.
  */
-import { crc32Mpeg } from '../../src/media/mpegts/section-reader.ts'
+import { crc32Mpeg } from '../../src/media/mpegts/crc32.ts'
 
 const PACKET_BYTES = 188
 const MAP_PID = 0x1000

@@ -8,7 +8,7 @@ import type { Logger } from '../../logger.ts'
 import { Acknowledger, ReceiveRate } from './acknowledger.ts'
 import { EXTENSION } from './handshake-codec.ts'
 import { type Decryptor, isKnownCipher, KEY_STATE, readKeyMaterial } from './key-material.ts'
-import type { SrtMetrics } from './metrics.ts'
+import type { SrtDropReason, SrtMetrics } from './metrics.ts'
 import {
   ackPacket,
   CONTROL,
@@ -143,19 +143,19 @@ export class Connection {
     this.#rate.add(packet.payload.byteLength, nowMs)
     if (packet.retransmitted) metrics.retransmitted.inc()
     if ((packet.key === 0) !== (this.#init.decryptor === undefined)) {
-      metrics.dropped.inc({ reason: 'key' })
+      this.#drop('key')
       return
     }
     const expected = this.#buffer.endSequence
     const ahead = sequenceDistance(packet.sequence, expected)
     const inOrder = packet.sequence === this.#buffer.nextSequence
     if (!inOrder && this.#port.isFull(packet.payload.byteLength)) {
-      metrics.dropped.inc({ reason: 'overflow' })
+      this.#drop('overflow')
       return
     }
     const result = this.#buffer.insert(packet, nowMs)
     if (result !== 'held') {
-      metrics.dropped.inc({ reason: result })
+      this.#drop(result)
       return
     }
     if (ahead > 0) {
@@ -212,17 +212,20 @@ export class Connection {
 
   /** Counts packets that are given up. */
   #lose(count: number): void {
-    this.#components.metrics.dropped.inc({ reason: 'too-late' }, count)
+    this.#drop('too-late', count)
     this.#lostBytes += count * Math.max(1, this.#packetBytesMax)
   }
 
+  #drop(reason: SrtDropReason, count = 1): void {
+    this.#components.metrics.dropped.inc({ reason }, count)
+  }
+
   #deliver(): void {
-    const { metrics } = this.#components
     let packet = this.#buffer.take()
     while (packet !== undefined) {
       const clear = this.#inClear(packet.payload, packet.sequence, packet.key)
       if (clear === undefined) {
-        metrics.dropped.inc({ reason: 'key' })
+        this.#drop('key')
         this.#lostBytes += packet.payload.byteLength
       } else {
         const lostBytes = this.#lostBytes

@@ -72,7 +72,7 @@ export interface HandshakeTerms {
 }
 
 /** Bytes of a handshake without extensions. */
-export const HANDSHAKE_BYTES = 48
+const HANDSHAKE_BYTES = 48
 const ADDRESS_BYTES = 16
 const EXTENSION_HEADER_BYTES = 4
 

@@ -4,7 +4,7 @@
 import { addSequence, SEQUENCE_MODULUS, sequenceDistance } from './sequence.ts'
 
 /** Bytes of the header that every packet begins with. */
-export const HEADER_BYTES = 16
+const HEADER_BYTES = 16
 
 /** Control packet types (section 3.2). */
 export const CONTROL = {

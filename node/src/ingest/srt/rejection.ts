@@ -7,7 +7,7 @@ import { type ErrorCode, KairoError } from '../../errors.ts'
  * Reasons by the name they have in logs and metrics. Those below 1000 are of the protocol (draft-sharabayko-srt-01
  * table 7), the others the application's, after HTTP (the access control guidelines of the reference implementation).
  */
-export const REJECTION = {
+const REJECTION = {
   /** The handshake makes no sense. */
   rogue: 4,
   /** The caller speaks SRT before 1.3. */

@@ -113,7 +113,7 @@ export class OpusReader implements TrackReader {
 }
 
 /** The Opus packets of a PES packet; undefined when it is malformed or empty. */
-export function readOpusUnits(data: Buffer): readonly Buffer[] | undefined {
+function readOpusUnits(data: Buffer): readonly Buffer[] | undefined {
   const units: Buffer[] = []
   let offset = 0
   while (offset < data.byteLength) {
@@ -139,7 +139,7 @@ export function readOpusUnits(data: Buffer): readonly Buffer[] | undefined {
 }
 
 /** Samples at 48 kHz of one packet, by its first bytes (RFC 6716 3.1 and 3.2). */
-export function opusSamples(packet: Uint8Array): number {
+function opusSamples(packet: Uint8Array): number {
   const toc = packet[0] ?? 0
   const config = toc >> 3
   const frames = [1, 2, 2, (packet[1] ?? 0) & 63][toc & 3] ?? 1
