@@ -12,7 +12,7 @@ import type { MediaJobs } from '../media/child/media-run.ts'
 import type { EncoderState, LadderPlan, LadderSource } from '../media/ladder/plan.ts'
 import type { PresetStore } from '../media/ladder/preset-store.ts'
 import type { AudioRung, VideoRung } from '../media/ladder/rung.ts'
-import type { PublishedSession, SessionListener } from '../media/published-session.ts'
+import type { PublishedSession, SegmentCut, SessionListener } from '../media/published-session.ts'
 import type { Admission, Grant, Seat } from './admission.ts'
 import { type CachedUnit, GopCache } from './gop-cache.ts'
 import { LagJudge } from './lag-judge.ts'
@@ -92,7 +92,7 @@ export class StreamTranscoder implements SessionListener {
   #grant: Grant | undefined
   #noPlace: ReadonlyMap<string, string> = new Map()
   #run: TranscodeRun | undefined
-  /** The child has an old ladder and goes at the next keyframe. */
+  /** The child has an old ladder and goes at the next segment. */
   #replaceDue = false
   #cancelTimer: CancelTimer | undefined
   #restarts = 0
@@ -119,7 +119,7 @@ export class StreamTranscoder implements SessionListener {
     if (consequence === 'measure') this.#measureAnew()
   }
 
-  unit(unit: AccessUnit): void {
+  unit(unit: AccessUnit, cut: SegmentCut | undefined): void {
     if (this.#phase === 'stopped' || (unit.track ?? 0) !== 0 || this.#ladder.asksNothing) return
     const config = this.#ladder.config(unit.kind)
     if (config === undefined) return
@@ -128,7 +128,7 @@ export class StreamTranscoder implements SessionListener {
     this.#ladder.add(unit)
     if (this.#mayNeed(unit.kind)) this.#cache.add(unit, config)
     if (!this.#ladder.known && this.#ladder.isDue()) this.#makePlan()
-    else if (this.#phase === 'running') this.#feed({ unit, config }, isLead && unit.keyframe)
+    else if (this.#phase === 'running') this.#feed({ unit, config }, cut !== undefined)
     else if (this.#phase === 'starting' && this.#cancelTimer === undefined) this.#startWhenReady()
   }
 
@@ -306,9 +306,10 @@ export class StreamTranscoder implements SessionListener {
     this.#startIn(limits.childWaitMs)
   }
 
-  #feed(cached: CachedUnit, isKeyframe: boolean): void {
-    if (this.#replaceDue && isKeyframe) {
-      // The next child begins with this very unit, which waits for it in the cache.
+  #feed(cached: CachedUnit, beginsSegment: boolean): void {
+    if (this.#replaceDue && beginsSegment) {
+      // The next child begins with this very unit, which waits for it in the cache; a rendition whose parameters change can do so
+      // only where a segment begins.
       this.#drain()
       return
     }

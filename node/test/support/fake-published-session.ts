@@ -64,6 +64,7 @@ export class FakePublishedSession implements PublishedSession {
   refusal: KairoError | undefined
   readonly #listeners = new Set<SessionListener>()
   readonly #configs = new Map<string, TrackConfig>()
+  #lastCut = Number.NEGATIVE_INFINITY
   readonly #unitTicks: { readonly video: number; readonly audio: number }
 
   /** @param unitTicks duration of every unit, 1/90000 s. */
@@ -107,8 +108,13 @@ export class FakePublishedSession implements PublishedSession {
     for (const listener of this.#listeners) listener.configured(config)
   }
 
+  /** Every keyframe that comes, and every second of sound alone, begins a segment. */
   unit(unit: AccessUnit): void {
-    for (const listener of [...this.#listeners]) listener.unit(unit, undefined)
+    const leads = unit.kind === (this.#configs.has('video-0') ? 'video' : 'audio')
+    const begins = leads && unit.keyframe && unit.pts >= this.#lastCut + 90_000
+    if (begins) this.#lastCut = unit.pts
+    const cut = { time: unit.pts, msn: 0, discontinuity: false, wallMs: 0 }
+    for (const listener of [...this.#listeners]) listener.unit(unit, begins ? cut : undefined)
   }
 
   end(reason = 'closed'): void {
