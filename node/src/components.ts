@@ -5,7 +5,6 @@
 import type { Registry } from 'prom-client'
 import { loadOperatorToken, type OperatorToken } from './auth/operator-token.ts'
 import { type Clock, systemClock } from './clock.ts'
-import type { LoadedSettings } from './config/load.ts'
 import { FeedServer } from './content/feed/server.ts'
 import { Fetcher } from './content/fetch/fetch-client.ts'
 import { FetchServer } from './content/fetch/fetch-server.ts'
@@ -15,8 +14,6 @@ import { ProviderService } from './content/records/provider.ts'
 import { Replicas } from './content/replica/replicas.ts'
 import { ContentStore } from './content/store/store.ts'
 import { Audience } from './delivery/audience.ts'
-import { KairoError } from './errors.ts'
-import type { Home } from './home.ts'
 import { type Identity, loadIdentity } from './host/identity.ts'
 import { Join } from './host/join.ts'
 import { Libp2pHost } from './host/libp2p-host.ts'
@@ -24,15 +21,20 @@ import { Publications } from './ingest/publications.ts'
 import { PublishingService } from './ingest/publishing.ts'
 import { StreamKeys } from './ingest/stream-keys.ts'
 import { StreamOptionsStore } from './ingest/stream-options.ts'
-import { readinessLimits } from './limits.ts'
 import type { Logger } from './logger.ts'
-import { MediaPool } from './media/child/pool.ts'
-import { EncoderCatalog } from './media/encoder-catalog.ts'
-import { PresetStore } from './media/ladder/preset-store.ts'
+import type { MediaPool } from './media/child/pool.ts'
+import type { EncoderCatalog } from './media/encoder-catalog.ts'
+import type { PresetStore } from './media/ladder/preset-store.ts'
 import { PackagerMetrics } from './media/packager/packager-metrics.ts'
 import type { SessionObserver } from './media/published-session.ts'
 import { createRegistry } from './metrics/registry.ts'
-import { TranscodeService } from './transcode/service.ts'
+import type { Base, ComponentsInit } from './peer/base.ts'
+import { createLibrary, createMedia, createTranscoding } from './peer/media-components.ts'
+import type { TranscodeService } from './transcode/service.ts'
+import type { Downloads } from './vod/download/downloads.ts'
+import type { VodLibrary } from './vod/library.ts'
+import type { VodPipeline } from './vod/pipeline.ts'
+import type { UploadServer } from './vod/upload/upload-server.ts'
 
 /** The rooms of one peer. */
 export interface Components {
@@ -61,25 +63,10 @@ export interface Components {
   readonly media: MediaPool
   readonly encoders: EncoderCatalog
   readonly transcoding: TranscodeService
-}
-
-/** What components are built from. */
-export interface ComponentsInit {
-  readonly loaded: LoadedSettings
-  readonly home: Home
-  readonly logger: Logger
-  /** Multiaddrs to listen on, with the ports chosen. */
-  readonly listen: readonly string[]
-  readonly clock?: Clock
-  readonly random?: () => number
-}
-
-interface Base {
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly registry: Registry
-  readonly host: Libp2pHost
-  readonly random: () => number
+  readonly library: VodLibrary
+  readonly pipeline: VodPipeline
+  readonly uploads: UploadServer
+  readonly downloads: Downloads
 }
 
 /**
@@ -109,6 +96,7 @@ export async function createComponents(init: ComponentsInit): Promise<Components
   const content = createContent(base, init)
   const ingest = createIngest(base, content, init)
   const media = createMedia(base, init)
+  const transcoding = createTranscoding(base, { ...ingest, ...media }, init)
   return {
     clock,
     logger,
@@ -121,7 +109,8 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     ...content,
     ...ingest,
     ...media,
-    ...createBeside(base, { ...ingest, ...media }, init),
+    transcoding,
+    ...createLibrary(base, { ...content, ...media, transcoding }, init),
   }
 }
 
@@ -157,49 +146,6 @@ function createContent(base: Base, { loaded: { settings }, home }: ComponentsIni
   }
 }
 
-/** What stands beside the packager and hears of every publisher. */
-function createBeside(
-  base: Base,
-  rooms: ReturnType<typeof createIngest> & ReturnType<typeof createMedia>,
-  { loaded: { settings } }: ComponentsInit,
-) {
-  const { keys, streamOptions, observers, media, presets, encoders } = rooms
-  const transcoding = new TranscodeService(
-    {
-      ...base,
-      media,
-      presets,
-      encoders: () => encoders.found,
-      qualityOf: (name) => {
-        const chosen = streamOptions.get(name).quality
-        // The built-in test stream shows that the peer works; a ladder of it would cost more than the peer itself.
-        return chosen ?? (keys.get(name)?.builtIn === true ? 'source' : settings.defaultQuality)
-      },
-    },
-    settings,
-  )
-  streamOptions.onChange((name) => transcoding.optionsChanged(name))
-  observers.push(transcoding)
-  return { transcoding }
-}
-
-function createMedia(base: Base, { loaded: { settings }, home }: ComponentsInit) {
-  const presets = new PresetStore({ directory: home.presetsDirectory })
-  try {
-    presets.get(settings.defaultQuality)
-  } catch (cause) {
-    throw new KairoError('ERR_CONFIG', `default quality: ${(cause as Error).message}`, { cause })
-  }
-  return {
-    presets,
-    encoders: new EncoderCatalog(base),
-    media: new MediaPool(base, {
-      warm: Math.min(readinessLimits.warmChildren, settings.mediaChildrenMax),
-      childrenMax: settings.mediaChildrenMax,
-    }),
-  }
-}
-
 function createIngest(
   base: Base,
   content: ReturnType<typeof createContent>,
@@ -210,7 +156,7 @@ function createIngest(
   const keys = new StreamKeys(home.streamsDirectory)
   const streamOptions = new StreamOptionsStore(home.streamOptionsDirectory)
   const publications = new Publications(
-    { clock, registry, store, sequences, directory, providers, replicas, peerId: host.peerId },
+    { ...base, store, sequences, directory, providers, replicas, peerId: host.peerId },
     settings,
   )
   const observers: SessionObserver[] = []

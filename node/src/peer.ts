@@ -10,6 +10,8 @@ import { type Components, createComponents } from './components.ts'
 import type { LoadedSettings } from './config/load.ts'
 import type { SettingKey } from './config/schema.ts'
 import { createHlsHandler } from './delivery/hls-handler.ts'
+import { createTimeHandler } from './delivery/time-handler.ts'
+import { createVodHandler } from './delivery/vod/vod-handler.ts'
 import { isKairoError, KairoError } from './errors.ts'
 import { clearRunning, type Home, homeAt, openHome, readRunning, writeRunning } from './home.ts'
 import { choosePorts, PortMemory, rememberPorts } from './host/ports.ts'
@@ -168,6 +170,10 @@ export class Peer {
     await this.#begin('media children', components.media)
     await this.#begin('encoders', components.encoders)
     await this.#begin('transcoding', components.transcoding)
+    await this.#begin('library', components.library)
+    await this.#begin('uploads', components.uploads)
+    await this.#begin('pipeline', components.pipeline)
+    await this.#begin('downloads', components.downloads)
     ensureStreams(components, this.#init.settings.testStream)
     for (const stream of components.keys.list()) await components.publications.prepare(stream)
     this.#started.push({ name: 'publishing', stop: () => components.publishing.stop() })
@@ -195,10 +201,14 @@ export class Peer {
     address: { readonly host: string; readonly port: number },
   ): Promise<HttpServer> {
     const { replicas, operatorToken } = components
-    const handlers: PlainHandler[] = [createHlsHandler({ ...components, streams: replicas })]
+    const handlers: PlainHandler[] = [
+      createHlsHandler({ ...components, streams: replicas }),
+      createVodHandler({ ...components, presentations: components.library }),
+      createTimeHandler(components),
+    ]
     if (existsSync(WEB_FOLDER)) handlers.push(await loadStaticPages({ folder: WEB_FOLDER }))
     else this.#logger.warn({}, 'the web pages are not built: run npm start, which builds them')
-    const routes = apiRoutes({
+    const { routes, streamRoutes } = apiRoutes({
       ...components,
       loaded: this.#init,
       rtmpUrl: () => (rtmp === undefined ? null : rtmpUrl(rtmp)),
@@ -213,6 +223,7 @@ export class Peer {
       corsOrigins: this.#init.settings.corsOrigins,
       plainHandlers: handlers,
       routes,
+      streamRoutes,
       authenticators: { operator: ({ bearer }) => operatorToken.verify(bearer) },
     })
   }

@@ -2,8 +2,11 @@
 
 import type { Components } from '../components.ts'
 import { hlsRoutes } from '../delivery/hls-routes.ts'
+import { timeRoutes } from '../delivery/time-handler.ts'
+import { vodRoutes as vodPlainRoutes } from '../delivery/vod/vod-routes.ts'
 import { KairoError } from '../errors.ts'
 import type { Route } from '../http/route.ts'
+import type { StreamRoute } from '../http/stream-route.ts'
 import { KAIRO_VERSION } from '../version.ts'
 import { healthRoutes } from './health.ts'
 import { keyRoutes } from './keys.ts'
@@ -13,8 +16,10 @@ import type { OperatorRouteComponents } from './operator.ts'
 import { operatorRoutes } from './operator.ts'
 import { type PeerRouteComponents, peerRoutes } from './peer.ts'
 import { streamOptionsRoutes } from './stream-options.ts'
-import { streamRoutes } from './streams.ts'
+import { streamRoutes as streamListRoutes } from './streams.ts'
 import { transcodeRoutes } from './transcode.ts'
+import { uploadRoutes } from './uploads.ts'
+import { vodRoutes, vodStreamRoutes } from './vod.ts'
 
 /** What the routes front. */
 export type ApiComponents = Components &
@@ -25,7 +30,10 @@ export type ApiComponents = Components &
   }
 
 /** The routes, the document that describes them last. */
-export function apiRoutes(components: ApiComponents): Route[] {
+export function apiRoutes(components: ApiComponents): {
+  readonly routes: Route[]
+  readonly streamRoutes: StreamRoute[]
+} {
   const { publications, replicas, store, host } = components
   const routes = [
     ...healthRoutes(components, {
@@ -43,7 +51,7 @@ export function apiRoutes(components: ApiComponents): Route[] {
     }),
     metricsRoute(components),
     ...peerRoutes(components),
-    ...streamRoutes({ ...components, streams: replicas }),
+    ...streamListRoutes({ ...components, streams: replicas }),
     ...operatorRoutes(components),
     ...keyRoutes({
       ...components,
@@ -56,5 +64,16 @@ export function apiRoutes(components: ApiComponents): Route[] {
     ...streamOptionsRoutes(components),
     ...transcodeRoutes(components),
   ]
-  return [...routes, openapiRoute(routes, hlsRoutes, { version: KAIRO_VERSION })]
+  const uploadAccess = { access: components.loaded.settings.uploads }
+  routes.push(...vodRoutes(components, uploadAccess))
+  const streamRoutes = [
+    ...uploadRoutes(components, uploadAccess),
+    ...vodStreamRoutes(components, uploadAccess),
+  ]
+  const plainRoutes = [...hlsRoutes, ...vodPlainRoutes, ...timeRoutes]
+  const info = { version: KAIRO_VERSION }
+  return {
+    routes: [...routes, openapiRoute(routes, plainRoutes, info, streamRoutes)],
+    streamRoutes,
+  }
 }

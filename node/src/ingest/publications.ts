@@ -12,11 +12,13 @@ import type { ProviderService } from '../content/records/provider.ts'
 import type { Replicas } from '../content/replica/replicas.ts'
 import type { ContentStore } from '../content/store/store.ts'
 import type { StreamRecord } from '../content/stream.ts'
+import type { Logger } from '../logger.ts'
 import type { OwnedStream } from './stream-keys.ts'
 
 /** What publications are made of. */
 export interface PublicationsComponents {
   readonly clock: Clock
+  readonly logger: Logger
   readonly registry: Registry
   readonly store: ContentStore
   readonly sequences: SequenceStore
@@ -37,12 +39,14 @@ export interface PublicationsInit {
 /** One publication an owned stream, for the life of the process. */
 export class Publications {
   readonly #components: PublicationsComponents
+  readonly #logger: Logger
   readonly #init: PublicationsInit
   /** By stream id. */
   readonly #publications = new Map<string, Publication>()
 
   constructor(components: PublicationsComponents, init: PublicationsInit) {
     this.#components = components
+    this.#logger = components.logger.child({ name: 'kairo:ingest' })
     this.#init = init
   }
 
@@ -62,6 +66,12 @@ export class Publications {
         peerId,
         windowSegments: this.#init.windowSegments,
         onRecord: (record) => this.#onRecord(stream, record),
+        onListenerError: (error) => {
+          this.#logger.error(
+            { err: error, stream: stream.name },
+            'a listener of whole segments failed and is not told any more',
+          )
+        },
       },
     )
     this.#publications.set(stream.key.id, publication)

@@ -1,0 +1,27 @@
+/** What every room of a peer is built with. */
+import type { Registry } from 'prom-client'
+import type { Clock } from '../clock.ts'
+import type { LoadedSettings } from '../config/load.ts'
+import type { Home } from '../home.ts'
+import type { Libp2pHost } from '../host/libp2p-host.ts'
+import type { Logger } from '../logger.ts'
+
+/** What components are built from. */
+export interface ComponentsInit {
+  readonly loaded: LoadedSettings
+  readonly home: Home
+  readonly logger: Logger
+  /** Multiaddrs to listen on, with the ports chosen. */
+  readonly listen: readonly string[]
+  readonly clock?: Clock
+  readonly random?: () => number
+}
+
+/** What all rooms share. */
+export interface Base {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly registry: Registry
+  readonly host: Libp2pHost
+  readonly random: () => number
+}

@@ -1,0 +1,141 @@
+/** The rooms that make renditions: media children, the transcoder of live streams, the library of videos. */
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { UPLOADS_PATH } from '../api/uploads.ts'
+import type { ContentStore } from '../content/store/store.ts'
+import { KairoError } from '../errors.ts'
+import type { StreamKeys } from '../ingest/stream-keys.ts'
+import type { StreamOptionsStore } from '../ingest/stream-options.ts'
+import { readinessLimits } from '../limits.ts'
+import { MediaPool } from '../media/child/pool.ts'
+import { EncoderCatalog } from '../media/encoder-catalog.ts'
+import { planLadder } from '../media/ladder/plan.ts'
+import { PresetStore } from '../media/ladder/preset-store.ts'
+import type { SessionObserver } from '../media/published-session.ts'
+import { TranscodeService } from '../transcode/service.ts'
+import { Downloads } from '../vod/download/downloads.ts'
+import { VodLibrary } from '../vod/library.ts'
+import { VodPipeline } from '../vod/pipeline.ts'
+import { UploadServer } from '../vod/upload/upload-server.ts'
+import type { Base, ComponentsInit } from './base.ts'
+
+/** Presets, encoders and the pool of children. */
+export interface MediaRooms {
+  readonly presets: PresetStore
+  readonly encoders: EncoderCatalog
+  readonly media: MediaPool
+}
+
+/** Builds what every maker of renditions needs. */
+export function createMedia(
+  base: Base,
+  { loaded: { settings }, home }: ComponentsInit,
+): MediaRooms {
+  const presets = new PresetStore({ directory: home.presetsDirectory })
+  try {
+    presets.get(settings.defaultQuality)
+  } catch (cause) {
+    throw new KairoError('ERR_CONFIG', `default quality: ${(cause as Error).message}`, { cause })
+  }
+  return {
+    presets,
+    encoders: new EncoderCatalog(base),
+    media: new MediaPool(base, {
+      warm: Math.min(readinessLimits.warmChildren, settings.mediaChildrenMax),
+      childrenMax: settings.mediaChildrenMax,
+    }),
+  }
+}
+
+/** What the transcoder of live streams stands on. */
+export interface TranscodingRooms extends MediaRooms {
+  readonly keys: StreamKeys
+  readonly streamOptions: StreamOptionsStore
+  readonly observers: SessionObserver[]
+}
+
+/** Builds the transcoder of live streams; it hears of every publisher. */
+export function createTranscoding(
+  base: Base,
+  { keys, streamOptions, observers, media, presets, encoders }: TranscodingRooms,
+  { loaded: { settings } }: ComponentsInit,
+): TranscodeService {
+  const transcoding = new TranscodeService(
+    {
+      ...base,
+      media,
+      presets,
+      encoders: () => encoders.found,
+      qualityOf: (name) => {
+        const chosen = streamOptions.get(name).quality
+        // The built-in test stream shows that the peer works; a ladder of it would cost more than the peer itself.
+        return chosen ?? (keys.get(name)?.builtIn === true ? 'source' : settings.defaultQuality)
+      },
+    },
+    settings,
+  )
+  streamOptions.onChange((name) => transcoding.optionsChanged(name))
+  observers.push(transcoding)
+  return transcoding
+}
+
+/** What the library stands on. */
+export interface LibraryParts extends MediaRooms {
+  readonly store: ContentStore
+  readonly transcoding: TranscodeService
+}
+
+/** The library and the ways in and out of it. */
+export interface LibraryRooms {
+  readonly library: VodLibrary
+  readonly pipeline: VodPipeline
+  readonly uploads: UploadServer
+  readonly downloads: Downloads
+}
+
+/** Builds the library of videos. */
+export function createLibrary(
+  base: Base,
+  { store, media, presets, encoders, transcoding }: LibraryParts,
+  { loaded: { settings }, home }: ComponentsInit,
+): LibraryRooms {
+  const library: VodLibrary = new VodLibrary(
+    { ...base, store },
+    {
+      directory: home.vodDirectory,
+      bytesMax: settings.vodBytesMax,
+      bytesElsewhere: () => uploads.usage(),
+    },
+  )
+  const pipeline = new VodPipeline(
+    {
+      ...base,
+      library,
+      media,
+      ladder: (source) =>
+        planLadder(
+          source,
+          presets.get(settings.defaultQuality),
+          (encoders.found ?? []).filter(
+            ({ name }) => settings.nvencEnabled || !name.endsWith('_nvenc'),
+          ),
+        ),
+      // A file can wait: live streams take what they need first.
+      canStart: () => encoders.found !== undefined && transcoding.headroomCores > 0,
+    },
+    { parallel: Math.max(1, Math.min(availableParallelism(), settings.mediaChildrenMax - 1)) },
+  )
+  const uploads = new UploadServer(
+    {
+      ...base,
+      library: { addFile: (file) => library.addFile(file) },
+      roomFor: (bytes) => library.usage().bytesFree >= bytes,
+    },
+    { directory: home.uploadsDirectory, basePath: UPLOADS_PATH },
+  )
+  const downloads = new Downloads(
+    { ...base, library },
+    { directory: join(home.vodDirectory, '.downloads') },
+  )
+  return { library, pipeline, uploads, downloads }
+}
