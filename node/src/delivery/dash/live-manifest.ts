@@ -60,9 +60,9 @@ export function renderLiveManifest(init: LiveManifestInit): string {
     maxSegmentDuration: isoDuration(init.targetDurationS * 1_000_000),
     minBufferTime: isoDuration(1_000_000),
   }
+  // The last Period tells its duration, so the whole need not: players that change over take that for a shift too.
   const still = {
     type: 'static',
-    mediaPresentationDuration: isoDuration(Math.max(0, Math.round((to - from) * 1_000))),
     maxSegmentDuration: isoDuration(init.targetDurationS * 1_000_000),
     minBufferTime: isoDuration(1_000_000),
   }
