@@ -8,6 +8,7 @@ import type { AccessUnit, TrackConfig, VideoConfig } from '../../../../src/media
 import { UnitDecoder } from '../../../../src/media/child/av/unit-decoder.ts'
 import type { TranscodeJob } from '../../../../src/media/child/job.ts'
 import { MediaPool } from '../../../../src/media/child/pool.ts'
+import { hasClosedCaptions } from '../../../../src/media/codecs/captions.ts'
 import type { AudioRung, VideoRung } from '../../../../src/media/ladder/rung.ts'
 import { type ClipTrack, clipFolder, interleaved, makeClip } from '../../../support/media-clip.ts'
 import { needs } from '../../../support/needs.ts'
@@ -316,3 +317,43 @@ test('a thumbnail of each keyframe', options, async (t) => {
   )
   for (const { bytes } of made) t.equal(bytes.readUInt16BE(0), 0xffd8, 'a JPEG')
 })
+
+test('keyframes are the source’s with every software encoder', options, async (t) => {
+  const tracks = pictures(t, 2.2)
+  const video = [
+    rung('hevc', 160, 90, { encoder: 'libx265', codec: 'hevc' }),
+    rung('av1', 160, 90, { encoder: 'libsvtav1', codec: 'av1' }),
+  ]
+  const { units } = await transcode(t, { video }, itemsOf(tracks))
+  for (const output of units) {
+    t.same(keyTimes(output), [0, 90_000, 180_000])
+    t.equal(output.length, 66)
+  }
+})
+
+test(
+  'captions pass through, also those of pictures that a slower rung leaves out',
+  options,
+  async (t) => {
+    const [source] = pictures(t, 1)
+    // ATSC A/53 user data with one valid pair of CEA-608 bytes in each picture.
+    const sei = Buffer.from('06040eb500314741393403c1fffc9420ff80', 'hex')
+    sei[2] = sei.byteLength - 4
+    const units = (source?.units ?? []).map((unit) => {
+      const length = Buffer.alloc(4)
+      length.writeUInt32BE(sei.byteLength)
+      return { ...unit, data: Buffer.concat([length, sei, unit.data]) }
+    })
+    const video = [rung('90p', 160, 90), rung('72p', 128, 72, { frameRate: 15 })]
+    const made = await transcode(t, { video }, [source?.config as TrackConfig, ...units])
+    const captions = made.units.map(
+      (output) => output.filter(({ data }) => hasClosedCaptions('h264', data)).length,
+    )
+    t.same(captions, [30, 15])
+    const pairs = (data: Uint8Array): number => {
+      const bytes = Buffer.from(data)
+      return (bytes[bytes.indexOf('GA94') + 5] ?? 0) & 31
+    }
+    t.equal(pairs(made.units[1]?.[3]?.data ?? Buffer.alloc(0)), 2, 'none is lost')
+  },
+)
