@@ -323,6 +323,13 @@ test('a takeover, an operator and a failing sink end a caller', async (t) => {
   t.equal(removed.caller.received.at(-1)?.type, CONTROL.shutdown)
   t.equal(await removed.run.metric('disconnects_total', { reason: 'replaced' }), 1)
 
+  const ahead = await connected()
+  const behind = ahead.publishing.sinks[0] as RecordingSink
+  behind.wait = new Promise(() => {})
+  for (const piece of audioPieces(4)) ahead.run.receive(ahead.caller.data(piece))
+  ahead.publishing.requests[0]?.disconnect('another publisher took over')
+  t.equal(behind.units.length, 1, 'a publication that is over takes nothing more')
+
   const failing = await connected()
   const sink = failing.publishing.sinks[0] as RecordingSink
   sink.write = () => {

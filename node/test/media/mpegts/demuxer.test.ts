@@ -279,6 +279,14 @@ test('times go on over the wrap of 33 bits, and tracks stay together', async (t)
   )
 })
 
+test('a picture that is shown before it is decoded keeps its times', async (t) => {
+  const writer = new TsWriter()
+  const data = h264Picture(true)
+  const late = writer.pes({ pid: VIDEO.pid, data, pts: 2 ** 33 - 100, dts: 200 })
+  const tables = new TsWriter().tables(VIDEO)
+  t.match(new DemuxingRun().push(Buffer.concat([tables, late])).units, [{ dts: 200, pts: -100 }])
+})
+
 test('several pictures in one PES packet are taken apart', async (t) => {
   const writer = new TsWriter()
   const data = Buffer.concat([h264Picture(true), h264Picture(false), h264Picture(false)])
