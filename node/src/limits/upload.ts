@@ -47,8 +47,6 @@ export const uploadLimits = {
   lockWaitersMax: 4,
   /** Characters of a file name that are kept. */
   filenameCharsMax: 255,
-  /** Characters of a title. */
-  titleCharsMax: 200,
 } as const
 
 /** The watched folder. */

@@ -1,19 +1,9 @@
 /** What uploads count. */
 import { Counter, Gauge, type Registry } from 'prom-client'
 
-/** How an upload ended, or why it did not begin. */
-export type UploadOutcome =
-  | 'created'
-  | 'finished'
-  | 'failed'
-  | 'expired'
-  | 'terminated'
-  | 'refused-uploads'
-  | 'refused-address'
-  | 'refused-room'
-
 /** Metrics of one upload server. */
 export class UploadMetrics {
+  /** By outcome: created, finished, failed, expired, terminated, refused-uploads, refused-address, refused-room. */
   readonly uploads: Counter<'outcome'>
   readonly bytes: Counter
 
