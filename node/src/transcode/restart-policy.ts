@@ -19,11 +19,6 @@ export class RestartPolicy {
   #givenUp = 0
   #stalls = 0
 
-  /** Failures in a row. */
-  get failures(): number {
-    return this.#failures
-  }
-
   /** Silence after which the child counts as hanging, milliseconds. */
   get stallMs(): number {
     return Math.min(limits.stallMsMax, limits.stallMs * 2 ** this.#stalls)

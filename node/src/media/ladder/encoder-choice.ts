@@ -21,7 +21,7 @@ const software: ReadonlyMap<string, VideoRung['codec']> = new Map([
 const hardwareName = /^(h264|hevc|av1)_([a-z0-9]+)$/
 
 /** What an encoder's name says; undefined for one that makes no pictures that Kairo packages. */
-export function videoEncoder(name: string): VideoEncoder | undefined {
+function videoEncoder(name: string): VideoEncoder | undefined {
   const codec = software.get(name)
   if (codec !== undefined) return { name, codec, hardware: undefined }
   const match = hardwareName.exec(name)

@@ -8,13 +8,10 @@ import { ladderLimits } from '../../limits/ladder.ts'
 const kbps = z.number().int().min(32).max(200_000)
 
 /** Speeds of software encoders, in x264's words, the fastest first. */
-export const encoderSpeeds = [
+const encoderSpeeds = [
   ...(['ultrafast', 'superfast', 'veryfast', 'faster'] as const),
   ...(['fast', 'medium', 'slow', 'slower'] as const),
 ] as const
-
-/** One of {@link encoderSpeeds}. */
-export type EncoderSpeed = (typeof encoderSpeeds)[number]
 
 const videoSchema = z.strictObject({
   /** Pixels of the short side, so that upright video has the same rungs. */
