@@ -128,7 +128,7 @@ export class VideoSegmenter {
       return {
         duration: Math.max(1, next - time),
         compositionOffset: unit.pts - time + this.#options.lead,
-        sync: index === 0,
+        sync: unit.keyframe,
         data: unit.data,
       }
     })

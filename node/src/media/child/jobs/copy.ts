@@ -1,11 +1,15 @@
 /** Copies tracks of a file as they are: out of their container, into units. */
 import type { Packet, Stream } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
+import { TICKS_PER_SECOND } from '../../access-unit.ts'
 import { codecOf } from '../av/codecs.ts'
 import { PacketReader } from '../av/packet-reader.ts'
 import type { JobContext } from '../context.ts'
 import { FileInput } from '../file/file-input.ts'
 import type { CopyJob, Json } from '../job.ts'
+
+/** Pictures may be shown this long before the keyframe that they are decoded after. */
+const LEADING_TICKS_MAX = TICKS_PER_SECOND
 
 /** Runs the job; its result tells the units of each output. */
 export async function run(context: JobContext, job: CopyJob): Promise<Json> {
@@ -34,7 +38,7 @@ class Track {
   readonly #reader: PacketReader
   readonly #output: number
   readonly #origin: number
-  #lastDts = Number.NEGATIVE_INFINITY
+  #keyframe = Number.NEGATIVE_INFINITY
   /** First presentation of pictures; those of an open group that come before it cannot be decoded. */
   #from: number | undefined
   units = 0
@@ -66,12 +70,12 @@ class Track {
       this.#from = pts
     }
     if (pts < (read.unit.kind === 'video' ? (this.#from ?? Number.POSITIVE_INFINITY) : 0)) return
-    // Decoding times that do not grow are a damaged file's; the picture is worth less than the order.
-    if (dts <= this.#lastDts) {
+    // Time stamps that go back are a damaged file's; pictures of an open group are shown a little before their keyframe.
+    if (pts < this.#keyframe - LEADING_TICKS_MAX) {
       counters.damaged += 1
       return
     }
-    this.#lastDts = dts
+    if (read.unit.keyframe) this.#keyframe = pts
     counters.position = Math.max(counters.position, pts)
     this.units += 1
     this.#context.unit(this.#output, { ...read.unit, pts, dts })

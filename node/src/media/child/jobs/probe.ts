@@ -9,6 +9,7 @@ import { mediaFileLimits } from '../../../limits/vod.ts'
 import { TICKS_PER_SECOND, type TrackConfig } from '../../access-unit.ts'
 import { codecOf } from '../av/codecs.ts'
 import { PacketReader } from '../av/packet-reader.ts'
+import { ticksOf } from '../av/packets.ts'
 import type { JobContext } from '../context.ts'
 import {
   type FileAudio,
@@ -135,7 +136,9 @@ function note(one: Gathered, packet: Packet): void {
   const second = Math.floor(pts / TICKS_PER_SECOND)
   one.seconds.set(second, Math.min(one.seconds.get(second) ?? Number.POSITIVE_INFINITY, pts))
   if (packet.isKeyframe) noteKeyframe(one, packet, pts)
-  const delay = pts - (dtsOf(packet, stream) ?? pts)
+  const dts = ticksOf(packet.dts, stream.timeBase)
+  if (dts === undefined) return
+  const delay = pts - dts
   if (packet.isKeyframe) one.delay ??= delay
   one.reorder = Math.max(one.reorder, (one.delay ?? delay) - delay)
 }
@@ -261,10 +264,20 @@ function subtitleFacts(streams: readonly Stream[]): readonly FileSubtitles[] {
     .slice(0, mediaFileLimits.subtitlesMax)
 }
 
+/** The shortest tag of a language, as BCP 47 wants it: containers have three letters, sometimes old ones. */
+function bcp47(language: string): string {
+  try {
+    return Intl.getCanonicalLocales(language)[0] ?? ''
+  } catch {
+    // Not a language tag at all.
+    return ''
+  }
+}
+
 /** Language and title as the container has them; nothing that is no language tag. */
 function tagsOf(stream: Stream): { readonly language: string; readonly label: string } {
   const tags = stream.metadata?.getAll() ?? {}
   const language = tags.language ?? ''
   const isTag = /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$/.test(language) && language !== 'und'
-  return { language: isTag ? language : '', label: (tags.title ?? '').slice(0, 64) }
+  return { language: isTag ? bcp47(language) : '', label: (tags.title ?? '').slice(0, 64) }
 }
