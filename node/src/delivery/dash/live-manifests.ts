@@ -7,7 +7,7 @@ import type { LiveRendition, LiveStream } from '../../content/stream.ts'
 import { deadline } from '../../deadline.ts'
 import { KairoError } from '../../errors.ts'
 import type { PreparedResponse } from '../../http/prepared-response.ts'
-import type { LiveArchive } from '../live-archive.ts'
+import { archivedBefore, type LiveArchive } from '../live-archive.ts'
 import { textResponse } from '../responses.ts'
 import { availabilityStartMs, renderLiveManifest } from './live-manifest.ts'
 import { MediaTimes, type TimedWindow } from './media-times.ts'
@@ -78,10 +78,11 @@ export class LiveManifests {
   #keyOf(stream: LiveStream, lead: LiveRendition): string {
     const states = stream.followed().map((rendition) => {
       const last = rendition.entries.at(-1)
-      const first = this.#archive?.segments(stream.record.id, rendition.info.name)[0]
+      const archived = archivedBefore(this.#archive, stream, rendition)
+      const before = `${archived.segments[archived.from]?.msn}+${archived.to - archived.from}`
       const { firstMsn, ended, targetDurationS } = rendition.head
       const edge = `${last?.msn}${last?.endOfSegment === true ? '.' : ''}`
-      return [rendition.info.name, first?.msn, firstMsn, edge, ended, targetDurationS].join(':')
+      return [rendition.info.name, before, firstMsn, edge, ended, targetDurationS].join(':')
     })
     return [lead.info.name, JSON.stringify(stream.record.renditions), ...states].join(' ')
   }
