@@ -2,10 +2,8 @@
  * Entry of a media child: it loads FFmpeg, says that it is ready, gets one job over its pipe, does it and ends. The fork's
  * channel is only there to tell that the peer is gone, with which the child ends at once.
  */
-import { existsSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { Socket } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { isKairoError, KairoError } from '../../errors.ts'
 import { mediaChildLimits } from '../../limits/media-child.ts'
 import { ChildPipe } from './child-pipe.ts'
@@ -14,6 +12,17 @@ import type { MediaJob } from './job.ts'
 
 /** The pipe's descriptor, as the pool lays it out. */
 const PIPE_FD = 3
+
+/** The modules of the jobs. Each is loaded when it is wanted: a probe needs no encoder's code. */
+const jobs: Partial<Record<MediaJob['type'], () => Promise<{ run: RunJob<never> }>>> = {
+  transcode: () => import('./jobs/transcode.ts'),
+  thumbnail: () => import('./jobs/thumbnail.ts'),
+  probe: () => import('./jobs/probe.ts'),
+  chunk: () => import('./jobs/chunk.ts'),
+  copy: () => import('./jobs/copy.ts'),
+  storyboard: () => import('./jobs/storyboard.ts'),
+  subtitles: () => import('./jobs/subtitles.ts'),
+}
 
 process.on('disconnect', () => process.exit(0))
 enableCompileCache()
@@ -43,12 +52,12 @@ async function main(): Promise<void> {
   pipe.end({ type: 'done', result })
 }
 
-/** The module of a job. Each is loaded when it is wanted: a probe needs no encoder's code. */
+/** The module of a job. */
 async function loadJob(type: string): Promise<RunJob<MediaJob>> {
-  const url = new URL(`./jobs/${type}.ts`, import.meta.url)
-  if (!/^[a-z]+$/.test(type) || !existsSync(fileURLToPath(url))) {
+  const load = Object.hasOwn(jobs, type) ? jobs[type as MediaJob['type']] : undefined
+  if (load === undefined) {
     throw new KairoError('ERR_INVALID_INPUT', `a media child knows no job of type ${type}`)
   }
-  const { run } = (await import(url.href)) as { run: RunJob<MediaJob> }
-  return run
+  const { run } = await load()
+  return run as RunJob<MediaJob>
 }

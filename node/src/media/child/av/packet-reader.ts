@@ -61,8 +61,10 @@ export class PacketReader {
   /** @throws KairoError `ERR_PROTOCOL`, `ERR_UNSUPPORTED_CODEC`, `ERR_LIMIT` when the extradata cannot be used. */
   constructor(init: PacketReaderInit) {
     this.#init = init
-    const extradata = init.extradata?.byteLength === 0 ? null : init.extradata
-    this.#read = readerOf(init.codec, extradata, init.frameRate)
+    // Copied, since FFmpeg's own go with its stream or encoder.
+    const extradata = init.extradata && Uint8Array.from(init.extradata)
+    const known = extradata?.byteLength === 0 ? null : extradata
+    this.#read = readerOf(init.codec, known, init.frameRate)
   }
 
   /** The configuration so far; undefined until the first keyframe where the extradata say nothing. */

@@ -300,6 +300,11 @@ test('an encoder that does not open is named', options, async (t) => {
   await failed
 })
 
+test('a job that no child knows is refused', async (t) => {
+  const run = poolOf(t).run({ type: 'knitting', path: 'x' } as never, {})
+  await t.rejects(run.done, { code: 'ERR_INVALID_INPUT', message: /knitting/ })
+})
+
 test('a thumbnail of each keyframe', options, async (t) => {
   const [source] = pictures(t, 2.5)
   const made: { about: unknown; bytes: Buffer }[] = []
