@@ -57,6 +57,7 @@ test('files that appear', async (t) => {
   const watched = join(root, 'in')
   writeFileSync(join(root, 'out', 'secret.mp4'), 'secret')
   symlinkSync(join(root, 'out', 'secret.mp4'), join(watched, 'link.mp4'))
+  symlinkSync(join(watched, 'there.mp4'), join(watched, 'inner.mp4'))
   symlinkSync(join(root, 'out'), join(watched, 'folder'))
   for (const name of ['notes.txt', '.hidden.mp4', 'film.mp4.part', 'empty.mp4']) {
     writeFileSync(join(watched, name), name === 'empty.mp4' ? '' : 'x')

@@ -323,3 +323,22 @@ test('files beyond four gigabytes', { skip: needs('ffmpeg') }, async (t) => {
   t.equal(Number(offsets.readBigUInt64BE(8)), head.byteLength + 3 * 2 ** 30)
   t.equal(Number(head.readBigUInt64BE(head.byteLength - 8)), bytes + 16, 'a 64-bit mdat')
 })
+
+test('negative composition offsets', { skip: needs('ffmpeg') }, async (t) => {
+  const made = packagePresentation(encodeFlv(t.testdir({}), { seconds: 3 }))
+  const init = made.objects.get(String(made.presentation.renditions[0]?.segments[0]?.initDigest))
+  const table = new SampleTable()
+  const samples = [0, 6_000, -3_000].map((compositionOffset) => ({
+    ...{ offset: 0, bytes: 10, duration: 3_000, flags: 0, compositionOffset },
+  }))
+  table.add([{ sequence: 1, trackId: 1, baseDecodeTime: 0, samples }], 1, undefined)
+  const head = movieHead([{ inits: [init as Buffer], table, chunkOffsets: [0] }], 30)
+  const entries = head.subarray(head.indexOf('ctts') + 12)
+  // Version 0 has no negative values: all are moved, and the edit list takes it back.
+  t.same(
+    [0, 1, 2].map((index) => entries.readUInt32BE(index * 8 + 4)),
+    [3_000, 9_000, 0],
+  )
+  const edits = head.subarray(head.indexOf('elst') + 12)
+  t.equal(Number(edits.readBigInt64BE(8)), 3_000)
+})
