@@ -17,6 +17,7 @@ import { Audience } from './delivery/audience.ts'
 import { type Identity, loadIdentity } from './host/identity.ts'
 import { Join } from './host/join.ts'
 import { Libp2pHost } from './host/libp2p-host.ts'
+import { LiveCaptions } from './ingest/live-captions.ts'
 import { Publications } from './ingest/publications.ts'
 import { PublishingService } from './ingest/publishing.ts'
 import { StreamKeys } from './ingest/stream-keys.ts'
@@ -53,6 +54,7 @@ export interface Components {
   readonly streamOptions: StreamOptionsStore
   /** The passphrase of SRT publishers with a stream key; undefined takes them in the clear. */
   readonly passphraseFor: (streamKey: string) => string | undefined
+  readonly captions: LiveCaptions
   readonly publications: Publications
   readonly publishing: PublishingService
   readonly replicas: Replicas
@@ -159,7 +161,8 @@ function createIngest(
     { ...base, store, sequences, directory, providers, replicas, peerId: host.peerId },
     settings,
   )
-  const observers: SessionObserver[] = []
+  const captions = new LiveCaptions(base)
+  const observers: SessionObserver[] = [captions]
   const publishing = new PublishingService(
     {
       clock,
@@ -177,5 +180,5 @@ function createIngest(
     const own = name === undefined ? undefined : streamOptions.get(name).srtPassphrase
     return own ?? (settings.srtPassphrase || undefined)
   }
-  return { keys, streamOptions, passphraseFor, observers, publications, publishing }
+  return { keys, streamOptions, passphraseFor, observers, captions, publications, publishing }
 }

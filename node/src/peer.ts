@@ -224,7 +224,11 @@ export class Peer {
       plainHandlers: handlers,
       routes,
       streamRoutes,
-      authenticators: { operator: ({ bearer }) => operatorToken.verify(bearer) },
+      authenticators: {
+        operator: ({ bearer }) => operatorToken.verify(bearer),
+        publisher: ({ bearer }) =>
+          operatorToken.verify(bearer) || components.keys.bySecret(bearer ?? '') !== undefined,
+      },
     })
   }
 

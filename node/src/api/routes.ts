@@ -8,6 +8,7 @@ import { KairoError } from '../errors.ts'
 import type { Route } from '../http/route.ts'
 import type { StreamRoute } from '../http/stream-route.ts'
 import { KAIRO_VERSION } from '../version.ts'
+import { captionRoutes } from './captions.ts'
 import { healthRoutes } from './health.ts'
 import { keyRoutes } from './keys.ts'
 import { metricsRoute } from './metrics.ts'
@@ -68,6 +69,10 @@ export function apiRoutes(components: ApiComponents): {
   routes.push(...vodRoutes(components, uploadAccess))
   const streamRoutes = [
     ...uploadRoutes(components, uploadAccess),
+    ...captionRoutes({
+      ...components,
+      isOperator: (bearer) => components.operatorToken.verify(bearer),
+    }),
     ...vodStreamRoutes(components, uploadAccess),
   ]
   const plainRoutes = [...hlsRoutes, ...vodPlainRoutes, ...timeRoutes]
