@@ -8,6 +8,8 @@ export const transcodeLimits = {
   checkMs: 250,
   /** Silence of a child that has input after which another takes its place; it speaks four times a second. */
   stallMs: 1_000,
+  /** The same before its first sign of life: a busy machine takes seconds to load FFmpeg. */
+  startMsMax: 10_000,
   /** The same after stalls in a row: a machine that is only overloaded must not kill its children for ever. */
   stallMsMax: 8_000,
   /** A peer that was itself held up reads what waits in the pipe before it judges. */
@@ -66,8 +68,8 @@ export const transcodeLimits = {
 export const admissionLimits = {
   /** How often load is judged. */
   judgeMs: 2_000,
-  /** Event-loop delay (99th percentile) of the peer above which playback suffers: half a part. */
-  eventLoopDelayMsMax: 100,
+  /** Event-loop delay (99th percentile) of the peer above which playback suffers: a whole part. */
+  eventLoopDelayMsMax: 200,
   /** Judgements in a row above it before a rung is given up. */
   eventLoopStrikesMax: 3,
   /** A running rung may cost this many times what the budget has left before it is taken away. */

@@ -89,6 +89,8 @@ export class StreamTranscoder implements SessionListener {
   #cache = new GopCache('audio')
   /** Newest presentation of the track that leads. */
   #headTime = 0
+  /** Up to where left-out media time is counted. */
+  #skippedTo = Number.NEGATIVE_INFINITY
   #grant: Grant | undefined
   #noPlace: ReadonlyMap<string, string> = new Map()
   #run: TranscodeRun | undefined
@@ -164,8 +166,8 @@ export class StreamTranscoder implements SessionListener {
     if (run === undefined || this.#phase !== 'running') return
     const position = this.#outputs.position
     if (position !== undefined) this.#cache.prune(position)
-    const { silentMs } = run
-    if (judge && silentMs >= this.#policy.stallMs) {
+    const { silentMs, spoke } = run
+    if (judge && silentMs >= (spoke ? this.#policy.stallMs : limits.startMsMax)) {
       const words = `the transcoding child gave no sign of life for ${Math.round(silentMs)} ms`
       this.#fail(new KairoError('ERR_WORKER', words), 'stall')
       return
@@ -288,7 +290,10 @@ export class StreamTranscoder implements SessionListener {
         : (this.#cache.keyframeFrom(earliest) ?? earliest)
     const units = this.#cache.from(from)
     const begins = units[0]?.unit.pts ?? from
-    const skippedMs = ((begins - (position ?? begins)) * 1000) / TICKS_PER_SECOND
+    // A child that died before it made anything has left out nothing yet that the next one does not leave out too.
+    const reached = Math.max(position ?? begins, this.#skippedTo)
+    this.#skippedTo = Math.max(begins, reached)
+    const skippedMs = ((begins - reached) * 1000) / TICKS_PER_SECOND
     if (skippedMs > limits.resumeToleranceMs) {
       this.#components.metrics.skippedSeconds.inc(skippedMs / 1000)
       this.#logger.warn({ skippedMs: Math.round(skippedMs) }, 'rungs skip what they are late for')

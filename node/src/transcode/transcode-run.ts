@@ -52,6 +52,7 @@ export class TranscodeRun {
   #firstDts: number | undefined
   #newestDts = 0
   #heardMs: number
+  #spoke = false
   /** When it was handed the first unit since it was last heard of. */
   #waitingSinceMs = Number.NEGATIVE_INFINITY
   #progress: { readonly cpuS: number; readonly atMs: number } | undefined
@@ -104,6 +105,11 @@ export class TranscodeRun {
   /** Cores that it took lately; undefined before that is known. */
   get cores(): number | undefined {
     return this.#cores
+  }
+
+  /** True once it has given a sign of life; before that it may still be loading. */
+  get spoke(): boolean {
+    return this.#spoke
   }
 
   /** How long it has said nothing though it has work, milliseconds; 0 while it has none. */
@@ -182,6 +188,7 @@ export class TranscodeRun {
   }
 
   #heard(): void {
+    this.#spoke = true
     this.#heardMs = this.#clock.monotonicMs()
   }
 }

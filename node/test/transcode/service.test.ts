@@ -68,6 +68,18 @@ test('a child that hangs is found within a moment and replaced', async (t) => {
   t.equal(await bench.metric('kairo_transcode_restarts_total', 'stall'), 1)
 })
 
+test('a child that still loads is given the time, but not for ever', async (t) => {
+  const bench = new TranscodeBench()
+  bench.jobs.onRun = (run) => {
+    run.frozen = true
+  }
+  const source = bench.source()
+  await source.play(9_000)
+  t.equal(bench.jobs.runs.length, 1)
+  await source.play(4_000)
+  t.equal(bench.jobs.runs.length, 2)
+})
+
 test('a child that is silent because its source is, is left alone', async (t) => {
   const bench = new TranscodeBench()
   await bench.source().play(5_000)
