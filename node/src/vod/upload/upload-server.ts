@@ -148,10 +148,15 @@ export class UploadServer {
     await Promise.allSettled(this.#finishing.values())
   }
 
-  /** Bytes that unfinished uploads have on disk, for the quota. */
+  /**
+   * Bytes that uploads have on disk, for the quota; one that is being handed over does not count, since the library looks for
+   * room for it then.
+   */
   usage(): number {
     let bytes = 0
-    for (const { offset } of this.#open.values()) bytes += offset
+    for (const [id, { offset }] of this.#open) {
+      if (!this.#finishing.has(id)) bytes += offset
+    }
     return bytes
   }
 
@@ -410,8 +415,8 @@ export class UploadServer {
 
   async #drop(id: string, outcome: 'failed' | 'expired'): Promise<void> {
     this.#open.delete(id)
-    await this.#store?.discard(id)
     this.#metrics.uploads.inc({ outcome })
+    await this.#store?.discard(id)
   }
 
   async #forget(id: string): Promise<void> {

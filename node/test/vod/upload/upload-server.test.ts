@@ -34,7 +34,13 @@ const head = (url: string) => httpRequest(url, { method: 'HEAD', headers: tus })
 
 test('an upload, piece by piece', async (t) => {
   const directory = join(t.testdir({}), 'uploads')
-  const peer = await startUploadPeer({ directory })
+  const usages: number[] = []
+  const peer: UploadPeer = await startUploadPeer({
+    directory,
+    beforeTake: async () => {
+      usages.push(peer.uploads.usage())
+    },
+  })
   t.teardown(() => peer.stop())
   const options = await httpRequest(`${peer.url}/api/uploads`, { method: 'OPTIONS' })
   t.equal(options.status, 204)
@@ -66,6 +72,7 @@ test('an upload, piece by piece', async (t) => {
   t.match(after.headers, { 'upload-offset': '10', 'upload-length': '10', 'kairo-video': 'video-1' })
   t.equal((await patch(url, 10, '')).status, 404)
   t.equal(peer.uploads.usage(), 0)
+  t.same(usages, [0], 'the library finds the room that the upload itself took')
   t.equal(await metric(peer.registry, 'kairo_vod_upload_received_bytes'), 10)
 
   const whole = await httpRequest(`${peer.url}/api/uploads`, {
