@@ -4,6 +4,7 @@ import type { CaptionFile } from '../content/archive/presentation.ts'
 import { digestOf } from '../content/digest.ts'
 import { KairoError } from '../errors.ts'
 import { vodLimits } from '../limits/vod.ts'
+import { parseWebVtt, serialiseWebVtt } from '../media/captions/webvtt.ts'
 import type { Asset } from './asset.ts'
 import { storageError } from './files.ts'
 
@@ -11,10 +12,10 @@ import { storageError } from './files.ts'
 const LANGUAGE = /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$/
 
 /**
- * The text as it is kept: line ends as WebVTT has them.
+ * The file as it is kept: its cues, written anew.
  * @throws KairoError `ERR_INVALID_INPUT`, `ERR_LIMIT`.
  */
-function checkCaptions(language: string, label: string, vtt: string): string {
+function checkCaptions(language: string, label: string, vtt: string): Buffer {
   if (!LANGUAGE.test(language)) {
     throw new KairoError('ERR_INVALID_INPUT', `${JSON.stringify(language)} is no language tag`)
   }
@@ -24,14 +25,7 @@ function checkCaptions(language: string, label: string, vtt: string): string {
   if (Buffer.byteLength(vtt) > vodLimits.captionBytesMax) {
     throw new KairoError('ERR_LIMIT', `captions take ${vodLimits.captionBytesMax} bytes at most`)
   }
-  const text = vtt.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n')
-  if (!/^WEBVTT(?:[ \t\n]|$)/.test(text)) {
-    throw new KairoError(
-      'ERR_INVALID_INPUT',
-      'this is no WebVTT file: it does not begin with WEBVTT',
-    )
-  }
-  return text
+  return serialiseWebVtt(parseWebVtt(Buffer.from(vtt)))
 }
 
 /**
@@ -45,12 +39,11 @@ export async function addCaptionFile(
   label: string,
   vtt: string,
 ): Promise<readonly CaptionFile[]> {
-  const text = checkCaptions(language, label, vtt)
+  const bytes = checkCaptions(language, label, vtt)
   const others = captions.filter((one) => one.language !== language || one.label !== label)
   if (others.length >= vodLimits.captionsMax) {
     throw new KairoError('ERR_LIMIT', `a video has ${vodLimits.captionsMax} caption files at most`)
   }
-  const bytes = Buffer.from(text)
   const name = captionName(language, new Set(captions.map((one) => one.name)))
   try {
     await writeFile(asset.path(`${name}.vtt`), bytes, { mode: 0o600, flush: true })

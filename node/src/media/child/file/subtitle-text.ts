@@ -55,12 +55,3 @@ function paragraph(text: string): string {
     .filter((line) => line !== '')
     .join('\n')
 }
-
-/** A time of WebVTT; `ticks` is 1/90000 s. */
-export function cueTime(ticks: number): string {
-  const ms = Math.max(0, Math.round(ticks / 90))
-  const two = (value: number): string => String(value).padStart(2, '0')
-  const [hours, minutes, seconds] = [ms / 3_600_000, (ms / 60_000) % 60, (ms / 1_000) % 60]
-  const whole = [hours, minutes, seconds].map((value) => two(Math.floor(value))).join(':')
-  return `${whole}.${String(ms % 1_000).padStart(3, '0')}`
-}

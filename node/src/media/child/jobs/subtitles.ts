@@ -1,19 +1,22 @@
 /** Reads the text subtitles of a file and hands out a WebVTT file of each. */
 import { avGetCodecName, type Packet, type Stream } from 'node-av/lib'
+import { captionLimits } from '../../../limits/captions.ts'
 import { mediaFileLimits, vodLimits } from '../../../limits/vod.ts'
 import { TICKS_PER_SECOND } from '../../access-unit.ts'
+import { serialiseWebVtt, type VttCue } from '../../captions/webvtt.ts'
 import type { JobContext } from '../context.ts'
 import { FileInput, ptsOf } from '../file/file-input.ts'
-import { cueText, cueTime } from '../file/subtitle-text.ts'
+import { cueText } from '../file/subtitle-text.ts'
 import type { Json, SubtitlesJob } from '../job.ts'
 
 interface Track {
   readonly stream: Stream
   readonly codecName: string
-  readonly cues: { readonly from: number; readonly to: number; readonly text: string }[]
+  readonly cues: VttCue[]
   bytes: number
 }
 
+const TICKS_PER_MS = TICKS_PER_SECOND / 1_000
 /** How long a subtitle stays whose container does not say. */
 const UNKNOWN_TICKS = 4 * TICKS_PER_SECOND
 
@@ -37,7 +40,8 @@ export async function run(context: JobContext, job: SubtitlesJob): Promise<Json>
     }
     for (const [stream, { cues }] of tracks) {
       if (cues.length === 0) continue
-      context.blob({ stream }, Buffer.from(webvtt(cues)))
+      cues.sort((a, b) => a.startMs - b.startMs)
+      context.blob({ stream }, serialiseWebVtt(cues))
       await context.turn()
     }
     return { cues: [...tracks.values()].map(({ cues }) => cues.length) }
@@ -55,14 +59,7 @@ function note(track: Track, packet: Packet, origin: number): void {
   if (track.bytes > vodLimits.captionBytesMax) return
   const { num, den } = stream.timeBase
   const length = (Number(packet.duration) * num * TICKS_PER_SECOND) / den
-  const from = pts - origin
-  cues.push({ from, to: from + (length > 0 ? length : UNKNOWN_TICKS), text })
-}
-
-function webvtt(cues: Track['cues']): string {
-  const blocks = cues
-    .filter(({ to }) => to > 0)
-    .sort((a, b) => a.from - b.from)
-    .map(({ from, to, text }) => `${cueTime(from)} --> ${cueTime(to)}\n${text}\n`)
-  return ['WEBVTT\n', ...blocks].join('\n')
+  const startMs = Math.max(0, Math.round((pts - origin) / TICKS_PER_MS))
+  const endMs = Math.round((pts - origin + (length > 0 ? length : UNKNOWN_TICKS)) / TICKS_PER_MS)
+  if (endMs > startMs && cues.length < captionLimits.cuesMax) cues.push({ startMs, endMs, text })
 }
