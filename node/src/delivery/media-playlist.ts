@@ -48,15 +48,6 @@ export interface MediaPlaylistText {
   readonly rest: string
 }
 
-/** The whole text of a playlist. */
-export function renderMediaPlaylist(
-  view: PlaylistView,
-  options: MediaPlaylistOptions = {},
-): string {
-  const { head, archived, rest } = renderMediaPlaylistText(view, options)
-  return `${head}${Buffer.concat(archived)}${rest}`
-}
-
 /** The playlist's text in pieces. */
 export function renderMediaPlaylistText(
   view: PlaylistView,

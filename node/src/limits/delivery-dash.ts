@@ -2,8 +2,6 @@
 
 /** Live manifests. */
 export const dashLimits = {
-  /** The presentation's zero lies this long before the session, since its first media may be older than its record. */
-  sessionLeadMs: 10_000,
   /** Whole segments of the same length after which the open one is expected to get it too. */
   cadenceSegments: 3,
   /** By how much they may differ: a picture at 20 frames a second, or two frames of AAC. */

@@ -1,8 +1,8 @@
 /** The checker finds each broken rule: a good series of loads is spoilt in one place at a time. */
 import { test } from 'tap'
-import { renderMediaPlaylist } from '../../src/delivery/media-playlist.ts'
 import { FakeRendition, videoInfo } from '../support/fake-stream.ts'
 import { applyDelta, HlsChecker } from '../support/hls-checker.ts'
+import { renderMediaPlaylist } from '../support/playlist-text.ts'
 
 /** Two loads, the second with one segment less at the front, one part more at the end, and a discontinuity gone. */
 function loads(): { before: string; after: string } {

@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import * as HLS from 'hls-parser'
 import { Parser } from 'm3u8-parser'
 import { test } from 'tap'
-import { renderMediaPlaylist } from '../../src/delivery/media-playlist.ts'
 import { audioInfo, FakeRendition, videoInfo } from '../support/fake-stream.ts'
 import { HlsChecker } from '../support/hls-checker.ts'
+import { renderMediaPlaylist } from '../support/playlist-text.ts'
 
 function rendition(head = {}): FakeRendition {
   return new FakeRendition(videoInfo, new Map(), head)

@@ -16,7 +16,6 @@ import { Registry } from 'prom-client'
 import { test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { createHlsHandler } from '../../src/delivery/hls-handler.ts'
-import { renderMediaPlaylist } from '../../src/delivery/media-playlist.ts'
 import type { PlainHandler } from '../../src/http/prepared-response.ts'
 import { problemOf, problemResponse } from '../../src/http/problem.ts'
 import { silentLogger } from '../../src/logger.ts'
@@ -24,6 +23,7 @@ import { audioInfo, type FakeRendition, FakeStream, videoInfo } from '../support
 import { type ClipTrack, makeClip } from '../support/ffmpeg-parts.ts'
 import { HlsChecker } from '../support/hls-checker.ts'
 import { needs, partnerPath } from '../support/needs.ts'
+import { renderMediaPlaylist } from '../support/playlist-text.ts'
 
 const PAGE = `<!doctype html><video id="video" muted playsinline></video><script src="/hls.js"></script><script>
 const state = { errors: [], parts: 0, playlists: 0, latency: 0, partList: 0, frames: 0, live: true }

@@ -16,7 +16,13 @@ import { createTimeHandler } from '../../src/delivery/time-handler.ts'
 import type { PlainHandler } from '../../src/http/prepared-response.ts'
 import { HttpServer } from '../../src/http/server.ts'
 import { silentLogger } from '../../src/logger.ts'
-import { audioInfo, type FakeRendition, FakeStream, videoInfo } from './fake-stream.ts'
+import {
+  audioInfo,
+  captionsInfo,
+  type FakeRendition,
+  FakeStream,
+  videoInfo,
+} from './fake-stream.ts'
 import { type ClipTrack, makeClip } from './ffmpeg-parts.ts'
 
 /** Renditions of the stage, as their clips are. */
@@ -32,6 +38,7 @@ export const stageRenditions: readonly RenditionInfo[] = [
   },
   { ...audioInfo, language: 'en' },
   { ...audioInfo, name: 'audio-2', language: 'de' },
+  captionsInfo,
 ]
 
 const clips = new Map<number, Promise<readonly ClipTrack[]>>()
@@ -48,10 +55,21 @@ async function makeClips(seconds: number): Promise<readonly ClipTrack[]> {
   try {
     const large = await makeClip(folder, seconds)
     const small = await makeClip(folder, seconds, { size: '160x90', hertz: 880 })
-    return [large.video, small.video, large.audio, small.audio]
+    return [large.video, small.video, large.audio, small.audio, captions(seconds)]
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/** A cue for every segment, told on the timeline of the clips. */
+function captions(seconds: number): ClipTrack {
+  const parts = Array.from({ length: Math.floor(seconds / 2) }, (_, index) => {
+    const time = (s: number): string => new Date(s * 1_000).toISOString().slice(11, 23)
+    const cue = `${time(index * 2)} --> ${time(index * 2 + 2)}\nthe ${index * 2}th second\n`
+    const head = 'WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n\n'
+    return { bytes: Buffer.from(`${head}${cue}`), durationUs: 2_000_000, last: true }
+  })
+  return { init: Buffer.alloc(0), parts }
 }
 
 /** Publishes the tracks of a clip as time passes. */

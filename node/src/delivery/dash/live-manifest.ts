@@ -19,8 +19,10 @@ const LIVE_PROFILES =
 /** One rendition as the manifest shows it. */
 export interface ManifestRendition {
   readonly info: RenditionInfo
-  /** Undefined for a rendition that this peer does not follow: it is shown with the times of the one that leads. */
+  /** Undefined for captions and what this peer does not follow: they are shown with the times of the one that leads. */
   readonly window: TimedWindow | undefined
+  /** Last whole segment of captions that are followed. */
+  readonly lastMsn?: number | undefined
 }
 
 /** Everything a live manifest is made from. */
@@ -34,10 +36,12 @@ export interface LiveManifestInit {
   readonly ended: boolean
 }
 
-/** Wall time that is zero of the presentation, Unix milliseconds: a little before the session, whose first media may be older. */
+/**
+ * Wall time that is zero of the presentation, Unix milliseconds: the beginning of the session, so that times of the presentation
+ * and of the media are nearly the same. dash.js takes one for the other in captions.
+ */
 export function availabilityStartMs(record: StreamRecord): number {
-  const startedMs = Math.floor(record.startedAtMs / 1_000) * 1_000
-  return Math.max(0, startedMs - dashLimits.sessionLeadMs)
+  return Math.floor(record.startedAtMs / 1_000) * 1_000
 }
 
 /** The manifest's text. */
@@ -94,25 +98,29 @@ function renderPeriod(
     segments.filter(({ msn }) => msn >= period.firstMsn && msn < period.endMsn)
   const early =
     cadenceUs === undefined ? undefined : Math.max(0, cadenceUs - init.partTargetUs) / 1_000_000
-  const sources = init.renditions.flatMap(({ info, window }) => {
-    // What is followed but has nothing yet is shown like what is not followed: it is about to come.
-    const own = window === undefined || window.segments.length === 0 ? undefined : window
-    const segments = inPeriod(listed(own ?? init.lead, cadenceUs))
-    const first = segments[0]
-    if (first === undefined) return []
-    const isText = info.kind === 'captions'
-    const name = own === undefined ? `init-at-${first.msn}.mp4` : initName(first.initDigest)
-    const template = segmentTemplate(
-      {
-        media: isText ? `${info.name}/$Number$.vtt` : `${info.name}/$Number$.m4s`,
-        initialization: isText ? undefined : `${info.name}/${name}`,
-        presentationTimeOffsetUs: period.offsetUs,
-        availabilityTimeOffsetS: isText ? undefined : early,
-      },
-      segments,
-    )
-    return [{ info, media: [template] }]
-  })
+  const sources = init.renditions.flatMap(
+    ({ info, window, lastMsn = Number.POSITIVE_INFINITY }) => {
+      // What is followed but has nothing yet is shown like what is not followed: it is about to come.
+      const own = window === undefined || window.segments.length === 0 ? undefined : window
+      const isText = info.kind === 'captions'
+      // Captions are made when their segment has ended.
+      const all = listed(own ?? init.lead, isText ? undefined : cadenceUs)
+      const segments = inPeriod(all).filter(({ msn }) => msn <= lastMsn)
+      const first = segments[0]
+      if (first === undefined) return []
+      const name = own === undefined ? `init-at-${first.msn}.mp4` : initName(first.initDigest)
+      const template = segmentTemplate(
+        {
+          media: isText ? `${info.name}/$Number$.vtt` : `${info.name}/$Number$.m4s`,
+          initialization: isText ? undefined : `${info.name}/${name}`,
+          presentationTimeOffsetUs: period.offsetUs,
+          availabilityTimeOffsetS: isText ? undefined : early,
+        },
+        segments,
+      )
+      return [{ info, media: [template] }]
+    },
+  )
   const reference = element(
     'ProducerReferenceTime',
     {
@@ -168,7 +176,7 @@ function listed(window: TimedWindow, cadenceUs: number | undefined): readonly Ti
 }
 
 /** How long segments are while they come regularly; undefined when they do not, so that no end can be foretold. */
-export function cadenceOf({ segments, open }: TimedWindow): number | undefined {
+function cadenceOf({ segments, open }: TimedWindow): number | undefined {
   const whole = open ? segments.slice(0, -1) : segments
   const recent = whole.slice(-dashLimits.cadenceSegments)
   if (recent.length < dashLimits.cadenceSegments) return undefined

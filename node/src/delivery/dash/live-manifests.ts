@@ -3,7 +3,7 @@
  * manifest changes, so players that look again get 304.
  */
 import type { Clock } from '../../clock.ts'
-import type { LiveRendition, LiveStream } from '../../content/stream.ts'
+import type { LiveRendition, LiveStream, RenditionInfo } from '../../content/stream.ts'
 import { deadline } from '../../deadline.ts'
 import { KairoError } from '../../errors.ts'
 import type { PreparedResponse } from '../../http/prepared-response.ts'
@@ -111,7 +111,11 @@ export class LiveManifests {
     this.#rendered()
     const text = renderLiveManifest({
       record,
-      renditions: record.renditions.map((info) => ({ info, window: windows.get(info.name) })),
+      renditions: record.renditions.map((info) => ({
+        info,
+        window: windows.get(info.name),
+        lastMsn: lastCaptions(stream, info),
+      })),
       lead: leading,
       periods,
       targetDurationS: lead.head.targetDurationS,
@@ -134,4 +138,11 @@ export class LiveManifests {
       limit.clear()
     }
   }
+}
+
+/** The last whole segment of captions that are followed. */
+function lastCaptions(stream: LiveStream, info: RenditionInfo): number | undefined {
+  if (info.kind !== 'captions') return undefined
+  const followed = stream.followed().find((each) => each.info.name === info.name)
+  return followed?.entries.findLast(({ endOfSegment }) => endOfSegment)?.msn
 }

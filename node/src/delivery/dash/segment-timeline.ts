@@ -6,7 +6,7 @@ import type { Digest } from '../../content/digest.ts'
 import { element } from './xml.ts'
 
 /** Ticks a second in every manifest. */
-export const TIMESCALE = 1_000_000
+const TIMESCALE = 1_000_000
 /** A segment may begin this far from where the one before ends and still be told as following it: rounding, not a gap. */
 const JITTER_US_MAX = 1_000
 

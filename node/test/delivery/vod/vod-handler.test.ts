@@ -177,7 +177,7 @@ test('live captions of a recording', async (t) => {
 
 test('what is refused', async (t) => {
   const { ask } = setUp({ storyboard: undefined })
-  for (const [path, code] of [
+  const refused: readonly [string, string][] = [
     ['b2/master.m3u8', 'ERR_NOT_FOUND'],
     ['a1/none/media.m3u8', 'ERR_NOT_FOUND'],
     ['a1/none/1.m4s', 'ERR_NOT_FOUND'],
@@ -189,9 +189,8 @@ test('what is refused', async (t) => {
     ['a1/storyboard/0.jpg', 'ERR_NOT_FOUND'],
     ['a1/storyboard/images.m3u8', 'ERR_NOT_FOUND'],
     ['a1/Source/media.m3u8', 'ERR_NOT_FOUND'],
-  ]) {
-    await t.rejects(ask(path as string), { code }, path)
-  }
+  ]
+  for (const [path, code] of refused) await t.rejects(ask(path), { code }, path)
   for (const path of ['/vod', '/vod/a1', '/vod/a1/x.txt', '/vod/a1/s/x.txt', '/vod/a/b/c/1.m4s']) {
     t.equal(parseVodRequest(path), undefined, path)
   }
