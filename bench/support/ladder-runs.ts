@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AccessUnit, VideoConfig } from '../../node/src/media/access-unit.ts'
-import { LIVE_LOOKAHEAD } from '../../node/src/media/child/av/encoder-options.ts'
+import { encoderOptions } from '../../node/src/media/child/av/encoder-options.ts'
 import type { MediaPool } from '../../node/src/media/child/pool.ts'
 import { encodeFragment } from '../../node/src/media/cmaf/fragment.ts'
 import { VIDEO_TRACK_ID, videoInitSegment } from '../../node/src/media/cmaf/init-segment.ts'
@@ -107,7 +107,7 @@ export async function runFfmpeg(
       ...['-b:v', String(rung.bitrateBps), '-maxrate', String(rung.bitrateMaxBps)],
       ...['-bufsize', String((rung.bitrateMaxBps * rung.bufferMs) / 1_000)],
       ...['-bf', String(rung.bFramesMax), '-g', '60', '-keyint_min', '60', '-sc_threshold', '0'],
-      ...['-x264-params', `rc-lookahead=${LIVE_LOOKAHEAD}`],
+      ...['-x264-params', lookaheadOf(rung, threads)],
       ...['-threads', String(threads), files[index] as string],
     ]),
   ])
@@ -136,6 +136,15 @@ export async function ssimOf(clip: DetailClip, { rung }: BenchRung, file: string
     ...['-f', 'null', '-'],
   ])
   return Number(/SSIM .*All:([\d.]+)/.exec(log)?.[1])
+}
+
+/** Kairo's own choice, so that both sides look ahead as far. */
+function lookaheadOf(rung: VideoRung, threads: number): string {
+  const situation = { colour: undefined, tenBit: false, live: true, threads }
+  const { options } = encoderOptions(rung, situation)
+  const [found] = /rc-lookahead=\d+/.exec(options['x264-params'] ?? '') ?? []
+  if (found === undefined) throw new Error('x264 is not told how far to look ahead')
+  return found
 }
 
 function secondsOf(clip: DetailClip): number {

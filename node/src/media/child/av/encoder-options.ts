@@ -43,7 +43,7 @@ const presets = {
  * Pictures that a live encoder looks ahead, each one a picture of delay. Without B-frames more of them gained nothing that could be
  * measured (SSIM of 1080p30 at `veryfast`: 0.9499 with 4, 6 and 10).
  */
-export const LIVE_LOOKAHEAD = 5
+const LIVE_LOOKAHEAD = 5
 
 /** The options of a rung's encoder. */
 export function encoderOptions(rung: VideoRung, situation: EncoderSituation): EncoderOptions {
