@@ -124,3 +124,14 @@ test('hours of archive are rendered once: a new part renders what is new', async
   t.ok(kept >= blocks - 2, `${kept} of ${blocks} blocks stay as they are`)
   t.same(new HlsChecker().load(textOf(third)).findings, [])
 })
+
+test('a block that becomes the first names its init segment', async (t) => {
+  const { ask, segments } = setUp(300)
+  await ask(MEDIA)
+  const { blockSegments } = deliveryArchiveLimits
+  const first = segments.findIndex(({ msn }) => msn % blockSegments === 0)
+  segments.splice(0, first)
+  const text = textOf(await ask(MEDIA))
+  t.same(new HlsChecker().load(text).findings, [])
+  t.match(text, /#EXT-X-MAP/)
+})
