@@ -36,6 +36,7 @@ import type { Downloads } from './vod/download/downloads.ts'
 import type { VodLibrary } from './vod/library.ts'
 import type { VodPipeline } from './vod/pipeline.ts'
 import type { UploadServer } from './vod/upload/upload-server.ts'
+import type { WatchFolder } from './vod/watch-folder.ts'
 
 /** The rooms of one peer. */
 export interface Components {
@@ -68,6 +69,7 @@ export interface Components {
   readonly library: VodLibrary
   readonly pipeline: VodPipeline
   readonly uploads: UploadServer
+  readonly watchFolder: WatchFolder | undefined
   readonly downloads: Downloads
 }
 

@@ -24,6 +24,10 @@ export interface Home {
   readonly vodDirectory: string
   /** DVR windows of live streams: one folder each. */
   readonly dvrDirectory: string
+  /** Heads of downloads; may be removed at any time. */
+  readonly downloadsDirectory: string
+  /** Files of the watched folder that were taken. */
+  readonly watchFolderFile: string
   /** Uploads under way. */
   readonly uploadsDirectory: string
   readonly operatorTokenFile: string
@@ -68,6 +72,8 @@ export function homeAt(root: string): Home {
     presetsDirectory: join(root, 'presets'),
     vodDirectory: join(root, 'vod'),
     dvrDirectory: join(root, 'dvr'),
+    downloadsDirectory: join(root, 'downloads'),
+    watchFolderFile: join(root, 'watch-folder.json'),
     uploadsDirectory: join(root, 'uploads'),
     operatorTokenFile: join(root, 'operator.token'),
     stateDirectory: join(root, 'state'),

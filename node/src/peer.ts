@@ -174,6 +174,9 @@ export class Peer {
     await this.#begin('uploads', components.uploads)
     await this.#begin('pipeline', components.pipeline)
     await this.#begin('downloads', components.downloads)
+    if (components.watchFolder !== undefined) {
+      await this.#begin('watched folder', components.watchFolder)
+    }
     ensureStreams(components, this.#init.settings.testStream)
     for (const stream of components.keys.list()) await components.publications.prepare(stream)
     this.#started.push({ name: 'publishing', stop: () => components.publishing.stop() })

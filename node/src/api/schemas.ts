@@ -100,6 +100,24 @@ export const statusSchema = z.object({
     diskBytesMax: z.number(),
     degraded: z.boolean(),
   }),
+  mediaChildren: z.array(
+    z.object({
+      pid: z.number().nullable(),
+      state: z.string(),
+      job: z.string().nullable().describe('Type of its job; null while it waits for one.'),
+      label: z.string(),
+      cpuS: z.number(),
+      rssBytes: z.number(),
+    }),
+  ),
+  watchFolder: z
+    .object({
+      directory: z.string(),
+      taken: z.number(),
+      pending: z.number(),
+      failures: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })),
+    })
+    .nullable(),
   join: z.array(z.object({ target: z.string(), state: z.string(), error: z.string().nullable() })),
   testStream: z.object({ state: z.string(), error: z.string().nullable() }).nullable(),
 })

@@ -35,6 +35,14 @@ const commandTexts: Readonly<Record<string, CommandText>> = {
     text: 'Lists, makes and removes the stream keys of the running peer, ends a publisher, or chooses what is made of a stream.',
     settings: 'home',
   },
+  vod: {
+    usage: [
+      ...['vod', 'vod add <file> [title]', 'vod remove <id>'],
+      'vod captions <id> <file.vtt> [language] [label]',
+    ],
+    text: 'Lists the videos of the running peer, adds a file to them, removes one, or gives one captions.',
+    settings: 'home',
+  },
   doctor: {
     usage: ['doctor'],
     text: 'Checks ports, clock, disk, Node, encoders and reachability; says what to do.',

@@ -13,9 +13,13 @@ const commands: Readonly<Record<string, () => Promise<(input: Arguments) => Prom
   status: async () => (await import('./status.ts')).status,
   streams: async () => (await import('./streams.ts')).streams,
   keys: async () => (await import('./keys.ts')).keys,
+  vod: async () => (await import('./vod.ts')).vod,
   doctor: async () => (await import('./doctor.ts')).doctor,
   config: async () => (await import('./config.ts')).config,
 }
+
+/** Commands that take further words. */
+const wordy: ReadonlySet<string> = new Set(['keys', 'vod'])
 
 /** Runs one command line (without the program's name) and returns the exit code. */
 export async function runCli(argv: readonly string[]): Promise<number> {
@@ -41,7 +45,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       printHelp(commandHelp(name), json)
       return 0
     }
-    if (name !== 'keys' && input.words.length > 0) {
+    if (!wordy.has(name) && input.words.length > 0) {
       throw new UsageError(`${name} takes no further words, but got ${input.words.join(' ')}`)
     }
     const command = await load()

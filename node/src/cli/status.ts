@@ -22,6 +22,7 @@ function render(answer: z.output<typeof statusSchema>): string {
     ['home', answer.home],
     ['http', [addresses.http, ...addresses.network.http].join('  ')],
     ['rtmp', [addresses.rtmp ?? 'off', ...addresses.network.rtmp].join('  ')],
+    ['srt', [addresses.srt ?? 'off', ...addresses.network.srt].join('  ')],
     ...addresses.multiaddrs.map((address, index) => [index === 0 ? 'network' : '', address]),
     [
       'cache',
@@ -31,6 +32,14 @@ function render(answer: z.output<typeof statusSchema>): string {
       'join',
       `${target}: ${state}${error === null ? '' : ` (${error})`}`,
     ]),
+    ...(answer.watchFolder === null
+      ? []
+      : [
+          [
+            'watched folder',
+            `${answer.watchFolder.directory}: ${answer.watchFolder.taken} taken, ${answer.watchFolder.pending} waiting, ${answer.watchFolder.failures.length} refused`,
+          ],
+        ]),
     ...(answer.testStream === null
       ? []
       : [
@@ -56,6 +65,17 @@ function render(answer: z.output<typeof statusSchema>): string {
         publisher.remote,
         publisher.since,
         String(Math.round(publisher.bitrateBps / 1000)),
+      ]),
+    ),
+    section(
+      'Media children',
+      ['pid', 'job', 'about', 'processor s', 'memory'],
+      answer.mediaChildren.map((child) => [
+        String(child.pid ?? ''),
+        child.job ?? child.state,
+        child.label,
+        child.cpuS.toFixed(1),
+        formatBytes(child.rssBytes),
       ]),
     ),
     section(

@@ -1,6 +1,5 @@
 /** The rooms that make renditions: media children, the transcoder of live streams, the library of videos. */
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import { UPLOADS_PATH } from '../api/uploads.ts'
 import type { ContentStore } from '../content/store/store.ts'
 import { KairoError } from '../errors.ts'
@@ -17,6 +16,7 @@ import { Downloads } from '../vod/download/downloads.ts'
 import { VodLibrary } from '../vod/library.ts'
 import { VodPipeline } from '../vod/pipeline.ts'
 import { UploadServer } from '../vod/upload/upload-server.ts'
+import { WatchFolder } from '../vod/watch-folder.ts'
 import type { Base, ComponentsInit } from './base.ts'
 
 /** Presets, encoders and the pool of children. */
@@ -90,6 +90,8 @@ export interface LibraryRooms {
   readonly library: VodLibrary
   readonly pipeline: VodPipeline
   readonly uploads: UploadServer
+  /** Undefined when no folder is watched. */
+  readonly watchFolder: WatchFolder | undefined
   readonly downloads: Downloads
 }
 
@@ -133,9 +135,13 @@ export function createLibrary(
     },
     { directory: home.uploadsDirectory, basePath: UPLOADS_PATH },
   )
-  const downloads = new Downloads(
-    { ...base, library },
-    { directory: join(home.vodDirectory, '.downloads') },
-  )
-  return { library, pipeline, uploads, downloads }
+  const watchFolder =
+    settings.watchFolder === ''
+      ? undefined
+      : new WatchFolder(
+          { ...base, library },
+          { directory: settings.watchFolder, stateFile: home.watchFolderFile },
+        )
+  const downloads = new Downloads({ ...base, library }, { directory: home.downloadsDirectory })
+  return { library, pipeline, uploads, watchFolder, downloads }
 }

@@ -6,6 +6,7 @@ import type { Settings } from '../config/schema.ts'
 import type { ConnectionInfo } from '../host/libp2p-host.ts'
 import type { RunningRooms } from '../peer.ts'
 import { KAIRO_VERSION } from '../version.ts'
+import type { WatchFolder } from '../vod/watch-folder.ts'
 import type { PeerAddresses } from './addresses.ts'
 
 /** Gathers the status of a running peer. */
@@ -14,7 +15,7 @@ export function peerStatus(
   addresses: PeerAddresses,
   settings: Settings,
 ): z.input<typeof statusSchema> {
-  const { clock, host, join, store, publishing, replicas } = components
+  const { clock, host, join, store, publishing, replicas, media, watchFolder } = components
   const usage = store.usage
   return {
     peerId: addresses.peerId,
@@ -47,6 +48,12 @@ export function peerStatus(
       diskBytesMax: settings.diskBytesMax,
       degraded: store.health().status !== 'ok',
     },
+    mediaChildren: media.stats().map(({ pid, state, job, label, cpuS, rssBytes }) => ({
+      ...{ state, label, cpuS, rssBytes },
+      pid: pid ?? null,
+      job: job ?? null,
+    })),
+    watchFolder: watchStatus(watchFolder),
     join: join.status().map(({ target, state, lastError }) => ({
       target,
       state,
@@ -54,6 +61,12 @@ export function peerStatus(
     })),
     testStream: testStream === undefined ? null : { ...testStream.status },
   }
+}
+
+function watchStatus(folder: WatchFolder | undefined): z.input<typeof statusSchema>['watchFolder'] {
+  if (folder === undefined) return null
+  const { failures, ...rest } = folder.status()
+  return { ...rest, failures: [...failures] }
 }
 
 /** One line a peer: two that dial each other at once have two connections. */
