@@ -178,7 +178,7 @@ async function qualityOf(source: string, runs: readonly LadderRun[]): Promise<re
       ...['-t', String(SSIM_S), '-i', file, '-t', String(SSIM_S), '-i', source],
       ...[
         '-lavfi',
-        `[0:v]setpts=N*3000[a];[1:v]scale=${width}:${height}:flags=bicubic,setpts=N*3000[b];[a][b]ssim`,
+        `[0:v]settb=1/90000,setpts=N*3000[a];[1:v]scale=${width}:${height}:flags=bicubic,settb=1/90000,setpts=N*3000[b];[a][b]ssim`,
       ],
       ...['-f', 'null', '-'],
     ])
