@@ -1,5 +1,5 @@
 /** Slows down whoever guesses credentials: too many failures from one address and it is refused unheard for a while. */
-import { isIPv6 } from 'node:net'
+import { addressGroup } from '../address-group.ts'
 import type { Clock } from '../clock.ts'
 import { httpLimits } from '../limits.ts'
 
@@ -42,17 +42,4 @@ export class FailureLimiter {
     }
     this.#failures.set(group, { count: 1, untilMs: nowMs + httpLimits.authFailureWindowMs })
   }
-}
-
-/** One IPv4 address, or the /64 that one IPv6 customer has whole. */
-function addressGroup(address: string): string {
-  const mapped = address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
-  if (!isIPv6(mapped)) {
-    return mapped
-  }
-  const [head = '', tail = ''] = mapped.split('::')
-  const front = head === '' ? [] : head.split(':')
-  const back = tail === '' ? [] : tail.split(':')
-  const zeros = mapped.includes('::') ? 8 - front.length - back.length : 0
-  return [...front, ...Array(Math.max(0, zeros)).fill('0'), ...back].slice(0, 4).join(':')
 }

@@ -94,6 +94,11 @@ export class Admission {
   /** Takes a handshake packet of anybody. */
   handshake(packet: ControlPacket, remote: RemoteInfo): void {
     const { payload } = packet
+    // Nobody can be answered at port 0, and the socket refuses to try.
+    if (remote.port === 0) {
+      this.#ignore('malformed')
+      return
+    }
     const handshake =
       payload.byteLength > srtLimits.handshakeBytesMax ? undefined : readHandshake(payload)
     if (handshake === undefined) {

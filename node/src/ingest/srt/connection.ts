@@ -78,6 +78,8 @@ export class Connection {
   #lostBytes = 0
   #packetBytesMax = 0
   #heldBytes = 0
+  /** New keys are being unwrapped; the caller repeats itself until it has an answer. */
+  #changingKeys = false
   #status: 'open' | 'closed' = 'open'
 
   constructor(components: ConnectionComponents, init: ConnectionInit, port: ConnectionPort) {
@@ -286,13 +288,18 @@ export class Connection {
       this.#answerKeys(keyState(KEY_STATE.noSecret))
       return
     }
+    // One at a time: each may cost a thread that files are read with a millisecond or more.
+    if (this.#changingKeys) return
+    this.#changingKeys = true
     const copy = Buffer.from(content)
     decryptor.accept(material).then(
       (accepted) => {
+        this.#changingKeys = false
         if (accepted) this.#components.metrics.keyChanges.inc()
         this.#answerKeys(accepted ? copy : keyState(KEY_STATE.badSecret))
       },
       (error: unknown) => {
+        this.#changingKeys = false
         this.#components.logger.error({ err: error }, 'a new SRT key could not be read')
         this.#answerKeys(keyState(KEY_STATE.badSecret))
       },

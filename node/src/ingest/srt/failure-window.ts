@@ -1,6 +1,7 @@
 /**
  * Remembers refused handshakes by address, so that one host can try only so many stream keys and passphrases a minute.
  */
+import { addressGroup } from '../../address-group.ts'
 import type { Clock } from '../../clock.ts'
 import { srtLimits } from '../../limits/srt.ts'
 
@@ -20,10 +21,11 @@ export class FailureWindow {
 
   /** True when this address has failed too often to be heard now. */
   isFull(address: string): boolean {
-    const window = this.#windows.get(address)
+    const group = addressGroup(address)
+    const window = this.#windows.get(group)
     if (window === undefined) return false
     if (this.#clock.monotonicMs() - window.sinceMs >= srtLimits.failureWindowMs) {
-      this.#windows.delete(address)
+      this.#windows.delete(group)
       return false
     }
     return window.count >= srtLimits.failuresPerAddressMax
@@ -32,7 +34,8 @@ export class FailureWindow {
   /** Counts a failure. */
   add(address: string): void {
     if (this.isFull(address)) return
-    const window = this.#windows.get(address)
+    const group = addressGroup(address)
+    const window = this.#windows.get(group)
     if (window !== undefined) {
       window.count += 1
       return
@@ -43,6 +46,6 @@ export class FailureWindow {
         break
       }
     }
-    this.#windows.set(address, { sinceMs: this.#clock.monotonicMs(), count: 1 })
+    this.#windows.set(group, { sinceMs: this.#clock.monotonicMs(), count: 1 })
   }
 }

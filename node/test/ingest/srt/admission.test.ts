@@ -181,6 +181,24 @@ test('who guesses too often is not heard for a while', async (t) => {
   t.equal((await run.connect(new TestCaller({ socketId: 6 })))?.type, 0xffff_ffff)
 })
 
+test('an IPv6 customer has one address to guess from', async (t) => {
+  const run = new AdmissionRun(new RecordingPublishing('secret'))
+  const from = (host: number) => ({ ...REMOTE, address: `2001:db8:1:2::${host.toString(16)}` })
+  for (let guess = 1; guess <= srtLimits.failuresPerAddressMax; guess += 1) {
+    await run.connect(new TestCaller({ streamId: `publish:${guess}` }), from(guess))
+  }
+  t.equal((await run.connect(new TestCaller(), from(0xffff)))?.type, 2_402)
+  const neighbour = { ...REMOTE, address: '2001:db8:1:3::1' }
+  t.equal((await run.connect(new TestCaller(), neighbour))?.type, 0xffff_ffff)
+})
+
+test('a datagram from port 0, which the socket would refuse to answer, is ignored', async (t) => {
+  const run = new AdmissionRun(new RecordingPublishing('secret'))
+  run.receive(new TestCaller().induction(), { ...REMOTE, port: 0 })
+  t.equal(run.sent.length, 0)
+  t.equal(await run.metric('ignored_datagrams_total', { reason: 'malformed' }), 1)
+})
+
 test('callers at once, from one address and from all', async (t) => {
   const publishing: Publishing = { publish: () => new RecordingSink() }
   const run = new AdmissionRun(publishing)
@@ -291,6 +309,22 @@ test('keys change while media go on', async (t) => {
   caller.key = 0
   run.receive(caller.data(frames[3] as Buffer))
   t.equal(await run.metric('packets_dropped_total', { reason: 'key' }), 1, 'never in the clear')
+})
+
+test('a caller has one change of keys under way', async (t) => {
+  const { run, caller } = await connected({ passphrase: PASSPHRASE }, PASSPHRASE)
+  for (let count = 0; count < 50; count += 1) {
+    const content = keyMaterial(PASSPHRASE, Buffer.alloc(16, count), 2)
+    // Another salt each time, so that another key has to be derived.
+    content[16] = count
+    content[31] = count + 1
+    run.receive(caller.control(CONTROL.userDefined, content, { subtype: EXTENSION.kmRequest }))
+  }
+  for (let turn = 0; turn < 500 && run.sent.length === 0; turn += 1) await settle()
+  for (let turn = 0; turn < 50; turn += 1) await settle()
+  run.exchange(caller)
+  const answers = caller.received.filter(({ type }) => type === CONTROL.userDefined)
+  t.equal(answers.length, 1)
 })
 
 test('every 64 packets are acknowledged between ticks', async (t) => {
