@@ -13,6 +13,10 @@ export const mpegtsLimits = {
   tablesBytesMax: 8 * MiB,
   /** One PES packet: a keyframe of 8K video at high quality stays below this. */
   pesBytesMax: 16 * MiB,
+  /** One PES packet of sound, which says its length in 16 bits (ISO/IEC 13818-1 2.4.3.7: only video may leave it out). */
+  audioPesBytesMax: 64 * KiB + 6,
+  /** Pictures of one PES packet; one is the rule, and each costs more than the four bytes that begin it. */
+  picturesMax: 64,
   /** Elementary streams of one program that are looked at. */
   streamsMax: 64,
   /** Programs of one program association table that are looked at; its first with tracks is taken. */

@@ -212,13 +212,16 @@ export class TransportDemuxer {
   #newRoute(kind: TrackKind): TrackRoute {
     const track = this.#freeTrack(kind.kind)
     const reader = this.#newReader(kind, track)
-    const assembler = new PesAssembler({
-      pes: (packet) => reader.pes(packet),
-      pesDropped: (reason) => {
-        this.#handler.dropped(reason)
-        reader.lost()
+    const assembler = new PesAssembler(
+      {
+        pes: (packet) => reader.pes(packet),
+        pesDropped: (reason) => {
+          this.#handler.dropped(reason)
+          reader.lost()
+        },
       },
-    })
+      kind.kind === 'audio' ? mpegtsLimits.audioPesBytesMax : mpegtsLimits.pesBytesMax,
+    )
     return { kind, track, reader, assembler, continuity: new ContinuityWatch() }
   }
 

@@ -37,14 +37,17 @@ const PLAIN_STREAM_IDS = new Set([0xbc, 0xbe, 0xbf, 0xf0, 0xf1, 0xf2, 0xf8, 0xff
  */
 export class PesAssembler {
   readonly #handler: PesHandler
+  readonly #bytesMax: number
   #bytes: Buffer = Buffer.alloc(START_BYTES)
   #length = 0
   #open = false
   /** The last payload filled its transport packet. */
   #full = false
 
-  constructor(handler: PesHandler) {
+  /** Packets of more than `bytesMax` bytes are dropped. */
+  constructor(handler: PesHandler, bytesMax: number = mpegtsLimits.pesBytesMax) {
     this.#handler = handler
+    this.#bytesMax = bytesMax
   }
 
   /** Takes a packet's payload. */
@@ -56,7 +59,7 @@ export class PesAssembler {
     }
     if (!this.#open) return
     const length = this.#length + payload.byteLength
-    if (length > mpegtsLimits.pesBytesMax) {
+    if (length > this.#bytesMax) {
       this.#abandon('oversized')
       return
     }

@@ -101,7 +101,7 @@ export class VideoReader implements TrackReader {
     const pictures: Buffer[] = []
     let start = 0
     let next = data.indexOf(delimiter)
-    while (next !== -1) {
+    while (next !== -1 && pictures.length < mpegtsLimits.picturesMax - 1) {
       const following = data.indexOf(delimiter, next + delimiter.byteLength)
       if (following === -1) break
       pictures.push(data.subarray(start, following))

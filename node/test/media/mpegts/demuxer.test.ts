@@ -464,3 +464,18 @@ test('sections over several packets, stuffing and wrong checksums', async (t) =>
   spoilt[188 + 60] = 0x55
   t.same(new DemuxingRun().push(spoilt).tracks, [])
 })
+
+test('sound without a length, and pictures without number, cost no more than their bytes', async (t) => {
+  const writer = new TsWriter()
+  const run = new DemuxingRun().push(writer.tables(VIDEO, AUDIO))
+  const sound = pesBytes({ pid: AUDIO.pid, data: new Uint8Array(0), pts: 0, open: true })
+  run.push(
+    writer.packets(AUDIO.pid, Buffer.concat([sound, Buffer.alloc(mpegtsLimits.audioPesBytesMax)])),
+  )
+  t.same(run.drops, ['oversized'])
+  const delimiters = Buffer.alloc(1_000_000, Buffer.of(0, 0, 1, 9))
+  const data = Buffer.concat([h264Picture(true), delimiters])
+  run.push(writer.pes({ pid: VIDEO.pid, data, pts: 0, open: true })).end()
+  t.equal(run.units.length, 1)
+  t.same(run.drops, ['oversized', 'damaged'], 'what is beyond the last picture is one')
+})
