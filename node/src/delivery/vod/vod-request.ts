@@ -35,7 +35,7 @@ export function parseVodRequest(path: string): VodRequest | undefined {
   if (!path.startsWith('/vod/')) return undefined
   const steps = path.slice('/vod/'.length).split('/')
   const [id = '', folder = '', file = ''] = steps
-  if (steps.length === 2 && folder in WHOLE) {
+  if (steps.length === 2 && Object.hasOwn(WHOLE, folder)) {
     return { id: named(id, ID_PATTERN), kind: WHOLE[folder as keyof typeof WHOLE] }
   }
   if (steps.length !== 3) return undefined

@@ -170,7 +170,8 @@ function readSettings(settings: string | undefined, line: number | undefined): s
   const words = settings.split(/[ \t]+/).filter((word) => word !== '')
   for (const word of words) {
     const colon = word.indexOf(':')
-    const value = SETTINGS[word.slice(0, Math.max(0, colon))]
+    const name = word.slice(0, Math.max(0, colon))
+    const value = Object.hasOwn(SETTINGS, name) ? SETTINGS[name] : undefined
     if (value?.test(word.slice(colon + 1)) !== true) {
       throw malformed(line, `${JSON.stringify(word.slice(0, 40))} is no setting of a cue`)
     }

@@ -191,7 +191,8 @@ test('what is refused', async (t) => {
     ['a1/Source/media.m3u8', 'ERR_NOT_FOUND'],
   ]
   for (const [path, code] of refused) await t.rejects(ask(path), { code }, path)
-  for (const path of ['/vod', '/vod/a1', '/vod/a1/x.txt', '/vod/a1/s/x.txt', '/vod/a/b/c/1.m4s']) {
+  const others = ['/vod', '/vod/a1', '/vod/a1/x.txt', '/vod/a1/s/x.txt', '/vod/a/b/c/1.m4s']
+  for (const path of [...others, '/vod/a1/constructor', '/vod/a1/toString', '/vod/a1/__proto__']) {
     t.equal(parseVodRequest(path), undefined, path)
   }
 })

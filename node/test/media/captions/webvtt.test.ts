@@ -62,6 +62,7 @@ const refusals: readonly (readonly [string, RegExp])[] = [
   ['WEBVTT\n\nid\n00:61.000 --> 00:62.000\nx', /line 4: expected times/],
   ['WEBVTT\n\n00:02.000 --> 00:02.000\nx', /line 3: a cue ends after/],
   ['WEBVTT\n\n9999:00:00.000 --> 9999:00:01.000\nx', /thousand hours/],
+  ['WEBVTT\n\n00:01.000 --> 00:02.000 constructor:x\nx', /line 3: "constructor:x" is no setting/],
   ['WEBVTT\n\n00:01.000 --> 00:02.000 colour:red\nx', /line 3: "colour:red" is no setting/],
   ['WEBVTT\n\n00:01.000 --> 00:02.000 size:200%\nx', /size:200%/],
   ['WEBVTT\n\n00:01.000 --> 00:02.000 nonsense\nx', /nonsense/],
