@@ -58,6 +58,8 @@ export interface AddFileOptions {
 
 /** A recording that becomes a video. */
 export interface AdoptOptions {
+  /** Name that it was played under while it ran, as {@link assetId} makes them. Default: a new one. */
+  readonly id?: string
   /** Folder of its segment logs, closed; it is moved as it is. */
   readonly directory: string
   readonly title: string
@@ -187,8 +189,7 @@ export class VodLibrary implements PresentationSource {
    */
   async adopt(options: AdoptOptions): Promise<VodStatus> {
     this.#expectRoomForOne()
-    const { directory, createdAtMs } = options
-    const id = assetId(randomBytes)
+    const { directory, createdAtMs, id = assetId(randomBytes) } = options
     const title = cleanTitle(options.title, 'Recording')
     const manifest = await recordedManifest(this.#components, { id, title, createdAtMs, directory })
     try {

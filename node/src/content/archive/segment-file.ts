@@ -7,7 +7,7 @@
  */
 import { strict as assert } from 'node:assert'
 import { constants } from 'node:fs'
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { type FileHandle, link, open, rm } from 'node:fs/promises'
 import { KairoError } from '../../errors.ts'
 import { archiveLimits } from '../../limits/vod.ts'
 import { type Digest, digestOf } from '../digest.ts'
@@ -48,6 +48,7 @@ export class SegmentFile {
   readonly #content: IndexContent
   #media: FileHandle | undefined
   #index: FileHandle | undefined
+  #linked = false
 
   private constructor(
     options: SegmentFileOptions,
@@ -71,19 +72,27 @@ export class SegmentFile {
     try {
       index = await open(`${options.path}.index`, flags, 0o600)
       const content = await recover(media, index, options.writable)
+      const handles = options.writable ? { media, index } : undefined
+      const file = new SegmentFile(options, content, handles)
+      file.#linked = (await index.stat()).nlink > 1
       if (options.writable) {
         await index.truncate(content.indexBytes)
         await media.truncate(content.mediaBytes)
-        return new SegmentFile(options, content, { media, index })
+        return file
       }
       await media.close()
       await index.close()
-      return new SegmentFile(options, content, undefined)
+      return file
     } catch (error) {
       await media.close()
       await index?.close()
       throw error
     }
+  }
+
+  /** True when the files have a name elsewhere too: see {@link SegmentFile.linkTo}. */
+  get isLinked(): boolean {
+    return this.#linked
   }
 
   /** Segments in order, and where they are. Treat as read-only. */
@@ -139,6 +148,20 @@ export class SegmentFile {
       content.inits.set(segment.initDigest, initPlace)
     }
     content.segments.push({ segment, offset })
+  }
+
+  /**
+   * Gives both files a second name, under which they grow and stay whatever becomes of this one; `path` as in
+   * {@link SegmentFileOptions}.
+   * @throws the file system's error, `EPERM` where it knows no hard links.
+   */
+  async linkTo(path: string): Promise<void> {
+    // What an attempt that failed has left.
+    await rm(`${path}.mp4`, { force: true })
+    await rm(`${path}.index`, { force: true })
+    await link(`${this.#options.path}.mp4`, `${path}.mp4`)
+    this.#linked = true
+    await link(`${this.#options.path}.index`, `${path}.index`)
   }
 
   /** Writes the rendition's description. */

@@ -156,7 +156,9 @@ function take(content: IndexContent, entry: ArchiveEntry['entry'], mediaSize: nu
 
 function takeInit(content: IndexContent, value: ArchivedInit, mediaSize: number): boolean {
   const place = { offset: Number(value.offset), bytes: value.bytes }
-  if (value.digest.byteLength !== 32 || !follows(content, place, mediaSize)) return false
+  // Captions need no init segment: theirs is empty, and lies nowhere.
+  const lies = place.bytes === 0 || follows(content, place, mediaSize)
+  if (value.digest.byteLength !== 32 || !lies) return false
   content.init = digestFromBytes(value.digest)
   content.inits.set(content.init, place)
   return true

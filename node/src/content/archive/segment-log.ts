@@ -48,10 +48,16 @@ export class SegmentLog {
   #files: { readonly number: number; readonly file: SegmentFile }[] = []
   #segments: ArchivedSegment[] = []
   readonly #places = new Map<Digest, { readonly file: SegmentFile; readonly place: Place }>()
+  /** Never used twice, since a second name may still be in use. */
+  #nextNumber = 0
   #queue: Promise<void> = Promise.resolve()
   #queuedBytes = 0
   #lastMsn = -1
   #info: RenditionInfo | undefined
+  /** Where files that begin get a second name. */
+  #mirror: string | undefined
+  /** True when the next segment begins a file. */
+  #rolls = false
   #status: 'open' | 'closed' = 'open'
 
   private constructor(components: SegmentLogComponents, init: Required<SegmentLogInit>) {
@@ -96,6 +102,21 @@ export class SegmentLog {
   /** Bytes on disk, indexes included. */
   get bytes(): number {
     return this.#files.reduce((sum, { file }) => sum + file.bytes, 0)
+  }
+
+  /** Bytes of files that have no name elsewhere: what deleting them would give back. */
+  get ownBytes(): number {
+    return this.#files.reduce((sum, { file }) => sum + (file.isLinked ? 0 : file.bytes), 0)
+  }
+
+  /** Folder in which files get a second name, see {@link SegmentLog.mirror}. */
+  get mirrored(): string | undefined {
+    return this.#mirror
+  }
+
+  /** Numbers of its files, ascending. */
+  get numbers(): readonly number[] {
+    return this.#files.map(({ number }) => number)
   }
 
   /** Bytes of segments that wait for the disk. */
@@ -179,6 +200,41 @@ export class SegmentLog {
     throw new KairoError('ERR_VERIFICATION', `${this.name} is damaged on disk`)
   }
 
+  /** Where an object of this log lies: number of its file, and the place in it. */
+  locate(digest: Digest): { readonly number: number; readonly place: Place } | undefined {
+    const at = this.#places.get(digest)
+    const number = this.#files.find(({ file }) => file === at?.file)?.number
+    return at === undefined || number === undefined ? undefined : { number, place: at.place }
+  }
+
+  /**
+   * From the next segment on, which begins a file, gives every file a second name in a folder, where they make a log of their own;
+   * `undefined` ends that, with the next file again. The folder's files stay when this log drops its own.
+   */
+  async mirror(directory: string | undefined): Promise<void> {
+    await this.#inOrder(async () => {
+      if (directory === this.#mirror) return
+      this.#mirror = directory
+      this.#rolls = true
+    })
+  }
+
+  /**
+   * Deletes every file, after which the log begins anew with any number.
+   * @throws KairoError `ERR_STORAGE`.
+   */
+  async clear(): Promise<void> {
+    await this.#inOrder(() =>
+      this.#refusable(async () => {
+        for (const { file } of [...this.#files]) {
+          this.#forget(file)
+          await file.remove()
+        }
+      }),
+    )
+    if (this.#queuedBytes === 0) this.#lastMsn = -1
+  }
+
   /**
    * Deletes files all of whose segments are older than `msn`. What is newest stays, so a log may keep up to one file's segments more.
    * @throws KairoError `ERR_STORAGE`.
@@ -191,6 +247,23 @@ export class SegmentLog {
           if (oldest === undefined || (oldest.segments.at(-1)?.segment.msn ?? -1) >= msn) return
           this.#forget(oldest)
           await oldest.remove()
+        }
+      }),
+    )
+  }
+
+  /**
+   * Deletes the oldest file; where there is only one, the next segment begins another, so that it can go the next time.
+   * @throws KairoError `ERR_STORAGE`.
+   */
+  async dropOldest(): Promise<void> {
+    await this.#inOrder(() =>
+      this.#refusable(async () => {
+        const [oldest, next] = this.#files
+        if (next === undefined) this.#rolls = true
+        else if (oldest !== undefined) {
+          this.#forget(oldest.file)
+          await oldest.file.remove()
         }
       }),
     )
@@ -211,29 +284,31 @@ export class SegmentLog {
       throw new KairoError('ERR_STORAGE', `more than ${archiveLimits.filesMax} files`)
     }
     for (const number of numbers) {
-      const file = await this.#openFile(number)
+      const file = await this.#openFile(number, number === numbers.at(-1))
       const first = file.segments[0]?.segment.msn
       if (first !== undefined && first <= this.#lastMsn) {
         await file.close()
         throw new KairoError('ERR_STORAGE', `file ${number} does not follow the one before it`)
       }
       this.#adopt(number, file)
-      // Only the last one is written to.
-      if (number !== numbers.at(-1)) await file.close()
     }
+    // A file that a recording keeps is written to by nobody else.
+    this.#rolls = this.#files.at(-1)?.file.isLinked === true
   }
 
-  #openFile(number: number): Promise<SegmentFile> {
+  /** Only the last one is written to; an earlier one was finished when the next began. */
+  #openFile(number: number, isLast: boolean): Promise<SegmentFile> {
     const { writable, durable, directory } = this.#init
     return SegmentFile.open({
       path: segmentFilePath(directory, this.name, number),
-      writable,
+      writable: writable && isLast,
       durable,
     })
   }
 
   #adopt(number: number, file: SegmentFile): void {
     this.#files.push({ number, file })
+    this.#nextNumber = number + 1
     for (const { segment, offset } of file.segments) {
       this.#segments.push(segment)
       this.#places.set(segment.digest, { file, place: { offset, bytes: segment.bytes } })
@@ -265,22 +340,27 @@ export class SegmentLog {
     const last = this.#files.at(-1)
     const isFull = (file: SegmentFile): boolean =>
       file.isFull || (segmentsPerFileMax > 0 && file.segments.length >= segmentsPerFileMax)
-    if (last !== undefined && !isFull(last.file)) return last.file
+    if (last !== undefined && !this.#rolls && !isFull(last.file)) return last.file
     if (this.#files.length >= archiveLimits.filesMax) {
       throw new KairoError(
         'ERR_STORAGE',
         `${this.name} has ${archiveLimits.filesMax} files already`,
       )
     }
-    const number = last === undefined ? 0 : last.number + 1
-    const file = await this.#openFile(number)
+    const number = this.#nextNumber
+    const file = await this.#openFile(number, true)
     try {
+      if (this.#mirror !== undefined) {
+        await file.linkTo(segmentFilePath(this.#mirror, this.name, number))
+      }
       // Each file says by itself what it holds, since the first ones of a window are deleted.
       if (this.#info !== undefined) await file.describe(this.#info)
     } catch (error) {
-      await file.close()
+      await file.remove()
       throw error
     }
+    this.#rolls = false
+    this.#nextNumber = number + 1
     this.#files.push({ number, file })
     await last?.file.close()
     return file
