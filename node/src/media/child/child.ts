@@ -6,7 +6,7 @@ import { enableCompileCache } from 'node:module'
 import { Socket } from 'node:net'
 import { isKairoError, KairoError } from '../../errors.ts'
 import { mediaChildLimits } from '../../limits/media-child.ts'
-import { ChildPipe } from './child-pipe.ts'
+import { ChildPipe, leaveAtOnce } from './child-pipe.ts'
 import type { RunJob } from './context.ts'
 import type { MediaJob } from './job.ts'
 
@@ -18,13 +18,14 @@ const jobs: Partial<Record<MediaJob['type'], () => Promise<{ run: RunJob<never> 
   transcode: () => import('./jobs/transcode.ts'),
   thumbnail: () => import('./jobs/thumbnail.ts'),
   probe: () => import('./jobs/probe.ts'),
+  push: () => import('./jobs/push.ts'),
   chunk: () => import('./jobs/chunk.ts'),
   copy: () => import('./jobs/copy.ts'),
   storyboard: () => import('./jobs/storyboard.ts'),
   subtitles: () => import('./jobs/subtitles.ts'),
 }
 
-process.on('disconnect', () => process.exit(0))
+process.on('disconnect', leaveAtOnce)
 enableCompileCache()
 const pipe = new ChildPipe(new Socket({ fd: PIPE_FD, readable: true, writable: true }))
 main().catch((error: unknown) => {
