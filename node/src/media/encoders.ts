@@ -7,6 +7,7 @@ import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { type Clock, systemClock } from '../clock.ts'
 import { encoderProbeLimits } from '../limits.ts'
+import { childEnvironment } from './child-environment.ts'
 import type { ProbeMessage } from './encoder-probe-child.ts'
 
 /** One encoder and whether it encoded a picture (or a block of sound) here. */
@@ -86,6 +87,7 @@ function probeInChild(
     const child = fork(childPath, [], {
       execArgv: [],
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      env: childEnvironment(),
     })
     const kill = () => child.kill('SIGKILL')
     let inWork: string | undefined

@@ -10,6 +10,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { testStreamLimits } from '../../limits.ts'
 import type { Logger } from '../../logger.ts'
+import { childEnvironment } from '../../media/child-environment.ts'
 import type { FromChild, TestStreamFormat, ToChild } from './messages.ts'
 
 /** What a {@link TestStream} needs. */
@@ -122,6 +123,7 @@ export class TestStream {
       // Not the parent's flags: an inspector port or a test runner's loaders are not the child's.
       execArgv: [],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      env: childEnvironment(),
       serialization: 'json',
     })
     this.#child = child

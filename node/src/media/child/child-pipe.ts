@@ -29,7 +29,7 @@ export class ChildPipe implements JobContext {
   constructor(socket: Socket) {
     this.#socket = socket
     // The peer is gone; nobody wants the work any more.
-    socket.on('error', () => process.exit(0))
+    socket.on('error', leaveAtOnce)
     this.#items = readItems(socket)
     this.input = this.#readInput()
   }
@@ -95,7 +95,7 @@ export class ChildPipe implements JobContext {
     for (;;) {
       const { value, done } = await this.#items.next()
       // A pipe that ends without a `finish` is a peer that is gone.
-      if (done === true) return process.exit(0)
+      if (done === true) return leaveAtOnce()
       if (value.type === 'finish') return
       if (value.type !== 'config' && value.type !== 'unit') {
         throw new KairoError('ERR_PROTOCOL', `a media child was sent ${value.type}`)
@@ -120,6 +120,15 @@ export class ChildPipe implements JobContext {
     await immediate()
     this.#lastTurnMs = performance.now()
   }
+}
+
+/**
+ * Ends this process although a call of FFmpeg may wait for the network or a file, in a thread that an ordinary exit would wait
+ * for: without the peer nobody is left who would kill it.
+ */
+export function leaveAtOnce(): never {
+  process.kill(process.pid, 'SIGKILL')
+  throw new Error('a process outlives its own SIGKILL')
 }
 
 /** Reads chunk by chunk; the socket is paused while nobody asks. */

@@ -11,6 +11,7 @@ import { KairoError } from '../../errors.ts'
 import { mediaChildLimits as limits } from '../../limits/media-child.ts'
 import type { Logger } from '../../logger.ts'
 import type { AccessUnit, TrackConfig } from '../access-unit.ts'
+import { childEnvironment } from '../child-environment.ts'
 import type { ChildMetrics, ChildState, ChildView, KillReason } from './child-metrics.ts'
 import type { JobProgress, Json, MediaJob } from './job.ts'
 import { type JobFacts, jobFacts } from './job-facts.ts'
@@ -74,7 +75,7 @@ export class MediaChild implements MediaRun, ChildView {
       // Not the parent's flags: an inspector port or a test runner's loaders are not the child's.
       execArgv: [],
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'ipc'],
-      env: { ...process.env, UV_THREADPOOL_SIZE: String(limits.threadPoolSize) },
+      env: { ...childEnvironment(), UV_THREADPOOL_SIZE: String(limits.threadPoolSize) },
     })
     this.#pipe = this.#process.stdio[3] as Socket
     this.#heardAtMs = this.#movedAtMs = components.clock.monotonicMs()

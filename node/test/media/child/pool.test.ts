@@ -224,9 +224,8 @@ test('warm children wait, are used first, and are replaced', async (t) => {
 })
 
 test('a warm child that dies is replaced, later each time', async (t) => {
-  process.env.KAIRO_TEST_CHILD = 'dies-cold'
-  t.teardown(() => delete process.env.KAIRO_TEST_CHILD)
-  const { pool, clock, metric } = scripted(t, { warm: 1 })
+  const diesCold = fileURLToPath(new URL('./children/dies-cold.ts', import.meta.url))
+  const { pool, clock, metric } = scripted(t, { warm: 1, childPath: diesCold })
   for (let round = 0; round < 3; round += 1) {
     await until(() => pool.stats().length === 0)
     t.equal(await metric('restarts_total'), round + 1)

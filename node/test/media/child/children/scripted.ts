@@ -12,10 +12,7 @@ const reader = new WireReader()
 const progress = { unitsIn: 0, unitsOut: 0, position: 0, cpuS: 0.5, rssBytes: 1_000, damaged: 2 }
 
 process.on('disconnect', () => process.exit(0))
-if (process.env.KAIRO_TEST_CHILD === 'dies-cold') process.exit(7)
-if (process.env.KAIRO_TEST_CHILD !== 'never-ready') {
-  pipe.write(encodeMessage({ type: 'ready', rssBytes: 500 }))
-}
+pipe.write(encodeMessage({ type: 'ready', rssBytes: 500 }))
 
 pipe.on('data', (chunk: Buffer) => {
   for (const item of reader.push(chunk)) act(item)
