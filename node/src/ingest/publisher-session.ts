@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { Publication } from '../content/publication/publication.ts'
 import { publishingLimits, rtmpLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
-import { type AccessUnit, TICKS_PER_SECOND, type TrackConfig } from '../media/access-unit.ts'
+import { type AccessUnit, TICKS_PER_MS, type TrackConfig } from '../media/access-unit.ts'
 import type { PackagerMetrics } from '../media/packager/packager-metrics.ts'
 import { Packager } from '../media/packager.ts'
 import type {
@@ -194,8 +194,7 @@ class Pace {
   /** A promise when the media time of `dts` lies too far in the future. */
   waitFor(dts: number): Promise<void> | undefined {
     const nowMs = this.#clock.monotonicMs()
-    const mediaMs =
-      this.#anchor === undefined ? 0 : ((dts - this.#anchor.dts) / TICKS_PER_SECOND) * 1000
+    const mediaMs = this.#anchor === undefined ? 0 : (dts - this.#anchor.dts) / TICKS_PER_MS
     const leadMs = this.#anchor === undefined ? 0 : mediaMs - (nowMs - this.#anchor.atMs)
     if (this.#anchor === undefined || leadMs < 0 || leadMs > publishingLimits.paceResetMs) {
       // The first unit, one that comes late, or one after a jump of the timestamps: real time counts from here, so that

@@ -5,6 +5,11 @@
 
 /** Ticks a second of every `dts` and `pts` between ingest and packager (the MPEG clock, ISO/IEC 13818-1 2.4.2). */
 export const TICKS_PER_SECOND = 90_000
+/** Ticks a millisecond. */
+export const TICKS_PER_MS = TICKS_PER_SECOND / 1_000
+
+/** Pictures a second of a source, where neither the bitstream nor the publisher says it and none were counted. */
+export const FRAME_RATE_ASSUMED = 30
 
 /** Video codecs that Kairo packages. */
 export type VideoCodec = 'h264' | 'hevc' | 'av1' | 'vp9'

@@ -2,11 +2,9 @@
  * What decoding and encoding cost, in processor cores, before anything was measured. The figures are of a common server core;
  * admission scales them all by what running children really take.
  */
+import { FRAME_RATE_ASSUMED } from '../media/access-unit.ts'
 import type { VideoFacts } from '../media/ladder/plan.ts'
 import type { VideoRung } from '../media/ladder/rung.ts'
-
-/** Frame rate taken for a source that does not say. */
-const usualFrameRate = 30
 
 /** Cores for a million H.264 pixels a second by libx264. */
 const x264Cores: Readonly<Record<string, number>> = {
@@ -39,7 +37,7 @@ const soundCores = 0.02
 
 /** Cores that one rung takes, its scaling included; its codec is the encoder's. */
 export function rungCores(rung: VideoRung, source: VideoFacts, hardware: boolean): number {
-  const rate = rung.frameRate ?? source.frameRate ?? usualFrameRate
+  const rate = rung.frameRate ?? source.frameRate ?? FRAME_RATE_ASSUMED
   const megapixels = (rung.width * rung.height * rate) / 1_000_000
   const mapped = rung.dynamicRange === 'sdr' && source.videoRange !== 'SDR'
   const speed = x264Cores[rung.preset] ?? (x264Cores.veryfast as number)
@@ -54,6 +52,6 @@ export function sharedCores(
 ): number {
   const sound = rungs.audio * soundCores
   if (source === undefined || !rungs.video) return sound
-  const rate = source.frameRate ?? usualFrameRate
+  const rate = source.frameRate ?? FRAME_RATE_ASSUMED
   return (source.width * source.height * rate * decoderCores[source.codec]) / 1_000_000 + sound
 }

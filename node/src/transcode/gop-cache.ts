@@ -3,7 +3,7 @@
  * bytes; groups go whole, the oldest first, and a source whose one group is too large waits for its next keyframe.
  */
 import { transcodeLimits as limits } from '../limits/transcode.ts'
-import { type AccessUnit, TICKS_PER_SECOND, type TrackConfig } from '../media/access-unit.ts'
+import { type AccessUnit, TICKS_PER_MS, type TrackConfig } from '../media/access-unit.ts'
 
 /** A unit and what a decoder must know for it. */
 export interface CachedUnit {
@@ -17,8 +17,6 @@ interface Group {
   readonly units: CachedUnit[]
   bytes: number
 }
-
-const ticks = (ms: number): number => (ms * TICKS_PER_SECOND) / 1000
 
 /** Groups of pictures of one source, with the sound between them. */
 export class GopCache {
@@ -58,7 +56,7 @@ export class GopCache {
    * first there is.
    */
   from(time: number): CachedUnit[] {
-    const latest = time + ticks(limits.resumeToleranceMs)
+    const latest = time + limits.resumeToleranceMs * TICKS_PER_MS
     const index = this.#groups.findLastIndex((group) => group.time <= latest)
     return this.#groups.slice(Math.max(0, index)).flatMap(({ units }) => units)
   }
@@ -82,13 +80,13 @@ export class GopCache {
   #mayBegin(unit: AccessUnit): boolean {
     const group = this.#groups.at(-1)
     if (this.#lead === 'video' || group === undefined) return true
-    return unit.pts - group.time >= ticks(limits.audioGroupMs)
+    return unit.pts - group.time >= limits.audioGroupMs * TICKS_PER_MS
   }
 
   #bound({ dts }: AccessUnit): void {
     const isOver = (): boolean =>
       this.#bytes > limits.cacheBytesMax ||
-      dts - (this.#groups[0]?.time ?? dts) > ticks(limits.cacheMsMax)
+      dts - (this.#groups[0]?.time ?? dts) > limits.cacheMsMax * TICKS_PER_MS
     while (this.#groups.length > 0 && isOver()) this.#dropFirst()
   }
 

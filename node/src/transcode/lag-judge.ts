@@ -1,7 +1,7 @@
 /** Judges once a second whether a child keeps pace with its source, and what it costs at that pace. */
 import type { Clock } from '../clock.ts'
 import { transcodeLimits as limits } from '../limits/transcode.ts'
-import { TICKS_PER_SECOND } from '../media/access-unit.ts'
+import { TICKS_PER_MS } from '../media/access-unit.ts'
 import type { TranscodeRun } from './transcode-run.ts'
 
 /** What a look at a child gave. */
@@ -51,7 +51,7 @@ export class LagJudge {
     const position = positions.length === 0 ? undefined : Math.min(...positions)
     this.#last = { atMs: nowMs, position }
     if (last?.position !== undefined && position !== undefined) {
-      const mediaMs = ((position - last.position) / TICKS_PER_SECOND) * 1000
+      const mediaMs = (position - last.position) / TICKS_PER_MS
       const speed = mediaMs / (nowMs - last.atMs)
       this.#speed = this.#speed === undefined ? speed : this.#speed * 0.7 + speed * 0.3
     }

@@ -1,5 +1,6 @@
 /** What the planner is told of a live source: its configurations and what was measured of it. */
-import type { AudioConfig, VideoColour, VideoConfig } from '../media/access-unit.ts'
+import type { AudioConfig, VideoConfig } from '../media/access-unit.ts'
+import { videoRangeOf } from '../media/codecs/video-signal.ts'
 import type { LadderSource, VideoFacts } from '../media/ladder/plan.ts'
 import type { SourceRate } from './source-meter.ts'
 
@@ -27,7 +28,7 @@ export function needsNewLadder(
     return before.kind !== after.kind || before.codec !== after.codec
   }
   const sameSize = before.width === after.width && before.height === after.height
-  const sameRange = videoRange(before.colour) === videoRange(after.colour)
+  const sameRange = videoRangeOf(before.colour?.transfer) === videoRangeOf(after.colour?.transfer)
   return !sameSize || !sameRange || before.codec !== after.codec
 }
 
@@ -38,11 +39,6 @@ function videoFacts(config: VideoConfig, rate: SourceRate | undefined): VideoFac
     // What is declared may be a lie of the encoder's time base; what comes is what must be encoded.
     frameRate: rate?.frameRate ?? config.frameRate,
     bitrateBps: rate?.bitrateBps,
-    videoRange: videoRange(config.colour),
+    videoRange: videoRangeOf(config.colour?.transfer),
   }
-}
-
-function videoRange(colour: VideoColour | undefined): VideoFacts['videoRange'] {
-  if (colour?.transfer === 16) return 'PQ'
-  return colour?.transfer === 18 ? 'HLG' : 'SDR'
 }

@@ -1,6 +1,6 @@
 /** Measures a source while it comes in: how many pictures and bits a second it has. */
 import { transcodeLimits as limits } from '../limits/transcode.ts'
-import { type AccessUnit, TICKS_PER_SECOND } from '../media/access-unit.ts'
+import { type AccessUnit, TICKS_PER_MS, TICKS_PER_SECOND } from '../media/access-unit.ts'
 
 /** What was measured. */
 export interface SourceRate {
@@ -9,8 +9,6 @@ export interface SourceRate {
   /** Bits a second. */
   readonly bitrateBps: number
 }
-
-const ticks = (ms: number): number => (ms * TICKS_PER_SECOND) / 1000
 
 /** Measures one video track. */
 export class SourceMeter {
@@ -34,13 +32,13 @@ export class SourceMeter {
   /** Takes a unit. Times that jump begin the measurement anew. */
   add({ dts, data }: AccessUnit): void {
     const gap = dts - this.#endDts
-    if (this.#startDts === undefined || gap < 0 || gap > ticks(limits.measureGapMs)) {
+    if (this.#startDts === undefined || gap < 0 || gap > limits.measureGapMs * TICKS_PER_MS) {
       this.#begin(dts)
     }
     const elapsed = dts - (this.#startDts as number)
     const windowMs = this.#first === undefined ? limits.measureMs : limits.remeasureMs
     // The unit that ends the window belongs to the next one: n pictures last n times their distance.
-    if (elapsed >= ticks(windowMs)) {
+    if (elapsed >= windowMs * TICKS_PER_MS) {
       const seconds = elapsed / TICKS_PER_SECOND
       const bitrateBps = Math.round((this.#bytes * 8) / seconds)
       const frameRate = this.#units < 2 ? undefined : roundRate(this.#units / seconds)

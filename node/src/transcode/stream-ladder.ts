@@ -9,7 +9,7 @@ import { transcodeLimits as limits } from '../limits/transcode.ts'
 import {
   type AccessUnit,
   type AudioConfig,
-  TICKS_PER_SECOND,
+  TICKS_PER_MS,
   type TrackConfig,
   type VideoConfig,
 } from '../media/access-unit.ts'
@@ -178,7 +178,7 @@ export class StreamLadder {
   #isMeasured(): boolean {
     if (this.#video !== undefined) return this.#meter.first !== undefined
     const soundTicks = this.#lastSoundDts - (this.#firstSoundDts ?? this.#lastSoundDts)
-    return soundTicks >= (limits.audioOnlyMs * TICKS_PER_SECOND) / 1000
+    return soundTicks >= limits.audioOnlyMs * TICKS_PER_MS
   }
 
   /** A source that began with a black picture has a ladder of too few bits. */

@@ -7,7 +7,7 @@ import type { CancelTimer, Clock } from '../clock.ts'
 import { isKairoError, KairoError } from '../errors.ts'
 import { transcodeLimits as limits } from '../limits/transcode.ts'
 import type { Logger } from '../logger.ts'
-import { type AccessUnit, TICKS_PER_SECOND, type TrackConfig } from '../media/access-unit.ts'
+import { type AccessUnit, TICKS_PER_MS, type TrackConfig } from '../media/access-unit.ts'
 import type { MediaJobs } from '../media/child/media-run.ts'
 import type { EncoderState, LadderPlan, LadderSource } from '../media/ladder/plan.ts'
 import type { PresetStore } from '../media/ladder/preset-store.ts'
@@ -71,8 +71,6 @@ export interface TranscoderView {
   /** What is wrong, in words; undefined while all is well. */
   readonly problem: string | undefined
 }
-
-const ticks = (ms: number): number => (ms * TICKS_PER_SECOND) / 1000
 
 /** One stream's transcoder. */
 export class StreamTranscoder implements SessionListener {
@@ -283,7 +281,7 @@ export class StreamTranscoder implements SessionListener {
   /** From where the renditions are, unless that is too long ago to catch up with. */
   #unitsToBeginWith(): readonly CachedUnit[] {
     const position = this.#outputs.position
-    const earliest = this.#headTime - ticks(limits.catchUpMsMax)
+    const earliest = this.#headTime - limits.catchUpMsMax * TICKS_PER_MS
     const from =
       position !== undefined && position >= earliest
         ? position
@@ -293,7 +291,7 @@ export class StreamTranscoder implements SessionListener {
     // A child that died before it made anything has left out nothing yet that the next one does not leave out too.
     const reached = Math.max(position ?? begins, this.#skippedTo)
     this.#skippedTo = Math.max(begins, reached)
-    const skippedMs = ((begins - reached) * 1000) / TICKS_PER_SECOND
+    const skippedMs = (begins - reached) / TICKS_PER_MS
     if (skippedMs > limits.resumeToleranceMs) {
       this.#components.metrics.skippedSeconds.inc(skippedMs / 1000)
       this.#logger.warn({ skippedMs: Math.round(skippedMs) }, 'rungs skip what they are late for')

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../clock.ts'
-import { TICKS_PER_SECOND, type TrackConfig } from '../media/access-unit.ts'
+import { TICKS_PER_MS, type TrackConfig } from '../media/access-unit.ts'
 import type { JobProgress } from '../media/child/job.ts'
 import type { MediaJobs, MediaRun } from '../media/child/media-run.ts'
 import type { AudioRung } from '../media/ladder/rung.ts'
@@ -35,8 +35,6 @@ export interface OutputState {
   /** True once it has made something. */
   readonly live: boolean
 }
-
-const milliseconds = (ticks: number): number => (ticks / TICKS_PER_SECOND) * 1000
 
 /** A transcoding child. */
 export class TranscodeRun {
@@ -154,7 +152,7 @@ export class TranscodeRun {
       const { position = begins } = output.rendition
       // One that begins after a gap is not late for what it leaves out.
       const reached = live ? position : Math.max(begins, position)
-      return { output, lagMs: Math.max(0, milliseconds(this.#newestDts - reached)), live }
+      return { output, lagMs: Math.max(0, (this.#newestDts - reached) / TICKS_PER_MS), live }
     })
   }
 

@@ -26,7 +26,7 @@ export class MakingProgress {
     this.#total = Math.max(1, chunks * ENCODE_WEIGHT + (copies ? length : 0))
   }
 
-  /** A task is so many ticks into its stretch. */
+  /** A task is so many ticks into its stretch, or done with it. */
   note(task: string, ticks: number): void {
     this.#done.set(task, Math.max(0, ticks))
     const work = [...this.#done].reduce((sum, [name, done]) => sum + weigh(name, done), 0)
@@ -42,11 +42,6 @@ export class MakingProgress {
       speed: isKnown && media > 0 ? media / TICKS_PER_SECOND / (elapsedMs / 1_000) : undefined,
       etaMs: isKnown ? Math.round((elapsedMs / share) * (1 - share)) : undefined,
     })
-  }
-
-  /** A task of so many ticks is done. */
-  finished(task: string, ticks: number): void {
-    this.note(task, ticks)
   }
 }
 

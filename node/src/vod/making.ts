@@ -18,7 +18,7 @@ import type { VodPipelineComponents, VodPipelineInit } from './pipeline.ts'
 import type { PipelineMetrics } from './pipeline-metrics.ts'
 import { type ChunkPlan, planVod, type SoundPlan, type VodPlan } from './plan.ts'
 import { renditionInfo } from './rendition-info.ts'
-import { bitrates, targetDurationS } from './segment-facts.ts'
+import { microseconds, peakBps, targetDurationS } from './segment-facts.ts'
 import { isFinished, type OutputPlan, SegmentWriter } from './segment-writer.ts'
 import { type Task, workOff } from './work-queue.ts'
 
@@ -65,7 +65,7 @@ export class Making {
       this.#job({ type: 'probe', path: this.#path }, {}, signal),
     )(this.#signal)
     const facts = probe as unknown as FileFacts
-    const durationUs = Math.round((facts.duration * 100) / 9)
+    const durationUs = microseconds(facts.duration)
     await library.update(this.#asset, { state: 'transcoding', durationUs })
     try {
       await this.#make(facts, this.#init.copySource)
@@ -91,7 +91,7 @@ export class Making {
     await workOff(this.#tasks(facts, plan, extras, progress), parallel, this.#signal)
     const renditions = await this.#renditions(plan)
     await rm(this.#asset.path(PLAN_FILE), { force: true })
-    const durationUs = Math.round((facts.duration * 100) / 9)
+    const durationUs = microseconds(facts.duration)
     await library.finish(this.#asset, { durationUs, renditions, ...extras })
   }
 
@@ -99,6 +99,7 @@ export class Making {
   async #takeOver(plan: VodPlan): Promise<void> {
     const digest = digestOf(Buffer.from(JSON.stringify(plan)))
     const path = this.#asset.path(PLAN_FILE)
+    // Without a plan that can be read, everything is made anew.
     const before = await readFile(path, 'utf8').catch(() => '')
     if (before === digest) return
     try {
@@ -170,7 +171,7 @@ export class Making {
     await this.#write(outputs, job, signal, (position) =>
       progress.note(`chunk ${number}`, position - from),
     )
-    progress.finished(`chunk ${number}`, to - from)
+    progress.note(`chunk ${number}`, to - from)
   }
 
   /** A file of few stretches leaves cores to each of them. */
@@ -219,7 +220,7 @@ export class Making {
     await this.#write(outputs, { type: 'copy', path: this.#path, origin, streams }, signal, (at) =>
       progress.note('copy', at),
     )
-    progress.finished('copy', facts.duration)
+    progress.note('copy', facts.duration)
   }
 
   #soundOutput(facts: FileFacts, plan: VodPlan, sound: SoundPlan): OutputPlan {
@@ -336,7 +337,7 @@ export class Making {
         throw new KairoError('ERR_STORAGE', `the segments of ${name} are not on disk`)
       }
       renditions.push({
-        info: { ...info, bandwidthBps: bitrates(segments).peakBps },
+        info: { ...info, bandwidthBps: peakBps(segments) },
         ...{ targetDurationS: targetDurationS(segments), segments: segments.length },
       })
     }

@@ -7,8 +7,9 @@ export class PipelineMetrics {
   readonly tasks
   /** Media made, in seconds of the file, not multiplied by renditions. */
   readonly seconds
-  /** Time for which the pipeline waited because live streams left no room. */
+  /** Waits for a child because live streams left no room. */
   readonly held
+  /** Children at work now. */
   readonly running
 
   constructor(registry: Registry) {

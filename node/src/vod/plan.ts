@@ -3,7 +3,7 @@
  * side. Pure: after a crash the same file and settings give the same plan, and finished stretches are taken over.
  */
 import { vodLimits } from '../limits/vod.ts'
-import { TICKS_PER_SECOND } from '../media/access-unit.ts'
+import { TICKS_PER_MS, TICKS_PER_SECOND } from '../media/access-unit.ts'
 import type { FileAudio, FileFacts, FileVideo } from '../media/child/file/file-facts.ts'
 import type { LadderPlan, LadderSource } from '../media/ladder/plan.ts'
 import type { AudioRung, VideoRung } from '../media/ladder/rung.ts'
@@ -65,9 +65,9 @@ export interface PlanOptions {
   readonly mayCopy: boolean
 }
 
-const SEGMENT_TICKS = vodLimits.segmentMs * 90
+const SEGMENT_TICKS = vodLimits.segmentMs * TICKS_PER_MS
 /** A source with rarer keyframes is encoded: its segments would be too long to switch between renditions. */
-const KEYFRAME_GAP_TICKS_MAX = vodLimits.keyframeGapMsMax * 90
+const KEYFRAME_GAP_TICKS_MAX = vodLimits.keyframeGapMsMax * TICKS_PER_MS
 /** Sound with holes, or that begins late, is encoded, which fills them with silence. */
 const SOUND_HOLE_TICKS_MAX = TICKS_PER_SECOND / 2
 /** A profile that no browser plays as it is: asks the ladder for a rung of the source's own size. */
@@ -218,7 +218,7 @@ function planChunks(
 ): readonly ChunkPlan[] {
   const { chunkMsMin, chunkMsMax, chunksPerChild } = vodLimits
   const share = (video.to - video.from) / (parallel * chunksPerChild)
-  const target = Math.min(chunkMsMax * 90, Math.max(chunkMsMin * 90, share))
+  const target = Math.min(chunkMsMax * TICKS_PER_MS, Math.max(chunkMsMin * TICKS_PER_MS, share))
   const keyframes = new Set(video.keyframes)
   const chunks: ChunkPlan[] = []
   let first = 0
@@ -236,7 +236,7 @@ function planChunks(
 
 function planStoryboard(video: FileVideo): StoryboardPlan {
   const { storyboardIntervalMsMin, storyboardPicturesMax } = vodLimits
-  const lengthMs = Math.max(1, Math.ceil(video.to / 90))
+  const lengthMs = Math.max(1, Math.ceil(video.to / TICKS_PER_MS))
   const fitting = Math.ceil(lengthMs / storyboardPicturesMax / 1_000) * 1_000
   const intervalMs = Math.max(storyboardIntervalMsMin, fitting)
   const turned = video.rotation === 90 || video.rotation === 270

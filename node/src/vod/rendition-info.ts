@@ -1,7 +1,7 @@
 /** What players are told of a rendition that was made of a file. */
 import type { RenditionInfo } from '../content/stream.ts'
 import type { TrackConfig } from '../media/access-unit.ts'
-import { TRANSFER_HLG, TRANSFER_PQ } from '../media/child/file/file-facts.ts'
+import { videoRangeOf } from '../media/codecs/video-signal.ts'
 
 /** Facts that a track's configuration does not tell. */
 export interface InfoFacts {
@@ -26,12 +26,11 @@ export function renditionInfo(config: TrackConfig, facts: InfoFacts): RenditionI
       ...{ width: 0, height: 0, frameRate: 0, channels: config.channels },
     }
   }
-  const transfer = config.colour?.transfer
+  const range = videoRangeOf(config.colour?.transfer)
   return {
     ...{ ...named, kind: 'video', codecs: config.codecString, bandwidthBps: 0 },
     ...{ width: config.width, height: config.height, channels: 0 },
     frameRate: Math.round((facts.frameRate ?? config.frameRate ?? 0) * 1000) / 1000,
-    ...(transfer === TRANSFER_PQ ? { videoRange: 'PQ' as const } : {}),
-    ...(transfer === TRANSFER_HLG ? { videoRange: 'HLG' as const } : {}),
+    ...(range === 'SDR' ? {} : { videoRange: range }),
   }
 }

@@ -11,12 +11,13 @@ import type { SegmentWrite } from '../content/archive/segment-file.ts'
 import { type Digest, digestOf } from '../content/digest.ts'
 import { KairoError } from '../errors.ts'
 import { contentLimits } from '../limits.ts'
-import { type AccessUnit, TICKS_PER_SECOND, type VideoConfig } from '../media/access-unit.ts'
+import { type AccessUnit, TICKS_PER_MS, type VideoConfig } from '../media/access-unit.ts'
 import { encodeFragment, type FragmentSample } from '../media/cmaf/fragment.ts'
 import { VIDEO_TRACK_ID, videoInitSegment } from '../media/cmaf/init-segment.ts'
+import { microseconds } from './segment-facts.ts'
 
-/** A keyframe this near before a boundary is the boundary's: containers round times. 1/90000 s. */
-const TOLERANCE_TICKS = 270
+/** A keyframe this near before a boundary is the boundary's: containers round times. */
+const TOLERANCE_TICKS = 3 * TICKS_PER_MS
 
 /** How a {@link VideoSegmenter} is built. All times are 1/90000 s from the start of the video. */
 export interface VideoSegmenterInit {
@@ -185,9 +186,4 @@ export function wholeSegment(whole: WholeSegment): SegmentWrite {
       programDateTimeMs: undefined,
     },
   }
-}
-
-/** 1/90000 s in whole microseconds. */
-function microseconds(ticks: number): number {
-  return Math.round((ticks * 1e6) / TICKS_PER_SECOND)
 }

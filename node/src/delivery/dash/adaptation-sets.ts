@@ -3,6 +3,7 @@
  * rendition of sound by itself, since only people can say which of them tell the same; captions by language.
  */
 import type { RenditionInfo } from '../../content/stream.ts'
+import { HDR_TRANSFER } from '../../media/codecs/video-signal.ts'
 import { mediaNames } from '../master-playlist.ts'
 import { element, escapeXml } from './xml.ts'
 
@@ -20,7 +21,6 @@ export interface AdaptationSetOptions {
 
 const DASH_ROLE = 'urn:mpeg:dash:role:2011'
 const CICP = 'urn:mpeg:mpegB:cicp:'
-const TRANSFER = { PQ: 16, HLG: 18 } as const
 /** ITU-R BT.2020, in which HDR streams are. */
 const BT2020_PRIMARIES = 9
 const BT2020_MATRIX = 9
@@ -74,7 +74,7 @@ function videoSet(
         ? []
         : [
             colour('ColourPrimaries', BT2020_PRIMARIES),
-            colour('TransferCharacteristics', TRANSFER[range]),
+            colour('TransferCharacteristics', HDR_TRANSFER[range]),
             colour('MatrixCoefficients', BT2020_MATRIX),
           ]),
       ...referenceTime(options),

@@ -4,7 +4,7 @@
  */
 import { codecLimits } from '../../limits/codecs.ts'
 import type { Logger } from '../../logger.ts'
-import { type AccessUnit, TICKS_PER_SECOND } from '../../media/access-unit.ts'
+import { type AccessUnit, TICKS_PER_MS, TICKS_PER_SECOND } from '../../media/access-unit.ts'
 import { parseAudioTag } from '../../media/flv/audio-tag.ts'
 import {
   type FlvVideoTag,
@@ -23,7 +23,6 @@ import { VideoTrackReader } from './video-track-reader.ts'
 
 /** RTMP times are 32 bits of milliseconds. */
 const TIMESTAMP_BITS = 32
-const TICKS_PER_MS = TICKS_PER_SECOND / 1_000
 const NANOSECONDS_PER_TICK = 1_000_000_000 / TICKS_PER_SECOND
 
 /** What a media reader needs. */

@@ -5,6 +5,7 @@ import { KairoError } from '../../errors.ts'
 import { rtmpLimits } from '../../limits.ts'
 import type { AccessUnit, VideoColour, VideoConfig } from '../../media/access-unit.ts'
 import { openVideoBitstream, type VideoBitstream } from '../../media/codecs/video-bitstream.ts'
+import { UNSPECIFIED } from '../../media/codecs/video-signal.ts'
 import type { FlvVideoTrackPacket } from '../../media/flv/video-tag.ts'
 import { requireVideoCodec } from './codec-support.ts'
 import type { ColourInfo } from './colour-info.ts'
@@ -28,7 +29,12 @@ export interface FrameTimes {
   readonly keyframe: boolean
 }
 
-const UNSPECIFIED: VideoColour = { primaries: 2, transfer: 2, matrix: 2, fullRange: false }
+const UNKNOWN_COLOUR: VideoColour = {
+  primaries: UNSPECIFIED,
+  transfer: UNSPECIFIED,
+  matrix: UNSPECIFIED,
+  fullRange: false,
+}
 
 /**
  * Reads one track. A damaged frame is dropped and counted, since it heals at the next keyframe;
@@ -128,7 +134,7 @@ export class VideoTrackReader {
       frameRate: found.frameRate ?? this.#frameRate,
       ...(this.#colour === undefined
         ? {}
-        : { colour: { ...UNSPECIFIED, ...found.colour, ...this.#colour } }),
+        : { colour: { ...UNKNOWN_COLOUR, ...found.colour, ...this.#colour } }),
     }
     if (this.#told !== undefined && sameConfig(config, this.#told)) return
     this.#told = config

@@ -3,10 +3,10 @@
  * source's segment has ended. A cue that spans segments is in each of them; one that comes too late for its segment is in the next.
  */
 import { captionLimits } from '../../limits/captions.ts'
+import { TICKS_PER_MS } from '../access-unit.ts'
 import type { PackagerMetrics } from '../packager/packager-metrics.ts'
 import type { PackagerRendition } from '../packager/rendition-facts.ts'
 import type { PackagedPart } from '../packager/rendition-writer.ts'
-import { TICKS_PER_MS } from '../packager/timeline.ts'
 import type { CaptionCue, CaptionTrack, SegmentCut } from '../published-session.ts'
 import { cleanCue, serialiseWebVtt, type VttCue } from './webvtt.ts'
 

@@ -5,7 +5,7 @@ import { KairoError } from '../../errors.ts'
 import { bitstreamLimits } from '../../limits.ts'
 import type { VideoColour } from '../access-unit.ts'
 import { BitReader } from './bit-reader.ts'
-import { colourOf } from './video-signal.ts'
+import { colourOf, UNSPECIFIED } from './video-signal.ts'
 
 /** What a sequence header says. */
 export interface Av1Sequence {
@@ -35,7 +35,6 @@ type ColourConfig = Pick<
 const PRIMARIES_BT709 = 1
 const TRANSFER_SRGB = 13
 const MATRIX_IDENTITY = 0
-const UNSPECIFIED = 2
 const SELECT = 2
 const UVLC_ZEROS_MAX = 32
 const FRAME_RATE_MIN = 1

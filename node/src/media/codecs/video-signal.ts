@@ -7,8 +7,15 @@ import type { BitReader } from './bit-reader.ts'
 import type { SeiMessage } from './nal-units.ts'
 
 /** ISO/IEC 23091-2 calls 2 "unspecified" in each of the three tables. */
-const UNSPECIFIED = 2
-const TRANSFER_PQ = 16
+export const UNSPECIFIED = 2
+/** Transfer characteristics of HDR (ISO/IEC 23091-2 8.2), by what HLS calls them. */
+export const HDR_TRANSFER = { PQ: 16, HLG: 18 } as const
+/** What is shown when nothing is said: ITU-R BT.709, limited range. */
+export const BT709: VideoColour = { primaries: 1, transfer: 1, matrix: 1, fullRange: false }
+
+/** Dynamic range of pictures; `PQ` is that of HDR10. */
+export type VideoRange = 'SDR' | keyof typeof HDR_TRANSFER
+
 const SEI_MASTERING_DISPLAY = 137
 const SEI_CONTENT_LIGHT = 144
 const MASTERING_DISPLAY_BYTES = 24
@@ -16,6 +23,12 @@ const CONTENT_LIGHT_BYTES = 4
 
 /** What HDR displays must know beside code points. */
 export type HdrLevels = Pick<VideoColour, 'masteringDisplay' | 'contentLight'>
+
+/** The dynamic range that a transfer characteristic means; SDR where it is not known. */
+export function videoRangeOf(transfer: number | undefined): VideoRange {
+  if (transfer === HDR_TRANSFER.PQ) return 'PQ'
+  return transfer === HDR_TRANSFER.HLG ? 'HLG' : 'SDR'
+}
 
 /** Reads the fields behind `video_signal_type_present_flag`; undefined when they say no more than the default. */
 export function readVideoSignalType(reader: BitReader): VideoColour | undefined {
@@ -53,5 +66,5 @@ export function hdrLevels(messages: readonly SeiMessage[]): HdrLevels {
 
 /** True for HDR10 whose mastering display nobody has told yet: the first keyframe may. */
 export function awaitsLevels(colour: VideoColour | undefined): boolean {
-  return colour?.transfer === TRANSFER_PQ && colour.masteringDisplay === undefined
+  return colour?.transfer === HDR_TRANSFER.PQ && colour.masteringDisplay === undefined
 }

@@ -4,9 +4,9 @@
  */
 import { KairoError } from '../../errors.ts'
 import { bitstreamLimits } from '../../limits.ts'
-import type { VideoColour, VideoConfig } from '../access-unit.ts'
+import { FRAME_RATE_ASSUMED, type VideoColour, type VideoConfig } from '../access-unit.ts'
 import { BitReader } from './bit-reader.ts'
-import { colourOf } from './video-signal.ts'
+import { colourOf, UNSPECIFIED } from './video-signal.ts'
 
 /** What a keyframe's header says. */
 export interface Vp9Keyframe {
@@ -40,7 +40,6 @@ const RECORD_BYTES = 8
 /** Version 1 and no flags: the header of the box, which some muxers leave in front of the record. */
 const FULL_BOX_HEADER = Buffer.of(1, 0, 0, 0)
 const SPACE_SRGB = 7
-const UNSPECIFIED = 2
 /** Matrix code points by `color_space` (7.2.2): unknown, BT.601, BT.709, SMPTE 170, SMPTE 240, BT.2020, reserved, sRGB. */
 const MATRICES = [UNSPECIFIED, 6, 1, 6, 7, 9, UNSPECIFIED, 0]
 /** Largest picture in pixels and pixels a second of each level (VP9 levels, as published by the WebM project). */
@@ -60,8 +59,6 @@ const LEVELS: readonly (readonly [level: number, picture: number, rate: number])
   [61, 35_651_584, 2_353_004_544],
   [62, 35_651_584, 4_706_009_088],
 ]
-/** Levels are judged at this rate where nobody tells one. */
-const FRAME_RATE_ASSUMED = 30
 
 /**
  * Reads a configuration record, with or without the header of its box in front.

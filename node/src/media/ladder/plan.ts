@@ -4,6 +4,7 @@
  */
 import { ladderLimits } from '../../limits/ladder.ts'
 import type { AudioCodec, VideoCodec } from '../access-unit.ts'
+import type { VideoRange } from '../codecs/video-signal.ts'
 import type { EncoderProbe } from '../encoders.ts'
 import { planAudio } from './audio-plan.ts'
 import { encodersFor, type VideoEncoder } from './encoder-choice.ts'
@@ -24,7 +25,7 @@ export interface VideoFacts {
   readonly frameRate: number | undefined
   /** Mean bits a second; undefined when unknown, which limits nothing. */
   readonly bitrateBps: number | undefined
-  readonly videoRange: 'SDR' | 'PQ' | 'HLG'
+  readonly videoRange: VideoRange
 }
 
 /** What is known of a source's main sound. */

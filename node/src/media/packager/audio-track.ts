@@ -4,7 +4,12 @@
  * wait for both go on.
  */
 import { packagingLimits } from '../../limits.ts'
-import { type AccessUnit, type AudioConfig, TICKS_PER_SECOND } from '../access-unit.ts'
+import {
+  type AccessUnit,
+  type AudioConfig,
+  TICKS_PER_MS,
+  TICKS_PER_SECOND,
+} from '../access-unit.ts'
 import { AUDIO_TRACK_ID, audioInitSegment } from '../cmaf/init-segment.ts'
 import { AudioClock } from './audio-clock.ts'
 import { frameSamples } from './frame-samples.ts'
@@ -12,7 +17,7 @@ import type { PackagerMetrics } from './packager-metrics.ts'
 import { PartTarget } from './part-target.ts'
 import { type Cut, type PackagedPart, RenditionWriter, type Sample } from './rendition-writer.ts'
 import { type Silence, silenceFor } from './silent-frame.ts'
-import { type MediaTimeline, TICKS_PER_MS } from './timeline.ts'
+import type { MediaTimeline } from './timeline.ts'
 
 /** Fixed for a track's life. */
 export interface AudioTrackInit {

@@ -3,8 +3,8 @@
  * oldest cut left goes on from there.
  */
 import { sessionLimits } from '../../limits/packaging.ts'
+import { TICKS_PER_MS } from '../access-unit.ts'
 import type { SegmentCut } from '../published-session.ts'
-import { TICKS_PER_MS } from './timeline.ts'
 
 /** The newest cuts, oldest first; their times and numbers grow. */
 export class CutLog {

@@ -3,12 +3,11 @@
  * was cut. A short gap that a new encoder leaves is filled with silence, a long one leaves segments out.
  */
 import { sessionLimits } from '../../limits/packaging.ts'
-import type { AccessUnit, AudioConfig } from '../access-unit.ts'
+import { type AccessUnit, type AudioConfig, TICKS_PER_MS } from '../access-unit.ts'
 import type { SegmentCut } from '../published-session.ts'
 import { AudioTrack } from './audio-track.ts'
 import type { DerivedTrackInit } from './derived-rendition.ts'
 import type { MediaTimeline } from './timeline.ts'
-import { TICKS_PER_MS } from './timeline.ts'
 
 const SILENCE_TICKS = sessionLimits.silenceMsMax * TICKS_PER_MS
 const LATE_TICKS = sessionLimits.gapMsMax * TICKS_PER_MS

@@ -6,13 +6,17 @@
 
 import { sessionLimits } from '../../limits/packaging.ts'
 import { packagingLimits } from '../../limits.ts'
-import { type AccessUnit, TICKS_PER_SECOND, type VideoConfig } from '../access-unit.ts'
+import {
+  type AccessUnit,
+  TICKS_PER_MS,
+  TICKS_PER_SECOND,
+  type VideoConfig,
+} from '../access-unit.ts'
 import { VIDEO_TRACK_ID, videoInitSegment } from '../cmaf/init-segment.ts'
 import type { SegmentCut } from '../published-session.ts'
 import type { DerivedTrackInit } from './derived-rendition.ts'
 import { PartTarget } from './part-target.ts'
 import { RenditionWriter } from './rendition-writer.ts'
-import { TICKS_PER_MS } from './timeline.ts'
 import { declaredFrameUs } from './video-track.ts'
 
 const EARLY_TICKS = sessionLimits.cutEarlyMsMax * TICKS_PER_MS

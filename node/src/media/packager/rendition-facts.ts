@@ -4,6 +4,7 @@
  */
 import type { RenditionInfo } from '../../content/stream.ts'
 import type { TrackConfig, VideoConfig } from '../access-unit.ts'
+import { videoRangeOf } from '../codecs/video-signal.ts'
 import type { PartTarget } from './part-target.ts'
 import type { PackagedPart } from './rendition-writer.ts'
 
@@ -38,9 +39,6 @@ export interface RenditionFactsInit {
   readonly language?: string
   readonly label?: string
 }
-
-/** Code points of HDR transfer functions (ISO/IEC 23091-2 8.2) as HLS names them. */
-const VIDEO_RANGES: Readonly<Record<number, 'PQ' | 'HLG'>> = { 16: 'PQ', 18: 'HLG' }
 
 /** Gathers the facts of one rendition. */
 export class RenditionFacts {
@@ -90,7 +88,7 @@ export class RenditionFacts {
   describe(config: TrackConfig, targetDurationS: number): PackagerRendition {
     const { name, discontinuitiesBefore } = this.#init
     const pictures = config.kind === 'video'
-    const range = pictures ? VIDEO_RANGES[config.colour?.transfer ?? 0] : undefined
+    const range = videoRangeOf(pictures ? config.colour?.transfer : undefined)
     const language = this.#init.language ?? (pictures ? undefined : config.language)
     const label = this.#init.label ?? (pictures ? undefined : config.label)
     return {
@@ -103,7 +101,7 @@ export class RenditionFacts {
         height: pictures ? config.height : 0,
         frameRate: pictures ? this.#frameRate(config) : 0,
         channels: pictures ? 0 : config.channels,
-        ...(range === undefined ? {} : { videoRange: range }),
+        ...(range === 'SDR' ? {} : { videoRange: range }),
         ...(language === undefined ? {} : { language }),
         ...(label === undefined ? {} : { label }),
         ...(this.closedCaptions ? { closedCaptions: true } : {}),

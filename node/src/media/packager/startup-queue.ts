@@ -3,9 +3,8 @@
  * first IDR is there, or media time or the queue's size say that waiting longer is no use.
  */
 import { packagingLimits } from '../../limits.ts'
-import type { AccessUnit } from '../access-unit.ts'
+import { type AccessUnit, TICKS_PER_MS } from '../access-unit.ts'
 import type { PackagerMetrics } from './packager-metrics.ts'
-import { TICKS_PER_MS } from './timeline.ts'
 
 /** Which tracks there are. */
 export interface TrackPresence {

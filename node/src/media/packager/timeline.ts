@@ -3,8 +3,7 @@
  * back, also over discontinuities, so a recording of the parts is a valid file; and it knows the wall time of each tick.
  */
 
-/** Ticks (1/90000 s) in a millisecond. */
-export const TICKS_PER_MS = 90
+import { TICKS_PER_MS } from '../access-unit.ts'
 
 /** Where the tracks of a stretch find their times. All in 1/90000 s. */
 export interface MediaTimeline {

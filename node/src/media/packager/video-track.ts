@@ -3,12 +3,17 @@
  * publisher says, signed and without an edit list, the form that hls.js, Safari, shaka and ffmpeg all read alike.
  */
 import { packagingLimits } from '../../limits.ts'
-import { type AccessUnit, TICKS_PER_SECOND, type VideoConfig } from '../access-unit.ts'
+import {
+  type AccessUnit,
+  TICKS_PER_MS,
+  TICKS_PER_SECOND,
+  type VideoConfig,
+} from '../access-unit.ts'
 import { VIDEO_TRACK_ID, videoInitSegment } from '../cmaf/init-segment.ts'
 import type { PackagerMetrics } from './packager-metrics.ts'
 import { PartTarget } from './part-target.ts'
 import { type Cut, type PackagedPart, RenditionWriter } from './rendition-writer.ts'
-import { type MediaTimeline, TICKS_PER_MS } from './timeline.ts'
+import type { MediaTimeline } from './timeline.ts'
 
 /** Declared rates outside of this are publishers' mistakes (0, or a timescale). */
 const FRAME_RATE_MIN = 1

@@ -1,5 +1,5 @@
 /** How many threads a decoder or an encoder gets: as few as keep up, since each costs processor time and a picture of delay. */
-import type { VideoConfig } from '../../access-unit.ts'
+import { FRAME_RATE_ASSUMED, type VideoConfig } from '../../access-unit.ts'
 import type { VideoRung } from '../../ladder/rung.ts'
 
 /** What one thread of an ordinary core decodes, samples of luma a second: 1080p at 60, with room to spare. */
@@ -8,7 +8,6 @@ const DECODED_PER_THREAD = 1_920 * 1_080 * 62
 const ENCODED_PER_THREAD = 854 * 480 * 62
 /** More threads than this make pictures worse and gain little. */
 const THREADS_MAX = 8
-const FRAME_RATE_ASSUMED = 30
 
 /** Threads of the decoder of a live source. */
 export function decoderThreads(config: VideoConfig, cores: number): number {

@@ -12,6 +12,7 @@ import {
 import { Codec, CodecContext, FFmpegError, type Frame, Packet, Rational } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
 import type { AccessUnit, TrackConfig, VideoColour } from '../../access-unit.ts'
+import { BT709 } from '../../codecs/video-signal.ts'
 import type { VideoRung } from '../../ladder/rung.ts'
 import { unitTimeBase } from './decoder.ts'
 import type { EncoderOptions } from './encoder-options.ts'
@@ -35,7 +36,6 @@ export interface VideoEncoderInit {
 const GROUP_S_MAX = 10
 /** Pixels that differ from square by less than this came from rounding to even sizes. */
 const SQUARE_TOLERANCE = 0.02
-const BT709: VideoColour = { primaries: 1, transfer: 1, matrix: 1, fullRange: false }
 
 /** Encodes pictures of one size and format. */
 export class VideoEncoder {

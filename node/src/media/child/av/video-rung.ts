@@ -4,6 +4,7 @@ import { AV_FRAME_DATA_A53_CC, AV_HWDEVICE_TYPE_VAAPI, type AVPixelFormat } from
 import { avGetPixFmtName, FFmpegError, Frame, HardwareDeviceContext } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
 import type { AccessUnit, TrackConfig, VideoColour } from '../../access-unit.ts'
+import { BT709, UNSPECIFIED, videoRangeOf } from '../../codecs/video-signal.ts'
 import type { VideoRung } from '../../ladder/rung.ts'
 import { type EncoderOptions, encoderOptions } from './encoder-options.ts'
 import { FilterChain, type FilterStep } from './filter-chain.ts'
@@ -27,10 +28,6 @@ export interface VideoRungInit {
   readonly onUnit: (unit: AccessUnit, config: TrackConfig | undefined) => void
 }
 
-const TRANSFER_PQ = 16
-const TRANSFER_HLG = 18
-const UNSPECIFIED = 2
-const BT709: VideoColour = { primaries: 1, transfer: 1, matrix: 1, fullRange: false }
 /** Shapes that differ by more than this get bars instead of being stretched. */
 const SHAPE_TOLERANCE = 0.02
 
@@ -54,7 +51,7 @@ export class VideoRungEncoder {
   constructor(init: VideoRungInit) {
     this.#init = init
     const { rung, colour, live, threads } = init
-    const hdr = colour?.transfer === TRANSFER_PQ || colour?.transfer === TRANSFER_HLG
+    const hdr = videoRangeOf(colour?.transfer) !== 'SDR'
     this.#toneMap = hdr && rung.dynamicRange === 'sdr'
     this.#colour = this.#toneMap ? BT709 : { ...(colour ?? BT709), fullRange: false }
     this.#options = encoderOptions(rung, {

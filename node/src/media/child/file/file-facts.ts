@@ -1,5 +1,6 @@
 /** What a probe finds out about a file: everything that is needed to plan the making of renditions. Plain data. */
 import type { AudioCodec, VideoCodec } from '../../access-unit.ts'
+import type { VideoRange } from '../../codecs/video-signal.ts'
 
 /** The pictures of a file. */
 export interface FileVideo {
@@ -20,7 +21,7 @@ export interface FileVideo {
   readonly rotation: number
   /** Pictures a second over the whole file; 0 when there is but one. */
   readonly frameRate: number
-  readonly videoRange: 'SDR' | 'PQ' | 'HLG'
+  readonly videoRange: VideoRange
   /** Mean bits a second. */
   readonly bitrateBps: number
   readonly pictures: number
@@ -74,8 +75,3 @@ export interface FileFacts {
   readonly audio: readonly FileAudio[]
   readonly subtitles: readonly FileSubtitles[]
 }
-
-/** Transfer functions of HDR (ISO/IEC 23091-2): PQ, as in HDR10. */
-export const TRANSFER_PQ = 16
-/** Hybrid log-gamma. */
-export const TRANSFER_HLG = 18

@@ -4,8 +4,8 @@
  */
 import {
   AV_NOPTS_VALUE,
+  AV_TIME_BASE,
   AVDISCARD_ALL,
-  AVERROR_EAGAIN,
   AVERROR_EOF,
   AVMEDIA_TYPE_AUDIO,
   AVMEDIA_TYPE_SUBTITLE,
@@ -15,6 +15,7 @@ import {
 import { FFmpegError, FormatContext, Packet, type Stream } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
 import { mediaFileLimits } from '../../../limits/vod.ts'
+import { TICKS_PER_SECOND } from '../../access-unit.ts'
 import { ticksOf } from '../av/packets.ts'
 
 /** Demuxers of the containers that Kairo takes, as FFmpeg names them: mp4 and mov, mkv and webm, ts, flv, and bare audio files. */
@@ -67,7 +68,9 @@ export class FileInput {
   /** Duration that the container declares, 1/90000 s; undefined when it does not. */
   get declaredDuration(): number | undefined {
     const { duration } = this.#context
-    return duration === AV_NOPTS_VALUE || duration <= 0n ? undefined : Number(duration) * 0.09
+    return duration === AV_NOPTS_VALUE || duration <= 0n
+      ? undefined
+      : (Number(duration) * TICKS_PER_SECOND) / AV_TIME_BASE
   }
 
   /** Reads only these streams from here on. */
@@ -87,22 +90,14 @@ export class FileInput {
       const result = this.#context.readFrameSync(this.#packet)
       if (result >= 0) return this.#packet
       if (result === AVERROR_EOF) return undefined
-      if (result !== AVERROR_EAGAIN) this.#errors += 1
     }
     return undefined
-  }
-
-  #errors = 0
-
-  /** Reads that failed. */
-  get errors(): number {
-    return this.#errors
   }
 
   /** Goes to the last keyframe of a stream at or before `ticks` of the file's own time; false when the container cannot. */
   seek(stream: Stream, ticks: number): boolean {
     const { num, den } = stream.timeBase
-    const time = BigInt(Math.floor((ticks * den) / (num * 90_000)))
+    const time = BigInt(Math.floor((ticks * den) / (num * TICKS_PER_SECOND)))
     return this.#context.seekFrameSync(stream.index, time, AVSEEK_FLAG_BACKWARD) >= 0
   }
 

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict'
 import { AV_NOPTS_VALUE } from 'node-av/constants'
 import { Frame, type Packet, type Stream } from 'node-av/lib'
-import type { VideoColour } from '../../access-unit.ts'
-import { TICKS_PER_SECOND } from '../../access-unit.ts'
+import { FRAME_RATE_ASSUMED, TICKS_PER_SECOND, type VideoColour } from '../../access-unit.ts'
+import { UNSPECIFIED } from '../../codecs/video-signal.ts'
 import { ticksOf } from '../av/packets.ts'
 import { VideoRungEncoder } from '../av/video-rung.ts'
 import type { JobContext } from '../context.ts'
@@ -17,7 +17,6 @@ import { TurnedPictures } from './turned-pictures.ts'
 
 /** Where packets have no decoding time, the stretch ends this long after its end: leading pictures come later than they are shown. */
 const LATE_TICKS = 2 * TICKS_PER_SECOND
-const UNSPECIFIED = 2
 const RANGE_FULL = 2
 
 /** One attempt at a stretch. */
@@ -146,7 +145,8 @@ export class PictureChunk {
     return video.map(
       (rung, output) =>
         new VideoRungEncoder({
-          ...{ rung, colour, frameRate: frameRate || 25, live: false, threads, resumeAt: from },
+          ...{ rung, colour, frameRate: frameRate || FRAME_RATE_ASSUMED },
+          ...{ live: false, threads, resumeAt: from },
           onUnit: (unit, config) => {
             if (config !== undefined) this.#context.config(output, config)
             this.#context.unit(output, unit)

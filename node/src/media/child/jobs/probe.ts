@@ -7,18 +7,12 @@ import { avGetCodecName, type Packet, type Stream } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
 import { mediaFileLimits } from '../../../limits/vod.ts'
 import { TICKS_PER_SECOND, type TrackConfig } from '../../access-unit.ts'
+import { videoRangeOf } from '../../codecs/video-signal.ts'
 import { codecOf } from '../av/codecs.ts'
 import { PacketReader } from '../av/packet-reader.ts'
 import { ticksOf } from '../av/packets.ts'
 import type { JobContext } from '../context.ts'
-import {
-  type FileAudio,
-  type FileFacts,
-  type FileSubtitles,
-  type FileVideo,
-  TRANSFER_HLG,
-  TRANSFER_PQ,
-} from '../file/file-facts.ts'
+import type { FileAudio, FileFacts, FileSubtitles, FileVideo } from '../file/file-facts.ts'
 import { dtsOf, FileInput, kindOf, ptsOf } from '../file/file-input.ts'
 import { rotationOf } from '../file/rotation.ts'
 import type { Json, ProbeJob } from '../job.ts'
@@ -173,7 +167,7 @@ function facts(
   if (duration / TICKS_PER_SECOND > mediaFileLimits.durationSMax) {
     throw new KairoError(
       'ERR_MEDIA',
-      `the file claims to last ${Math.round(duration / 324e6)} hours`,
+      `the file claims to last ${Math.round(duration / TICKS_PER_SECOND / 3_600)} hours`,
     )
   }
   return {
@@ -211,7 +205,7 @@ function videoFacts(one: Gathered, origin: number): FileVideo {
     ...{ width, height, pixelAspect: num > 0 && den > 0 ? num / den : 1 },
     rotation: rotationOf(stream),
     frameRate: frameRateOf(stream, packets, lengthS),
-    videoRange: rangeOf(Number(pictures?.colour?.transfer ?? codecpar.colorTrc)),
+    videoRange: videoRangeOf(Number(pictures?.colour?.transfer ?? codecpar.colorTrc)),
     bitrateBps: Math.round((bytes * 8) / Math.max(0.001, lengthS)),
     ...{ pictures: packets, reorder },
     ...{ from: one.from - origin, to: one.to - origin },
@@ -227,11 +221,6 @@ function frameRateOf(stream: Stream, pictures: number, lengthS: number): number 
   const { num, den } = stream.avgFrameRate
   const declared = den > 0 ? num / den : 0
   return Math.abs(declared - counted) <= counted * 0.02 ? declared : Math.round(counted * 100) / 100
-}
-
-function rangeOf(transfer: number): FileVideo['videoRange'] {
-  if (transfer === TRANSFER_PQ) return 'PQ'
-  return transfer === TRANSFER_HLG ? 'HLG' : 'SDR'
 }
 
 function audioFacts(one: Gathered, origin: number): FileAudio {

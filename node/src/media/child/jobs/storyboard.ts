@@ -15,15 +15,13 @@ import {
   Rational,
 } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
+import { TICKS_PER_MS } from '../../access-unit.ts'
 import { FilterChain } from '../av/filter-chain.ts'
 import type { JobContext } from '../context.ts'
 import { FileInput, ptsOf } from '../file/file-input.ts'
 import { StreamDecoder } from '../file/stream-decoder.ts'
 import { TurnedPictures } from '../file/turned-pictures.ts'
 import type { Json, StoryboardJob } from '../job.ts'
-
-/** Ticks of 1/90000 s in a millisecond. */
-const TICKS_PER_MS = 90
 
 /** Runs the job; its result tells the number of sprites. */
 export async function run(context: JobContext, job: StoryboardJob): Promise<Json> {

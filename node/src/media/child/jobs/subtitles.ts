@@ -2,7 +2,7 @@
 import { avGetCodecName, type Packet, type Stream } from 'node-av/lib'
 import { captionLimits } from '../../../limits/captions.ts'
 import { mediaFileLimits, vodLimits } from '../../../limits/vod.ts'
-import { TICKS_PER_SECOND } from '../../access-unit.ts'
+import { TICKS_PER_MS, TICKS_PER_SECOND } from '../../access-unit.ts'
 import { serialiseWebVtt, type VttCue } from '../../captions/webvtt.ts'
 import type { JobContext } from '../context.ts'
 import { FileInput, ptsOf } from '../file/file-input.ts'
@@ -16,7 +16,6 @@ interface Track {
   bytes: number
 }
 
-const TICKS_PER_MS = TICKS_PER_SECOND / 1_000
 /** How long a subtitle stays whose container does not say. */
 const UNKNOWN_TICKS = 4 * TICKS_PER_SECOND
 

@@ -4,7 +4,13 @@
  */
 import { availableParallelism } from 'node:os'
 import { KairoError } from '../../../errors.ts'
-import type { AccessUnit, AudioConfig, TrackConfig, VideoConfig } from '../../access-unit.ts'
+import {
+  type AccessUnit,
+  type AudioConfig,
+  FRAME_RATE_ASSUMED,
+  type TrackConfig,
+  type VideoConfig,
+} from '../../access-unit.ts'
 import { AudioRungEncoder } from '../av/audio-rung.ts'
 import { KeyframeTimes } from '../av/keyframe-times.ts'
 import { decoderThreads, encoderThreads } from '../av/threads.ts'
@@ -12,9 +18,6 @@ import { UnitDecoder } from '../av/unit-decoder.ts'
 import { VideoRungEncoder } from '../av/video-rung.ts'
 import type { JobContext, RunJob } from '../context.ts'
 import type { TranscodeJob } from '../job.ts'
-
-/** Where nobody says the source's rate; only rate control looks at it. */
-const FRAME_RATE_ASSUMED = 30
 
 /** Runs the job. Its result is null. */
 export const run: RunJob<TranscodeJob> = async (context, job) => {
@@ -108,6 +111,7 @@ class VideoTranscoder {
   }
 
   #open(config: VideoConfig): VideoRungEncoder[] {
+    // Only rate control and the number of threads go by it.
     const frameRate = config.frameRate ?? FRAME_RATE_ASSUMED
     return this.#job.video.map(
       (rung, index) =>
