@@ -69,7 +69,7 @@ interface Pending {
 
 /** Names that the library's containers go by; the probe decides what is really in a file. */
 const extensions = new Set([
-  ...['.mp4', '.m4v', '.mov', '.mkv', '.webm', '.ts', '.m2ts', '.mts', '.flv', '.avi'],
+  ...['.mp4', '.m4v', '.mov', '.mkv', '.webm', '.ts', '.m2ts', '.mts', '.flv'],
 ])
 const stateSchema = z.object({ taken: z.array(z.string().max(200)) })
 
