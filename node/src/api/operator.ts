@@ -1,7 +1,7 @@
 /** The operator's view of the whole peer: status, checks and settings; fronts the rooms it tells of. */
 import type { z } from 'zod'
 import type { LoadedSettings } from '../config/load.ts'
-import { settingKeys } from '../config/schema.ts'
+import { settingKeys, shownSetting } from '../config/schema.ts'
 import type { Check } from '../doctor/check.ts'
 import { defineRoute, type Route } from '../http/route.ts'
 import { configSchema, doctorSchema, statusSchema } from './schemas.ts'
@@ -44,7 +44,7 @@ export function operatorRoutes(components: OperatorRouteComponents): Route[] {
         body: {
           settings: settingKeys.map((name) => ({
             name,
-            value: settings[name],
+            value: shownSetting(settings, name),
             origin: origins[name],
           })),
         },

@@ -1,5 +1,5 @@
 /** `kairo config`: the effective settings and where each came from. */
-import { settingKeys } from '../config/schema.ts'
+import { settingKeys, shownSetting } from '../config/schema.ts'
 import type { Arguments } from './arguments.ts'
 import { settingsMarkdown } from './help.ts'
 import { formatTable, print, printJson } from './output.ts'
@@ -12,7 +12,11 @@ export async function config(input: Arguments): Promise<number> {
     return 0
   }
   const { settings, origins } = input.load()
-  const list = settingKeys.map((name) => ({ name, value: settings[name], origin: origins[name] }))
+  const list = settingKeys.map((name) => ({
+    name,
+    value: shownSetting(settings, name),
+    origin: origins[name],
+  }))
   if (input.json) printJson({ settings: list })
   else
     print(formatTable(list.map(({ name, value, origin }) => [name, JSON.stringify(value), origin])))

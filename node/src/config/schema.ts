@@ -229,6 +229,13 @@ export type SettingKey = keyof Settings
 /** Every setting's name, in the order of the schema. */
 export const settingKeys: readonly SettingKey[] = Object.keys(settingsSchema.shape) as SettingKey[]
 
+const secretKeys: ReadonlySet<SettingKey> = new Set<SettingKey>(['srtPassphrase', 'webhookSecret'])
+
+/** A setting as people and pages are shown it: of a secret only whether there is one. */
+export function shownSetting(settings: Settings, key: SettingKey): unknown {
+  return secretKeys.has(key) && settings[key] !== '' ? '(set)' : settings[key]
+}
+
 /** Flag, environment variable and description of a setting. */
 export function settingInfo(key: SettingKey): SettingNames & { readonly description: string } {
   const meta = settingsSchema.shape[key].meta() as unknown as SettingNames & {

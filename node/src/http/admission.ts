@@ -44,10 +44,10 @@ export class Admission {
   /** @throws AdmissionRefused unless the caller may call the route. */
   async admit(
     rule: { readonly access: Access; readonly localAccess: Access },
-    headers: IncomingHttpHeaders,
+    message: Pick<IncomingMessage, 'headers' | 'httpVersion'>,
     caller: Caller,
   ): Promise<void> {
-    const access = isLocal(headers, caller) ? rule.localAccess : rule.access
+    const access = isLocal(message, caller) ? rule.localAccess : rule.access
     if (access === 'public') {
       return
     }
@@ -88,8 +88,13 @@ const loopbackHost = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i
  * itself. A page of another site, or of another server on this machine, is neither: browsers name the origin of whatever
  * can change something, and the relation of the page to us (Fetch Metadata) with the rest.
  */
-function isLocal(headers: IncomingHttpHeaders, caller: Caller): boolean {
+function isLocal(
+  { headers, httpVersion }: Pick<IncomingMessage, 'headers' | 'httpVersion'>,
+  caller: Caller,
+): boolean {
   const isForwarded =
+    // What nginx sends unless it is told otherwise: no field says that it is there, and the name asked for is this machine's.
+    httpVersion === '1.0' ||
     headers.forwarded !== undefined ||
     headers.via !== undefined ||
     Object.keys(headers).some((name) => name.startsWith('x-forwarded-') || name === 'x-real-ip')

@@ -93,7 +93,7 @@ export class RouteTable {
     this.#setCors(reply, route.access === 'public', request.headers.origin)
     try {
       const caller = callerOf(request.raw)
-      await this.#admission.admit(route, request.headers, caller)
+      await this.#admission.admit(route, request.raw, caller)
       const answer = await route.handler(this.#input(route, request, reply, caller))
       return this.#answer(route, reply, answer)
     } catch (error) {

@@ -141,7 +141,7 @@ export class StreamTable {
   ): Promise<StreamAnswer> {
     try {
       const caller = callerOf(request.raw)
-      await this.#components.admission.admit(route, request.headers, caller)
+      await this.#components.admission.admit(route, request.raw, caller)
       const input = requestInput(route, request, caller, signal)
       onPlace(this.#enter(route, caller.address))
       return await route.handler(input)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { formatAddress, localHost, parseAddress } from '../../src/config/address.ts'
 import { loadSettings, settingsFixed } from '../../src/config/load.ts'
+import { shownSetting } from '../../src/config/schema.ts'
 import { isKairoError } from '../../src/errors.ts'
 
 function failure(run: () => unknown): string {
@@ -110,4 +111,14 @@ test('addresses are read and written, IPv6 with brackets', async (t) => {
   t.equal(localHost('0.0.0.0'), '127.0.0.1')
   t.equal(localHost('::'), '::1')
   t.equal(localHost('192.0.2.1'), '192.0.2.1')
+})
+
+test('of a secret is shown only whether there is one', async (t) => {
+  const { settings } = loadSettings({
+    flags: { webhookSecret: 'the key of every signature', partTargetMs: '300' },
+    env: {},
+  })
+  t.equal(shownSetting(settings, 'webhookSecret'), '(set)')
+  t.equal(shownSetting(settings, 'srtPassphrase'), '')
+  t.equal(shownSetting(settings, 'partTargetMs'), 300)
 })

@@ -172,6 +172,11 @@ test('streaming routes', async (t) => {
       t.equal(await status({ ...own, ...headers }), 401, JSON.stringify(headers))
       t.equal(await status({ ...own, ...headers, ...right }), 200, 'the token opens it')
     }
+    // A proxy in front of this peer that was told nothing but where the peer is.
+    const proxy = await RawClient.connect(port)
+    proxy.send(`POST /sink/a HTTP/1.0\r\nHost: 127.0.0.1:${port}\r\nContent-Length: 1\r\n\r\ny`)
+    await proxy.closed()
+    t.match(proxy.text, /^HTTP\/1\.1 401 /)
   })
 
   t.test('failures are problem documents', async (t) => {
