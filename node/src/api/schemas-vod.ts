@@ -58,6 +58,14 @@ export type VodView = z.output<typeof vodSchema>
 export const vodsSchema = z.object({
   videos: z.array(vodSchema),
   usage: z.object({ bytes: z.number(), bytesMax: z.number(), bytesFree: z.number() }),
+  uploads: z
+    .object({
+      access: z
+        .enum(['local', 'operator', 'off'])
+        .describe('Who may upload: those at this machine and the operator, the operator, nobody.'),
+      fileBytesMax: z.number(),
+    })
+    .describe('Whether a page shows a way to upload.'),
 })
 
 /** PATCH /api/vods/:id: the request. */

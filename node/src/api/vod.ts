@@ -12,7 +12,7 @@ import {
   type StreamRequest,
   type StreamRoute,
 } from '../http/stream-route.ts'
-import { captionUploadLimits, downloadLimits } from '../limits/upload.ts'
+import { captionUploadLimits, downloadLimits, uploadLimits } from '../limits/upload.ts'
 import type { DownloadChoice } from '../vod/download/download-plan.ts'
 import type { Downloads } from '../vod/download/downloads.ts'
 import type { VodLibrary } from '../vod/library.ts'
@@ -57,6 +57,7 @@ export function vodRoutes(components: VodRouteComponents, init: VodRouteInit): R
         body: {
           videos: library.statuses().map((status) => vodView(status, library.get(status.id))),
           usage: library.usage(),
+          uploads: { access: init.access, fileBytesMax: uploadLimits.fileBytesMax },
         },
         headers: { 'cache-control': 'no-store' },
       }),

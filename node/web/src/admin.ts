@@ -2,9 +2,9 @@
 
 import { createDashboard } from './admin/dashboard.ts'
 import { createSignIn } from './admin/sign-in.ts'
-import { keepToken, takeToken } from './admin/token.ts'
 import { byId, type Component, h } from './shared/dom.ts'
 import { logoMark } from './shared/icon.ts'
+import { keepToken, takeToken } from './shared/token.ts'
 
 const main = byId('main')
 const dot = h('span', { class: 'dot' })

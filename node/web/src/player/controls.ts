@@ -1,16 +1,32 @@
-/** The bar under the picture: play, sound, the way back to live, theatre and full screen; each has its key. */
+/** The bar under the picture: time, play, sound, the way back to live, captions, settings, windows; each has its key. */
 
-import { type Component, h, setText } from '../shared/dom.ts'
-import { type IconName, icon } from '../shared/icon.ts'
+import { announce, type Component, h, setText } from '../shared/dom.ts'
+import { clockTime } from '../shared/format.ts'
 import { readStored, writeStored } from '../shared/stored.ts'
+import type { Choices } from './choices.ts'
+import { controlButton, setControl } from './control-button.ts'
+import { fullScreenButton, pictureInPictureButton } from './full-screen.ts'
+import type { HlsSession } from './hls-session.ts'
+import { bindKeys } from './keys.ts'
+import { createMenu } from './menu.ts'
+import { createSeekBar } from './seek-bar.ts'
+import { playerSettings, rates, rateText } from './settings-menu.ts'
+import type { StoryboardPicture } from './storyboard.ts'
+import { isSeekable, type Timeline, timeAt } from './timeline.ts'
+import { createVolume } from './volume.ts'
 
 /** What the bar works on. */
 export interface ControlsInit {
   readonly video: HTMLVideoElement
   /** The element that goes full screen. */
   readonly stage: HTMLElement
-  readonly goLive: () => void
+  readonly session: HlsSession
   readonly togglePlay: () => void
+  /** Shows a few words over the picture for a moment, as after a key. */
+  readonly flash: (text: string) => void
+  readonly pictureAt: (timeS: number, timeline: Timeline) => StoryboardPicture | undefined
+  /** Called before the settings open. */
+  readonly onSettings: () => void
   /** Called with the new setting, and at first with the stored one. */
   readonly onTheatre: (on: boolean) => void
 }
@@ -21,152 +37,178 @@ export interface ControlsData {
   readonly live: boolean
   /** Whether playback is at the live edge, give or take a moment. */
   readonly atEdge: boolean
-  /** Seconds behind the live edge; `undefined` when unknown. */
-  readonly behindS: number | undefined
+  /** Whether the peer has captions that the player may not know of yet. */
+  readonly captions: boolean
 }
 
-const volumeKey = 'kairo.volume'
+/** The bar, and the moves that others than its buttons make. */
+export interface Controls extends Component<ControlsData> {
+  /** Moves by seconds. */
+  skip(seconds: number): void
+  /** Shows the choices anew. */
+  showChoices(): void
+}
+
 const theatreKey = 'kairo.theatre'
 const local = () => localStorage
 
 /** Creates the bar and listens for its keys on the document. */
-export function createControls(init: ControlsInit): Component<ControlsData> {
-  const { video, stage } = init
+export function createControls(init: ControlsInit): Controls {
+  const { video, stage, session, flash } = init
   const events = new AbortController()
   const { signal } = events
-  const play = control('pause', 'Pause (k)', init.togglePlay)
-  const mute = control('volume', 'Mute (m)', () => {
-    video.muted = !video.muted
+  const actions = createActions(init)
+  const play = controlButton('pause', 'Pause (k)', init.togglePlay)
+  const volume = createVolume(video)
+  const seek = createSeekBar({
+    timeline: () => session.timeline,
+    seek: (timeS) => session.seek(timeS),
+    pictureAt: init.pictureAt,
   })
-  const volume = h('input', {
-    class: 'volume',
-    type: 'range',
-    min: 0,
-    max: 1,
-    step: 0.05,
-    'aria-label': 'Volume',
-  })
+  const clock = h('span', { class: 'clock' })
   const liveText = h('span', {}, 'LIVE')
-  const live = h('button', { class: 'go-live', type: 'button', onclick: init.goLive }, liveText)
-  const theatre = control('theatre', 'Theatre (t)', () => setTheatre(!isTheatre))
-  theatre.classList.add('wide-only')
-  const full = control('expand', 'Full screen (f)', () => toggleFullScreen(stage, video))
+  const live = h(
+    'button',
+    { class: 'go-live', type: 'button', onclick: () => session.goLive() },
+    liveText,
+  )
+  const captions = controlButton('captions', 'Captions (c)', actions.captions)
+  const menu = createMenu(init.onSettings)
+  const theatre = createTheatre(init.onTheatre)
+  const small = pictureInPictureButton(video, signal)
+  const full = fullScreenButton(stage, video, signal)
+  for (const button of [theatre, small]) button.classList.add('wide-only')
+  const row = [play, volume.element, live, clock, h('span', { class: 'controls-gap' })]
   const element = h(
     'div',
     { class: 'controls', role: 'group', 'aria-label': 'Player controls' },
-    play,
-    mute,
-    volume,
-    live,
-    h('span', { class: 'controls-gap' }),
-    theatre,
-    full,
+    seek.element,
+    h('div', { class: 'controls-row' }, ...row, captions, menu.button, small, theatre, full),
+    menu.element,
   )
-
-  let isTheatre = false
-  const setTheatre = (on: boolean) => {
-    isTheatre = on
-    writeStored(local, theatreKey, on ? '1' : undefined)
-    setIcon(theatre, on ? 'theatreOff' : 'theatre', on ? 'Leave theatre (t)' : 'Theatre (t)')
-    init.onTheatre(on)
+  const showPlay = () => {
+    const [name, label] = video.ended
+      ? (['replay', 'Play again (k)'] as const)
+      : video.paused
+        ? (['play', 'Play (k)'] as const)
+        : (['pause', 'Pause (k)'] as const)
+    setControl(play, name, label)
   }
-  const showVolume = () => {
-    const silent = video.muted || video.volume === 0
-    setIcon(mute, silent ? 'muted' : 'volume', silent ? 'Unmute (m)' : 'Mute (m)')
-    volume.value = String(video.muted ? 0 : video.volume)
-    volume.style.setProperty('--filled', `${Number(volume.value) * 100}%`)
+  const showChoices = () => {
+    const { choices, rate } = session
+    menu.update(playerSettings(choices, rate, actions.settings))
+    showCaptions(captions, choices)
   }
-  const showPlay = () =>
-    setIcon(play, video.paused ? 'play' : 'pause', video.paused ? 'Play (k)' : 'Pause (k)')
-
-  bindVolume(volume, video)
-  video.addEventListener('volumechange', showVolume, { signal })
-  video.addEventListener('play', showPlay, { signal })
-  video.addEventListener('pause', showPlay, { signal })
-  document.addEventListener('fullscreenchange', () => showFullScreen(full, stage), { signal })
-  const keys: Readonly<Record<string, () => void>> = {
-    k: init.togglePlay,
-    ' ': init.togglePlay,
-    m: () => mute.click(),
-    t: () => theatre.click(),
-    f: () => full.click(),
-    l: init.goLive,
+  for (const event of ['play', 'pause', 'ended', 'seeked'] as const) {
+    video.addEventListener(event, showPlay, { signal })
   }
-  document.addEventListener('keydown', (event) => onKey(event, keys), { signal })
-  showVolume()
+  video.addEventListener('timeupdate', () => seek.update(), { signal })
+  bindKeys(
+    {
+      ...actions,
+      togglePlay: init.togglePlay,
+      volume: (by) => flash(`Volume ${Math.round(volume.change(by) * 100)} %`),
+      toggleMute: () => {
+        volume.toggleMute()
+        flash(video.muted ? 'Sound off' : 'Sound on')
+      },
+      fullScreen: () => full.click(),
+      theatre: () => theatre.click(),
+      pictureInPicture: () => small.click(),
+    },
+    signal,
+  )
   showPlay()
-  setTheatre(readStored(local, theatreKey) === '1')
   return {
     element,
-    update: ({ live: isLive, atEdge, behindS }) => {
-      live.hidden = !isLive
-      live.classList.toggle('at-edge', atEdge)
-      setText(liveText, atEdge || behindS === undefined ? 'LIVE' : goLiveText(behindS))
-      live.setAttribute('aria-label', atEdge ? 'Playing live' : 'Go to the live edge (l)')
+    skip: actions.skip,
+    showChoices,
+    update: (data) => {
+      seek.update()
+      showChoices()
+      captions.hidden = !data.captions && session.choices.captions.length === 0
+      showTime(data, session.timeline, { live, liveText, clock })
     },
-    dispose: () => events.abort(),
+    dispose: () => {
+      events.abort()
+      menu.dispose()
+      volume.dispose()
+    },
   }
 }
 
-function goLiveText(behindS: number): string {
-  return behindS < 1 ? 'Go live' : `−${Math.round(behindS)} s · Go live`
+/** What keys and menu lines do, with a word over the picture. */
+function createActions({ session, flash, onSettings }: ControlsInit) {
+  const setRate = (rate: number) => {
+    session.setRate(rate)
+    flash(`Speed ${rateText(rate)}`)
+  }
+  return {
+    skip: (seconds: number) => {
+      const timeline = session.timeline
+      if (!isSeekable(timeline)) return
+      session.seek(timeline.positionS + seconds)
+      flash(`${seconds < 0 ? '−' : '+'}${Math.abs(seconds)} s`)
+    },
+    jump: (share: number) => {
+      const { timeline } = session
+      if (isSeekable(timeline)) session.seek(timeAt(timeline, share))
+    },
+    captions: () => {
+      if (session.choices.captions.length === 0) onSettings()
+      const on = session.captions.toggle()
+      flash(on === undefined ? 'Captions off' : `Captions: ${on.label}`)
+    },
+    rate: (step: 1 | -1) => {
+      const at = rates.indexOf(session.rate)
+      const next = rates[at + step]
+      if (next !== undefined) setRate(next)
+    },
+    settings: {
+      quality: (id: string) => session.chooseQuality(id),
+      rate: setRate,
+      sound: (id: string) => session.chooseSound(id),
+      captions: (id: string | undefined) => session.captions.choose(id),
+    },
+  }
 }
 
-/** Takes the stored volume, and stores what the slider sets. */
-function bindVolume(slider: HTMLInputElement, video: HTMLVideoElement): void {
-  const stored = Number(readStored(local, volumeKey))
-  if (stored > 0 && stored <= 1) video.volume = stored
-  slider.addEventListener('input', () => {
-    video.volume = Number(slider.value)
-    video.muted = video.volume === 0
-    if (video.volume > 0) writeStored(local, volumeKey, String(video.volume))
-  })
-}
-
-function control(name: IconName, label: string, onclick: () => void): HTMLButtonElement {
-  const button = h('button', { class: 'control', type: 'button', onclick })
-  setIcon(button, name, label)
+/** The button that makes the stage as wide as the window; the choice is remembered. */
+function createTheatre(onTheatre: (on: boolean) => void): HTMLButtonElement {
+  let isTheatre = false
+  const set = (on: boolean) => {
+    isTheatre = on
+    writeStored(local, theatreKey, on ? '1' : undefined)
+    setControl(button, on ? 'theatreOff' : 'theatre', on ? 'Leave theatre (t)' : 'Theatre (t)')
+    onTheatre(on)
+  }
+  const button = controlButton('theatre', 'Theatre (t)', () => set(!isTheatre))
+  set(readStored(local, theatreKey) === '1')
   return button
 }
 
-function setIcon(button: HTMLButtonElement, name: IconName, label: string): void {
-  if (button.title === label) return
-  button.replaceChildren(icon(name))
-  button.title = label
-  button.setAttribute('aria-label', label.replace(/ \(.\)$/, ''))
+function showCaptions(button: HTMLButtonElement, { captions }: Choices): void {
+  const isOn = captions.some(({ selected }) => selected)
+  if (button.getAttribute('aria-pressed') === String(isOn)) return
+  button.setAttribute('aria-pressed', String(isOn))
+  if (isOn) announce('Captions on')
 }
 
-function showFullScreen(button: HTMLButtonElement, stage: HTMLElement): void {
-  const on = document.fullscreenElement === stage
-  setIcon(button, on ? 'shrink' : 'expand', on ? 'Leave full screen (f)' : 'Full screen (f)')
+interface TimeParts {
+  readonly live: HTMLElement
+  readonly liveText: HTMLElement
+  readonly clock: HTMLElement
 }
 
-/** Full screen of the stage with its bar; phones that allow it for video only get the video. */
-function toggleFullScreen(stage: HTMLElement, video: HTMLVideoElement): void {
-  const ignore = () => {
-    // Refused by the browser or the person: the page stays as it is.
+function showTime(data: ControlsData, timeline: Timeline, { live, liveText, clock }: TimeParts) {
+  live.hidden = !data.live
+  live.classList.toggle('at-edge', data.atEdge)
+  const behindS = timeline.endS - timeline.positionS
+  const isBehind = timeline.live && !data.atEdge
+  setText(liveText, isBehind ? 'Go live' : 'LIVE')
+  live.setAttribute('aria-label', isBehind ? 'Go to the live edge' : 'Playing live')
+  if (timeline.live) setText(clock, isBehind && behindS >= 1 ? `−${clockTime(behindS)}` : '')
+  else if (timeline.endS > 0) {
+    setText(clock, `${clockTime(timeline.positionS)} / ${clockTime(timeline.endS)}`)
   }
-  if (document.fullscreenElement !== null) {
-    document.exitFullscreen().catch(ignore)
-    return
-  }
-  if (typeof stage.requestFullscreen === 'function') {
-    stage.requestFullscreen().catch(ignore)
-    return
-  }
-  const { webkitEnterFullscreen } = video as { webkitEnterFullscreen?: () => void }
-  webkitEnterFullscreen?.call(video)
-}
-
-/** Runs a key's action unless the key belongs to a field, a button or a browser shortcut. */
-function onKey(event: KeyboardEvent, keys: Readonly<Record<string, () => void>>): void {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return
-  const target = event.target
-  if (target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement) return
-  const onControl = target instanceof HTMLButtonElement || target instanceof HTMLAnchorElement
-  if (event.key === ' ' && onControl) return
-  const action = keys[event.key.toLowerCase()]
-  if (action === undefined) return
-  event.preventDefault()
-  action()
 }

@@ -1,11 +1,26 @@
 /**
- * Plays one stream into one video element and keeps at it: a lost playlist, a broken part or a peer that restarts ends in a
- * new attempt after a growing wait, until the session is disposed. This layer owns the retries; hls.js's own short
+ * Plays one stream or video into one video element and keeps at it: a lost playlist, a broken part or a peer that restarts ends
+ * in a new attempt after a growing wait, until the session is disposed. This layer owns the retries; hls.js's own short
  * ones below it only bridge single requests.
  */
 
 import Hls, { type ErrorData, ErrorDetails, ErrorTypes, Events } from 'hls.js'
+import { readStored, writeStored } from '../shared/stored.ts'
+import { Captions } from './captions.ts'
+import {
+  autoId,
+  type Choices,
+  levelIndex,
+  levelName,
+  qualityChoices,
+  renditionOf,
+  soundChoices,
+} from './choices.ts'
+import { hlsSettings } from './hls-settings.ts'
+import { LiveEdge } from './live-edge.ts'
+import { describeError, playUnlessRefused } from './playback.ts'
 import { ReceivedBitrate } from './received-bitrate.ts'
+import { bufferedEnd, type Timeline } from './timeline.ts'
 
 /** `connecting` until the first picture, `waiting` when it stops, `retrying` between attempts, `failed` for good. */
 export type SessionState = 'connecting' | 'playing' | 'waiting' | 'retrying' | 'ended' | 'failed'
@@ -31,22 +46,31 @@ export interface HlsSessionInit {
   readonly video: HTMLVideoElement
   /** Address of the multivariant playlist. */
   readonly url: string
+  /** Whether it is a live stream; else a video with an end. */
+  readonly live: boolean
+  /** Where a video begins, in seconds of its own time. */
+  readonly startS?: number
   /** Called when the state changes, with a reason where there is one. */
   readonly onState: (state: SessionState, reason: string | undefined) => void
+  /** Called when there is something else to choose, or to read of what is chosen. */
+  readonly onChoices: () => void
 }
 
 const retryMsMin = 500
 const retryMsMax = 8_000
 /** A second media error within this time of the first means that repairing in place does not help. */
 const mediaErrorWindowMs = 8_000
-/** Playback this far from the live edge without moving is brought back to it. */
-const stallMsMax = 3_000
 const watchdogMs = 500
+const qualityKey = 'kairo.quality'
+const soundKey = 'kairo.sound'
+const local = () => localStorage
 
 /** One stream in one video element. */
 export class HlsSession {
+  readonly captions = new Captions()
   readonly #init: HlsSessionInit
   readonly #events = new AbortController()
+  readonly #edge: LiveEdge
   #hls: Hls | undefined
   #bitrate = new ReceivedBitrate()
   #state: SessionState = 'connecting'
@@ -54,13 +78,13 @@ export class HlsSession {
   #mediaErrorAtMs = Number.NEGATIVE_INFINITY
   #retryTimer: ReturnType<typeof setTimeout> | undefined
   #watchdog: ReturnType<typeof setInterval> | undefined
-  #lastTime = -1
-  #movedAtMs = 0
-  /** False once the viewer paused: then being behind is what they chose, until playback is live again. */
-  #followsEdge = true
+  /** Renditions that the playlist named when it was loaded, also those that this browser cannot play. */
+  #known: ReadonlySet<string> = new Set()
+  #rate = 1
 
   constructor(init: HlsSessionInit) {
     this.#init = init
+    this.#edge = new LiveEdge(init.video)
   }
 
   /** False in a browser that has neither MSE nor HLS of its own. */
@@ -74,15 +98,18 @@ export class HlsSession {
     const { signal } = this.#events
     video.addEventListener('playing', () => this.#onPlaying(), { signal })
     video.addEventListener('waiting', () => this.#onWaiting(), { signal })
-    video.addEventListener('pause', () => this.#onPause(), { signal })
+    video.addEventListener('pause', () => this.#edge.leave(), { signal })
     video.addEventListener('ended', () => this.#setState('ended'), { signal })
     if (!Hls.isSupported()) {
-      video.addEventListener('error', () => this.#retry('the stream could not be loaded'), {
-        signal,
-      })
+      video.addEventListener('error', () => this.#retry('it could not be loaded'), { signal })
     }
-    this.#watchdog = setInterval(() => this.#watch(), watchdogMs)
-    this.#open()
+    if (this.#init.live) {
+      this.#watchdog = setInterval(
+        () => this.#edge.watch(this.#hls, this.#state === 'playing'),
+        watchdogMs,
+      )
+    }
+    this.#open(this.#init.startS)
   }
 
   /** Ends playback and frees the element. */
@@ -93,43 +120,127 @@ export class HlsSession {
     this.#close()
   }
 
-  /** Starts anew at once, as after the stream came back. */
+  /** Starts anew at once, as after the stream came back, or to learn of renditions that came later. */
   reopen(): void {
     this.#failures = 0
     clearTimeout(this.#retryTimer)
+    const positionS = this.#resumeS()
     this.#setState('connecting')
-    this.#open()
+    this.#open(positionS)
   }
 
   /** Jumps to the live edge and plays. */
   goLive(): void {
-    const { video } = this.#init
-    const edge = this.#hls?.liveSyncPosition ?? lastOf(video.seekable)
-    if (edge !== undefined && edge !== null) video.currentTime = edge
-    this.#followsEdge = true
+    const { video, live } = this.#init
+    if (live) {
+      const { endS } = this.timeline
+      if (endS > 0) video.currentTime = endS
+      this.#edge.follow()
+      this.setRate(1)
+    }
     void this.play()
   }
 
-  /** Plays; a browser that allows no sound before a touch plays without, and false is returned. */
-  async play(): Promise<boolean> {
-    const { video } = this.#init
-    try {
-      await video.play()
-      return true
-    } catch (error) {
-      // AbortError: a newer load took this one's place and plays by itself.
-      if (!(error instanceof DOMException) || error.name !== 'NotAllowedError') return true
-      if (video.muted) return false
-      video.muted = true
-      return this.play().then(() => false)
+  /** Moves the playhead, in the video element's own seconds; what lies past the live edge is the live edge. */
+  seek(timeS: number): void {
+    const { video, live } = this.#init
+    const timeline = this.timeline
+    if (timeline.endS <= timeline.startS) return
+    const atEdge = live && timeS >= timeline.endS - 0.5
+    if (atEdge) {
+      this.goLive()
+      return
     }
+    this.#edge.leave()
+    video.currentTime = Math.min(Math.max(timeS, timeline.startS), timeline.endS)
+    if (this.#state === 'ended') this.#setState('waiting')
+  }
+
+  /** Plays faster or slower; at the live edge nobody can be faster, so it goes back to 1 there. */
+  setRate(rate: number): void {
+    this.#rate = rate
+    this.#init.video.playbackRate = rate
+    // hls.js sets the rate by itself while this is above 1.
+    const { maxLiveSyncPlaybackRate } = hlsSettings(this.#init)
+    if (this.#hls !== undefined) {
+      this.#hls.config.maxLiveSyncPlaybackRate = rate === 1 ? (maxLiveSyncPlaybackRate ?? 1) : 1
+    }
+    this.#init.onChoices()
+  }
+
+  /** What {@link setRate} was told last. */
+  get rate(): number {
+    return this.#rate
+  }
+
+  /** Plays; a browser that allows no sound before a touch plays without, and false is returned. */
+  play(): Promise<boolean> {
+    return playUnlessRefused(this.#init.video)
+  }
+
+  /** The span that can be played, and the playhead. */
+  get timeline(): Timeline {
+    const { video, live } = this.#init
+    const positionS = video.currentTime
+    const bufferedS = bufferedEnd(video) ?? positionS
+    const details = this.#hls?.latestLevelDetails
+    const last = video.seekable.length - 1
+    let startS = last < 0 ? 0 : video.seekable.start(0)
+    let endS = last < 0 ? 0 : video.seekable.end(last)
+    let endDateMs: number | undefined
+    if (live && details) {
+      startS = details.fragmentStart
+      endS = details.live ? (this.#hls?.liveSyncPosition ?? details.edge) : details.edge
+      const dated = details.fragments.findLast((each) => each.programDateTime !== null)
+      const dateMs = dated?.programDateTime
+      if (dated !== undefined && dateMs != null) endDateMs = dateMs + (endS - dated.start) * 1_000
+    } else if (!live && Number.isFinite(video.duration)) {
+      startS = 0
+      endS = video.duration
+    }
+    // At the edge the playhead runs a little ahead of and behind what hls.js aims at.
+    if (live) endS = Math.max(endS, positionS)
+    return { live, startS, endS, positionS, bufferedS, endDateMs }
+  }
+
+  /** The menus of this moment. */
+  get choices(): Choices {
+    const hls = this.#hls
+    if (hls === undefined) return { qualities: [], playing: '', sounds: [], captions: [] }
+    const now = hls.levels[hls.currentLevel]
+    return {
+      qualities: qualityChoices(hls, readStored(local, qualityKey) ?? autoId),
+      playing: now === undefined ? '' : levelName(now),
+      sounds: soundChoices(hls),
+      captions: this.captions.choices,
+    }
+  }
+
+  /** Plays a quality from the next picture on that can be decoded alone, and remembers it; `auto` lets the player choose. */
+  chooseQuality(id: string): void {
+    writeStored(local, qualityKey, id === autoId ? undefined : id)
+    if (this.#hls !== undefined) this.#hls.nextLevel = levelIndex(this.#hls, id)
+    this.#init.onChoices()
+  }
+
+  /** Plays another sound track, and remembers it. */
+  chooseSound(id: string): void {
+    writeStored(local, soundKey, id)
+    const index = this.#hls?.audioTracks.findIndex(({ name }) => name === id) ?? -1
+    if (this.#hls !== undefined && index >= 0) this.#hls.audioTrack = index
+    this.#init.onChoices()
+  }
+
+  /** Whether the stream has renditions by now that the playlist did not name when it was loaded. */
+  isOutdated(renditions: readonly string[]): boolean {
+    return this.#known.size > 0 && renditions.some((name) => !this.#known.has(name))
   }
 
   /** The figures of this moment. */
   get figures(): SessionFigures {
     const { video } = this.#init
     const quality = video.getVideoPlaybackQuality?.()
-    const latency = this.#hls?.latency
+    const latency = this.#init.live ? this.#hls?.latency : undefined
     return {
       latencyS: latency === undefined || latency <= 0 ? undefined : latency,
       targetLatencyS: this.#hls?.targetLatency ?? undefined,
@@ -142,49 +253,70 @@ export class HlsSession {
     }
   }
 
-  #open(): void {
+  /** Where to go on after a new start: at the edge for those who followed it, for others where they were. */
+  #resumeS(): number | undefined {
+    const { video, live } = this.#init
+    if (live) return undefined
+    return video.currentTime > 0 ? video.currentTime : this.#init.startS
+  }
+
+  #open(startS?: number): void {
     this.#close()
     this.#bitrate = new ReceivedBitrate()
-    this.#movedAtMs = performance.now()
-    this.#followsEdge = true
+    this.#edge.follow()
     const { video, url } = this.#init
     if (!Hls.isSupported()) {
       video.src = url
+      if (startS !== undefined) video.currentTime = startS
       void this.play()
       return
     }
+    const sound = readStored(local, soundKey)
     const hls = new Hls({
-      lowLatencyMode: true,
-      // Parts need no transmuxing, so a worker would only add its start to the first picture.
-      enableWorker: false,
-      backBufferLength: 30,
-      maxLiveSyncPlaybackRate: 1.08,
-      // hls.js moves a whole second away from the edge at each stall; the hold-back of low latency is about as long.
-      liveSyncOnStallIncrease: 0.3,
+      ...hlsSettings(this.#init),
+      ...(startS === undefined ? {} : { startPosition: startS }),
+      ...(sound === undefined ? {} : { audioPreference: { name: sound } }),
     })
     this.#hls = hls
+    this.captions.attach(hls)
     hls.on(Events.ERROR, (_event, data) => this.#onError(hls, data))
     hls.on(Events.FRAG_LOADED, (_event, { frag, part, payload }) => {
       this.#bitrate.add(frag.type, payload.byteLength, part?.duration ?? frag.duration)
     })
-    hls.on(Events.MANIFEST_PARSED, () => void this.play())
+    hls.on(Events.MANIFEST_LOADED, (_event, { levels, audioTracks, subtitles = [] }) => {
+      const urls = [...levels, ...audioTracks, ...subtitles].map((each) => each.url)
+      this.#known = new Set(urls.map(renditionOf))
+    })
+    hls.on(Events.MANIFEST_PARSED, () => {
+      const level = levelIndex(hls, readStored(local, qualityKey) ?? autoId)
+      if (level >= 0) hls.nextLevel = level
+      void this.play()
+    })
+    for (const event of [
+      Events.LEVEL_SWITCHED,
+      Events.LEVELS_UPDATED,
+      Events.AUDIO_TRACK_SWITCHED,
+      Events.AUDIO_TRACKS_UPDATED,
+      Events.SUBTITLE_TRACKS_UPDATED,
+      Events.SUBTITLE_TRACK_SWITCH,
+    ] as const) {
+      hls.on(event, () => this.#init.onChoices())
+    }
     hls.loadSource(url)
     hls.attachMedia(video)
   }
 
   #close(): void {
+    this.captions.detach()
     this.#hls?.destroy()
     this.#hls = undefined
   }
 
   #onPlaying(): void {
     this.#failures = 0
-    this.#movedAtMs = performance.now()
+    this.#edge.moved()
+    if (this.#init.video.playbackRate !== this.#rate && this.#rate !== 1) this.setRate(this.#rate)
     this.#setState('playing')
-  }
-
-  #onPause(): void {
-    this.#followsEdge = false
   }
 
   #onWaiting(): void {
@@ -195,7 +327,7 @@ export class HlsSession {
     if (!data.fatal) return
     if (data.details === ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR) {
       this.#close()
-      this.#setState('failed', 'This browser cannot decode the stream’s codecs.')
+      this.#setState('failed', 'This browser cannot decode its codecs.')
       return
     }
     const nowMs = performance.now()
@@ -204,52 +336,17 @@ export class HlsSession {
       hls.recoverMediaError()
       return
     }
-    this.#retry(describeError(data))
+    this.#retry(describeError(data, this.#init.live))
   }
 
   #retry(reason: string): void {
+    const positionS = this.#resumeS()
     this.#close()
     const waitMs = Math.min(retryMsMax, retryMsMin * 2 ** this.#failures)
     this.#failures++
     this.#setState('retrying', reason)
     clearTimeout(this.#retryTimer)
-    this.#retryTimer = setTimeout(() => this.#open(), waitMs)
-  }
-
-  /** Notices a playhead that stands although newer media is there: after an outage the old position may be gone for good. */
-  #watch(): void {
-    const { video } = this.#init
-    const nowMs = performance.now()
-    if (video.currentTime !== this.#lastTime || video.paused || video.seeking) {
-      this.#lastTime = video.currentTime
-      this.#movedAtMs = nowMs
-      this.#keepUp()
-      return
-    }
-    const edge = this.#hls?.liveSyncPosition
-    if (nowMs - this.#movedAtMs < stallMsMax || edge === undefined || edge === null) return
-    if (edge - video.currentTime > 1) {
-      this.#movedAtMs = nowMs
-      video.currentTime = edge
-    }
-  }
-
-  /**
-   * hls.js plays faster to make up for a lag, but only for one below its target latency and a target duration together;
-   * a publisher that was gone for some seconds leaves more, and playback would stay behind for good.
-   */
-  #keepUp(): void {
-    const { video } = this.#init
-    const hls = this.#hls
-    const targetS = hls?.targetLatency
-    const details = hls?.latestLevelDetails
-    if (!hls || !targetS || !details?.live || this.#state !== 'playing' || video.paused) return
-    const isNear = hls.latency - targetS < targetS + details.targetduration
-    const edge = hls.liveSyncPosition
-    if (isNear) this.#followsEdge = true
-    else if (this.#followsEdge && edge !== null && edge > video.currentTime) {
-      video.currentTime = edge
-    }
+    this.#retryTimer = setTimeout(() => this.#open(positionS), waitMs)
   }
 
   #setState(state: SessionState, reason?: string): void {
@@ -257,27 +354,4 @@ export class HlsSession {
     this.#state = state
     this.#init.onState(state, reason)
   }
-}
-
-/** An error of hls.js in words for a viewer. */
-function describeError(data: ErrorData): string {
-  const status = data.response?.code
-  if (status === 404) return 'This peer does not know the stream.'
-  if (status === 503 || status === 504) return 'No peer that has the stream answers.'
-  if (data.type === ErrorTypes.NETWORK_ERROR) return 'The connection to this peer is broken.'
-  return 'Playback failed.'
-}
-
-/** End of the buffered range that holds the playhead. */
-function bufferedEnd(video: HTMLVideoElement): number | undefined {
-  const { buffered, currentTime } = video
-  for (let i = 0; i < buffered.length; i++) {
-    if (buffered.start(i) <= currentTime + 0.1 && currentTime <= buffered.end(i))
-      return buffered.end(i)
-  }
-  return undefined
-}
-
-function lastOf(ranges: TimeRanges): number | undefined {
-  return ranges.length === 0 ? undefined : ranges.end(ranges.length - 1)
 }

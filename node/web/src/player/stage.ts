@@ -1,36 +1,51 @@
 /** The picture and what lies over it: a spinner, messages about lost and ended streams, the button that turns sound on. */
 
-import type { Stream } from '../shared/api.ts'
 import { announce, type Component, h, setText } from '../shared/dom.ts'
 import { icon } from '../shared/icon.ts'
 import type { SessionState } from './hls-session.ts'
 
+/** Words over the picture. */
+export interface StageMessage {
+  readonly title: string
+  readonly detail: string
+  /** Whether something is being done about it. */
+  readonly busy: boolean
+}
+
 /** What the stage shows. */
 export interface StageData {
   readonly state: SessionState
-  readonly reason: string | undefined
-  readonly stream: Stream | undefined
-  readonly known: boolean
-  /** Whether this peer answers at present. */
-  readonly reachable: boolean
-  readonly paused: boolean
+  readonly message: StageMessage | undefined
+  /** Whether there is no picture to be expected. */
+  readonly soundOnly: boolean
 }
 
 /** What a touch on the stage does. */
 export interface StageInit {
   readonly togglePlay: () => void
   readonly unmute: () => void
+  /** Moves by seconds. */
+  readonly skip: (seconds: number) => void
+}
+
+/** The stage with the parts that others work on. */
+export interface Stage extends Component<StageData> {
+  readonly video: HTMLVideoElement
+  /** Shows a few words for a moment. */
+  flash(text: string): void
 }
 
 /** Controls fade after this time without a movement. */
 const idleMs = 2_600
+/** Words of a key or a touch stay this long. */
+const flashMs = 900
+/** Two presses within this time are one double press. */
+const doublePressMs = 320
 /** A wait shorter than this shows no spinner. */
 const spinnerMs = 400
 
 /** Creates the stage with its video element. */
-export function createStage(
-  init: StageInit,
-): Component<StageData> & { readonly video: HTMLVideoElement } {
+export function createStage(init: StageInit): Stage {
   const events = new AbortController()
   const { signal } = events
   const video = h('video', { playsinline: true, tabindex: -1 })
@@ -60,7 +75,9 @@ export function createStage(
   resume.append(icon('play'))
   const soundOnly = h('div', { class: 'sound-only', hidden: true }, 'Sound only')
   soundOnly.prepend(icon('volume'))
+  const flashed = createFlash()
   const element = h('div', { class: 'stage' }, video, soundOnly, spinner, message, resume, sound)
+  element.append(flashed.element)
   let spinnerTimer: ReturnType<typeof setTimeout> | undefined
   let touched = false
 
@@ -70,7 +87,7 @@ export function createStage(
   }
   const showResume = () => {
     // Under a message there is nothing to go on with, and the two would lie over one another.
-    resume.hidden = !video.paused || video.readyState < 2 || !message.hidden
+    resume.hidden = !video.paused || video.ended || video.readyState < 2 || !message.hidden
   }
   for (const event of ['volumechange', 'playing', 'pause'] as const) {
     video.addEventListener(event, showSound, { signal })
@@ -78,23 +95,24 @@ export function createStage(
   for (const event of ['pause', 'play', 'loadeddata', 'emptied'] as const) {
     video.addEventListener(event, showResume, { signal })
   }
-  video.addEventListener('click', () => onPress(element, init), { signal })
+  bindPress(element, video, init)
   trackIdle(element, video, signal)
   return {
     element,
     video,
+    flash: flashed.update,
     update: (data) => {
       clearTimeout(spinnerTimer)
-      const text = messageOf(data)
-      if (message.hidden !== (text === undefined)) announce(text?.title ?? 'The stream plays again')
+      const text = data.message
+      if (message.hidden !== (text === undefined)) announce(text?.title ?? 'It plays again')
       message.hidden = text === undefined
       showResume()
-      soundOnly.hidden = !isSoundOnly(data.stream)
+      soundOnly.hidden = !data.soundOnly
       setText(title, text?.title ?? '')
       setText(detail, text?.detail ?? '')
       message.classList.toggle('with-spinner', text?.busy === true)
       const waits = text === undefined && (data.state === 'connecting' || data.state === 'waiting')
-      if (!waits || data.paused) spinner.hidden = true
+      if (!waits || video.paused) spinner.hidden = true
       else if (spinner.hidden) {
         spinnerTimer = setTimeout(() => {
           spinner.hidden = false
@@ -103,15 +121,48 @@ export function createStage(
     },
     dispose: () => {
       clearTimeout(spinnerTimer)
+      flashed.dispose()
       events.abort()
     },
   }
 }
 
-/** A press on the picture: with a mouse it pauses; on a touch screen it only brings the controls. */
-function onPress(element: HTMLElement, init: StageInit): void {
-  if (matchMedia('(pointer: coarse)').matches) element.classList.toggle('idle')
-  else init.togglePlay()
+/**
+ * A press on the picture: with a mouse it pauses; on a touch screen it brings and hides the controls,
+ * and twice at a side moves ten seconds.
+ */
+function bindPress(element: HTMLElement, video: HTMLVideoElement, init: StageInit): void {
+  let lastMs = Number.NEGATIVE_INFINITY
+  let lastX = 0
+  video.addEventListener('click', (event) => {
+    if (!matchMedia('(pointer: coarse)').matches) return init.togglePlay()
+    const { left, width } = element.getBoundingClientRect()
+    const x = (event.clientX - left) / width
+    const isDouble = event.timeStamp - lastMs < doublePressMs && Math.abs(x - lastX) < 0.25
+    lastMs = event.timeStamp
+    lastX = x
+    if (isDouble && (x < 0.35 || x > 0.65)) init.skip(x < 0.5 ? -10 : 10)
+    else element.classList.toggle('idle')
+  })
+}
+
+/** A few words over the picture that go by themselves. */
+function createFlash(): Component<string> {
+  const element = h('div', { class: 'flash', 'aria-hidden': 'true', hidden: true })
+  let timer: ReturnType<typeof setTimeout> | undefined
+  return {
+    element,
+    update: (text) => {
+      setText(element, text)
+      announce(text)
+      element.hidden = false
+      clearTimeout(timer)
+      timer = setTimeout(() => {
+        element.hidden = true
+      }, flashMs)
+    },
+    dispose: () => clearTimeout(timer),
+  }
 }
 
 function spinnerOf(): HTMLElement {
@@ -135,59 +186,4 @@ function trackIdle(element: HTMLElement, video: HTMLVideoElement, signal: AbortS
   video.addEventListener('play', wake, { signal })
   video.addEventListener('pause', () => element.classList.remove('idle'), { signal })
   signal.addEventListener('abort', () => clearTimeout(timer))
-}
-
-/** True for a stream that says what it has, and has no picture. */
-function isSoundOnly(stream: Stream | undefined): boolean {
-  const kinds = new Set(stream?.renditions.map(({ kind }) => kind))
-  return kinds.has('audio') && !kinds.has('video')
-}
-
-/** The words over the picture; `undefined` while all is well. */
-function messageOf(
-  data: StageData,
-): { readonly title: string; readonly detail: string; readonly busy: boolean } | undefined {
-  const { state, stream } = data
-  if (state === 'failed')
-    return { title: 'Cannot play here', detail: data.reason ?? '', busy: false }
-  const plays = state === 'playing'
-  if (!data.reachable && !plays) {
-    return {
-      title: 'No answer from this peer',
-      detail: 'It may be restarting. This page keeps trying.',
-      busy: true,
-    }
-  }
-  if (data.known && stream === undefined && !plays) {
-    return {
-      title: 'This stream is not live',
-      detail: 'It starts here by itself when somebody publishes it.',
-      busy: true,
-    }
-  }
-  if (stream?.state === 'ended' && !plays) {
-    return {
-      title: 'The stream has ended',
-      detail: 'It goes on here by itself when it comes back.',
-      busy: false,
-    }
-  }
-  if (stream?.status === 'connecting' && !plays && state !== 'connecting') {
-    return {
-      title: 'The source peer does not answer',
-      detail: 'Trying it again, and others that have the stream.',
-      busy: true,
-    }
-  }
-  if (stream?.status === 'lost' && !plays) {
-    return {
-      title: 'The source peer is gone',
-      detail: 'Looking for another peer that has the stream.',
-      busy: true,
-    }
-  }
-  if (state === 'retrying') {
-    return { title: 'Reconnecting', detail: data.reason ?? '', busy: true }
-  }
-  return undefined
 }

@@ -9,7 +9,35 @@ import type {
   StreamView,
   statusSchema,
 } from '../../../src/api/schemas.ts'
+import type { presetsSchema, transcodingSchema } from '../../../src/api/schemas-transcode.ts'
+import type { VodView, vodsSchema } from '../../../src/api/schemas-vod.ts'
 
+/** A video of the library, whatever its state. */
+export type Video = VodView
+/** Every video of the peer, and who may add some. */
+export type Library = output<typeof vodsSchema>
+/** What is made of the live streams. */
+export type Transcoding = output<typeof transcodingSchema>
+/** A choice of renditions. */
+export type Preset = output<typeof presetsSchema>['presets'][number]
+/** A place that a stream is also sent to. */
+export interface RestreamTarget {
+  readonly name: string
+  /** Secret: it holds the target's stream key. */
+  readonly url: string
+  readonly enabled: boolean
+}
+/** What the owner of a stream chose for it (`streamOptionsSchema` of the peer, whose file needs Node). */
+export interface StreamOptions {
+  readonly quality?: string
+  readonly record?: boolean
+  readonly dvrWindowS?: number
+  readonly srtPassphrase?: string
+  readonly restream?: readonly RestreamTarget[]
+  readonly pullUrl?: string
+}
+/** A change of options: null takes a choice back. */
+export type StreamOptionsPatch = { [K in keyof StreamOptions]: StreamOptions[K] | null }
 /** One stream of the network. */
 export type Stream = StreamView
 /** One encoding of a stream. */
@@ -78,6 +106,47 @@ export class Api {
     await this.#request('POST', `keys/${encodeURIComponent(name)}/disconnect`)
   }
 
+  library(): Promise<Library> {
+    return this.#request('GET', 'vods')
+  }
+
+  async renameVideo(id: string, title: string): Promise<void> {
+    await this.#request('PATCH', `vods/${encodeURIComponent(id)}`, { title })
+  }
+
+  async deleteVideo(id: string): Promise<void> {
+    await this.#request('DELETE', `vods/${encodeURIComponent(id)}`)
+  }
+
+  /** Makes a video that failed again. */
+  async retryVideo(id: string): Promise<void> {
+    await this.#request('POST', `vods/${encodeURIComponent(id)}/retry`)
+  }
+
+  /** Adds a WebVTT file to a video. */
+  async addCaptions(id: string, language: string, label: string, file: Blob): Promise<void> {
+    const query = new URLSearchParams({ language, label })
+    await this.#request('POST', `vods/${encodeURIComponent(id)}/captions?${query}`, file)
+  }
+
+  transcoding(): Promise<Transcoding> {
+    return this.#request('GET', 'transcoding')
+  }
+
+  async presets(): Promise<readonly Preset[]> {
+    return (await this.#request<{ presets: Preset[] }>('GET', 'presets')).presets
+  }
+
+  async options(name: string): Promise<StreamOptions> {
+    const path = `keys/${encodeURIComponent(name)}/options`
+    return (await this.#request<{ options: StreamOptions }>('GET', path)).options
+  }
+
+  async changeOptions(name: string, patch: StreamOptionsPatch): Promise<StreamOptions> {
+    const path = `keys/${encodeURIComponent(name)}/options`
+    return (await this.#request<{ options: StreamOptions }>('PATCH', path, patch)).options
+  }
+
   async doctor(): Promise<readonly Check[]> {
     return (await this.#request<{ checks: Check[] }>('GET', 'doctor')).checks
   }
@@ -89,7 +158,8 @@ export class Api {
   async #request<T>(method: string, path: string, body?: object): Promise<T> {
     const headers: Record<string, string> = { accept: 'application/json' }
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`
-    if (body !== undefined) headers['content-type'] = 'application/json'
+    const isFile = body instanceof Blob
+    if (body !== undefined) headers['content-type'] = isFile ? 'text/vtt' : 'application/json'
     let response: Response
     try {
       response = await fetch(`/api/${path}`, {
@@ -97,7 +167,7 @@ export class Api {
         headers,
         cache: 'no-store',
         signal: AbortSignal.timeout(requestTimeoutMs),
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(body === undefined ? {} : { body: isFile ? body : JSON.stringify(body) }),
       })
     } catch (cause) {
       throw new ApiError(0, 'This peer does not answer.', { cause })

@@ -1,6 +1,11 @@
 /** Numbers and names as people read them. */
 
-import type { Rendition, Stream } from './api.ts'
+import type { Rendition } from './api.ts'
+
+/** A stream or a video, by what it is made of. */
+export interface Renditions {
+  readonly renditions: readonly Rendition[]
+}
 
 /** `12D3…x9Qz`: the end of a peer id tells peers apart, its beginning only its kind. */
 export function shortPeerId(peerId: string): string {
@@ -42,6 +47,15 @@ export function duration(seconds: number): string {
   return parts.slice(0, 2).join(' ') || '0 s'
 }
 
+/** Seconds as players write them: `0:07`, `12:30`, `1:02:03`. */
+export function clockTime(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds))
+  const two = (value: number) => String(value).padStart(2, '0')
+  const hours = Math.floor(whole / 3_600)
+  const minutes = Math.floor(whole / 60) % 60
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`
+}
+
 /** The name of a codec by its RFC 6381 string. */
 export function codecName(codec: string): string {
   const kind = codec.trim().split('.')[0] ?? ''
@@ -60,7 +74,7 @@ export function codecName(codec: string): string {
 }
 
 /** The video rendition that viewers get first: the largest. */
-export function mainVideo(stream: Stream): Rendition | undefined {
+export function mainVideo(stream: Renditions): Rendition | undefined {
   return stream.renditions
     .filter((rendition) => rendition.kind === 'video')
     .reduce<Rendition | undefined>(
@@ -70,7 +84,7 @@ export function mainVideo(stream: Stream): Rendition | undefined {
 }
 
 /** `720p · 30 fps · H.264 + AAC`; empty when the stream tells nothing of its renditions. */
-export function describeRenditions(stream: Stream): string {
+export function describeRenditions(stream: Renditions): string {
   const video = mainVideo(stream)
   const audio = stream.renditions.find((rendition) => rendition.kind === 'audio')
   const parts: string[] = []

@@ -3,21 +3,27 @@
 import { copyLine } from '../shared/copy.ts'
 import { type Component, h } from '../shared/dom.ts'
 
-/** Port of the peer's RTMP ingest; null while it has none, undefined while the page does not know yet. */
-export type RtmpPort = number | null | undefined
+/** Ports of the peer's ingest, null where it has none; undefined while the page does not know yet. */
+export type IngestPorts =
+  | { readonly rtmpPort: number | null; readonly srtPort: number | null }
+  | undefined
 
 /** Creates the instructions for a page served from `hostname`, which are empty until the port is known. */
-export function createPublishingHelp(hostname: string): Component<RtmpPort> {
+export function createPublishingHelp(hostname: string): Component<IngestPorts> {
   const element = h('div', { class: 'ways' })
-  let shown: RtmpPort
+  let shown = ''
   return {
     element,
-    update: (port) => {
-      if (port === undefined || port === shown) return
-      shown = port
-      const server = `rtmp://${hostname}:${port}/live`
+    update: (ports) => {
+      if (ports === undefined || JSON.stringify(ports) === shown) return
+      shown = JSON.stringify(ports)
+      const { rtmpPort, srtPort } = ports
+      const rtmp = `rtmp://${hostname}:${rtmpPort}/live`
+      const srt = `srt://${hostname}:${srtPort}?streamid=publish:`
       element.replaceChildren(
-        ...(port === null ? [offPanel()] : [ffmpegPanel(server), obsPanel(server)]),
+        ...(rtmpPort === null ? [] : [ffmpegPanel(rtmp), obsPanel(rtmp)]),
+        ...(srtPort === null ? [] : [srtPanel(srt)]),
+        ...(rtmpPort === null && srtPort === null ? [offPanel()] : []),
       )
     },
     dispose: () => {},
@@ -29,7 +35,11 @@ function offPanel(): HTMLElement {
     'section',
     { class: 'panel' },
     h('h2', {}, 'This peer takes no streams'),
-    h('p', {}, 'Its RTMP ingest is off. Push to another peer of the network, and watch here.'),
+    h(
+      'p',
+      {},
+      'Its RTMP and SRT ingest are off. Push to another peer of the network, and watch here.',
+    ),
   )
 }
 
@@ -52,6 +62,29 @@ function ffmpegPanel(server: string): HTMLElement {
       'Your stream key is on the ',
       h('a', { href: '/admin' }, 'admin page'),
       ' of your peer, and in what it prints when it starts.',
+    ),
+  )
+}
+
+function srtPanel(server: string): HTMLElement {
+  const command = [
+    'ffmpeg -re -i video.mp4 \\',
+    '  -c:v libx264 -preset veryfast \\',
+    '  -tune zerolatency -g 60 \\',
+    '  -c:a aac -b:a 128k \\',
+    `  -f mpegts "${server}YOUR-STREAM-KEY"`,
+  ].join('\n')
+  return h(
+    'section',
+    { class: 'panel' },
+    h('h2', {}, 'With SRT'),
+    copyLine(command, 'Copy the FFmpeg command for SRT'),
+    h(
+      'p',
+      {},
+      'SRT survives lines that lose packets: phones, cameras, other continents. Encoders that ask for a stream id take ',
+      h('code', {}, 'publish:YOUR-STREAM-KEY'),
+      '.',
     ),
   )
 }

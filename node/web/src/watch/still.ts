@@ -4,7 +4,7 @@
  */
 
 import { type Component, h } from '../shared/dom.ts'
-import { logoMark } from '../shared/icon.ts'
+import { blankPicture } from './blank-picture.ts'
 
 /** A still is renewed this often while its card is on the screen. */
 const refreshMs = 15_000
@@ -14,10 +14,7 @@ const retryMs = 4_000
 
 /** Creates the still of the stream called `name`. */
 export function createStill(name: string): Component {
-  const blank = h('div', { class: 'still-blank' })
-  blank.append(logoMark())
-  blank.style.setProperty('--hue', String(hueOf(name)))
-  const element = h('div', {}, blank)
+  const element = h('div', {}, blankPicture(name))
   let shown: HTMLVideoElement | undefined
   let loading: HTMLVideoElement | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -76,11 +73,4 @@ function release(video: HTMLVideoElement | undefined): void {
   video.remove()
   video.removeAttribute('src')
   video.load()
-}
-
-/** A colour that stays with a name. */
-function hueOf(name: string): number {
-  let hash = 0
-  for (const character of name) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) % 360
-  return hash
 }

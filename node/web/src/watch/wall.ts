@@ -1,33 +1,54 @@
 /** The wall of live streams with its loading, empty and failed states. */
 
-import type { Stream } from '../shared/api.ts'
+import { createLibrarySection } from '../library/library-section.ts'
+import type { Stream, Video } from '../shared/api.ts'
 import { type Component, h, setText } from '../shared/dom.ts'
 import { count } from '../shared/format.ts'
 import { icon } from '../shared/icon.ts'
 import { createEmptyState } from './empty-state.ts'
-import { createPublishingHelp, type RtmpPort } from './publishing-help.ts'
+import { createPublishingHelp, type IngestPorts } from './publishing-help.ts'
 import { createCardList } from './stream-card.ts'
 
 /** What the wall is told: the streams, that they are not known yet, or that they cannot be had. */
 export type WallData =
   | { readonly state: 'loading' }
-  | { readonly state: 'ready'; readonly streams: readonly Stream[]; readonly rtmpPort: RtmpPort }
+  | {
+      readonly state: 'ready'
+      readonly streams: readonly Stream[]
+      readonly videos: readonly Video[]
+      readonly mayUpload: boolean
+      readonly ports: IngestPorts
+    }
   | { readonly state: 'failed'; readonly reason: string }
 
-/** Creates the wall. `retry` is called when the visitor asks to try again. */
-export function createWall(retry: () => void): Component<WallData> {
+/** What the visitor may ask of the wall. */
+export interface WallInit {
+  /** Asks the peer again. */
+  readonly retry: () => void
+  /** Picks files to upload. */
+  readonly choose: () => void
+}
+
+/** Creates the wall: live streams, then videos. */
+export function createWall({ retry, choose }: WallInit): Component<WallData> {
   const summary = h('p')
   const list = createCardList()
   const help = createPublishingHelp(location.hostname)
+  const library = createLibrarySection(choose)
   const cards = h(
-    'section',
-    { class: 'wall', 'aria-label': 'Live streams' },
-    h('div', { class: 'wall-head' }, h('h1', {}, 'Live now'), summary),
-    list.element,
+    'div',
+    {},
+    h(
+      'section',
+      { class: 'wall', 'aria-label': 'Live streams' },
+      h('div', { class: 'wall-head' }, h('h1', {}, 'Live now'), summary),
+      list.element,
+    ),
+    library.element,
     h('details', { class: 'publish' }, h('summary', {}, 'Publish to this network'), help.element),
   )
   const loading = createLoading()
-  const empty = createEmptyState(location.hostname)
+  const empty = createEmptyState(location.hostname, choose)
   const reason = h('p')
   const failed = createFailed(reason, retry)
   const element = h('div', {}, loading)
@@ -48,13 +69,20 @@ export function createWall(retry: () => void): Component<WallData> {
           Number(b.state === 'live') - Number(a.state === 'live') || a.name.localeCompare(b.name),
       )
       list.update(streams)
-      help.update(data.rtmpPort)
-      empty.update(data.rtmpPort)
+      library.update(data)
+      help.update(data.ports)
+      empty.update(data)
       const live = streams.filter(({ state }) => state === 'live').length
-      setText(summary, `${count(live, 'stream')} in this network`)
-      show(streams.length === 0 ? empty.element : cards)
+      setText(
+        summary,
+        live === 0 ? 'Nothing at present' : `${count(live, 'stream')} in this network`,
+      )
+      show(streams.length === 0 && data.videos.length === 0 ? empty.element : cards)
     },
-    dispose: list.dispose,
+    dispose: () => {
+      list.dispose()
+      library.dispose()
+    },
   }
 }
 

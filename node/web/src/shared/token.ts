@@ -3,7 +3,7 @@
  * does not end up in the history, a bookmark or a screenshot.
  */
 
-import { readStored, writeStored } from '../shared/stored.ts'
+import { readStored, writeStored } from './stored.ts'
 
 const key = 'kairo.token'
 const session = () => sessionStorage
@@ -23,4 +23,9 @@ export function takeToken(): string | undefined {
 /** Keeps a token for this tab; `undefined` forgets it. */
 export function keepToken(token: string | undefined): void {
   writeStored(session, key, token)
+}
+
+/** The token of this tab, if the operator has signed in on it; the watch page may change the library with it. */
+export function storedToken(): string | undefined {
+  return readStored(session, key)
 }
