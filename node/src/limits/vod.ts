@@ -76,4 +76,6 @@ export const mediaFileLimits = {
   subtitlesMax: 32,
   /** Longest side of a picture in pixels. */
   pictureSideMax: 16_384,
+  /** Pixels of a picture: a square of 8K for goggles. A few kilobytes may claim more, and a decoder keeps a dozen of them. */
+  picturePixelsMax: 8_192 * 8_192,
 } as const

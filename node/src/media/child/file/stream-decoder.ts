@@ -2,6 +2,7 @@
 import { AV_NOPTS_VALUE, FF_THREAD_FRAME, FF_THREAD_SLICE } from 'node-av/constants'
 import { Codec, CodecContext, FFmpegError, Frame, type Packet, type Stream } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
+import { mediaFileLimits } from '../../../limits/vod.ts'
 import { ticksOf } from '../av/packets.ts'
 
 /** How a {@link StreamDecoder} is built. */
@@ -37,6 +38,11 @@ export class StreamDecoder {
     this.#context.allocContext3(codec)
     try {
       FFmpegError.throwIfError(codecpar.toContext(this.#context), 'parameters')
+      // What a header of the codec claims later on is not what the container said.
+      FFmpegError.throwIfError(
+        this.#context.setOption('max_pixels', String(mediaFileLimits.picturePixelsMax)),
+        'pixels',
+      )
       this.#context.pktTimebase = timeBase
       this.#context.threadCount = init.threads
       this.#context.threadType = init.threads > 1 ? FF_THREAD_FRAME : FF_THREAD_SLICE

@@ -192,8 +192,9 @@ function videoFacts(one: Gathered, origin: number): FileVideo {
   const { num, den } = stream.sampleAspectRatio
   const width = pictures?.width ?? codecpar.width
   const height = pictures?.height ?? codecpar.height
-  const { pictureSideMax } = mediaFileLimits
-  if (!(width > 0 && height > 0 && width <= pictureSideMax && height <= pictureSideMax)) {
+  const { pictureSideMax, picturePixelsMax } = mediaFileLimits
+  const fits = Math.max(width, height) <= pictureSideMax && width * height <= picturePixelsMax
+  if (!(width > 0 && height > 0 && fits)) {
     throw new KairoError('ERR_MEDIA', `pictures of ${width} x ${height} pixels`)
   }
   const lengthS = (one.to - one.from) / TICKS_PER_SECOND
