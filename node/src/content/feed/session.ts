@@ -24,7 +24,7 @@ type Item =
   | { readonly kind: 'object'; readonly digest: Digest }
   | {
       readonly kind: 'part'
-      readonly window: IndexWindow
+      readonly body: FrameBody
       readonly digest: Digest
       readonly bytes: Buffer | undefined
     }
@@ -186,9 +186,11 @@ export class FeedSession {
   #pushPart(window: IndexWindow): void {
     const entry = window.last
     if (entry === undefined) return
+    // Encoded now and not when it is sent: a window is cheap to encode after the one before it, and only then.
+    const { headBytes, lastEncoded, signature } = window
     this.#push({
       kind: 'part',
-      window,
+      body: { case: 'part', value: { head: headBytes, entry: lastEncoded, signature } },
       digest: entry.digest,
       bytes: this.#served.peek(entry.digest),
     })
@@ -237,11 +239,7 @@ export class FeedSession {
       return
     }
     // Without its bytes a part is still told: the subscriber fetches them where it can.
-    const { headBytes, lastEncoded, signature } = item.window
-    await this.#write(
-      { case: 'part', value: { head: headBytes, entry: lastEncoded, signature } },
-      bytes,
-    )
+    await this.#write(item.body, bytes)
   }
 
   async #readObject(item: { readonly digest: Digest }): Promise<Buffer | undefined> {

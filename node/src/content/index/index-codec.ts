@@ -16,10 +16,21 @@ const TARGET_DURATION_S_MAX = 3_600
 /** Last instant a JavaScript date can hold. */
 const DATE_MS_MAX = 8.64e15
 
-/** The wire form of an entry. */
-export function encodeEntry(entry: IndexEntry): Uint8Array {
+/** Fails where an entry cannot be encoded, which is the fault of whoever made it. */
+export function assertEntry(entry: IndexEntry): void {
   const problem = entryProblem(entry)
   assert(problem === undefined, problem)
+}
+
+/** Fails where a head cannot be encoded, which is the fault of whoever made it. */
+export function assertHead(head: IndexHead): void {
+  const problem = headProblem(head)
+  assert(problem === undefined, problem)
+}
+
+/** The wire form of an entry. */
+export function encodeEntry(entry: IndexEntry): Uint8Array {
+  assertEntry(entry)
   return toBinary(
     IndexEntrySchema,
     create(IndexEntrySchema, {
@@ -66,8 +77,7 @@ export function decodeEntry(encoded: Uint8Array): IndexEntry {
 
 /** The wire form of a head. */
 export function encodeHead(head: IndexHead): Uint8Array {
-  const problem = headProblem(head)
-  assert(problem === undefined, problem)
+  assertHead(head)
   return toBinary(
     IndexHeadSchema,
     create(IndexHeadSchema, {

@@ -1,15 +1,24 @@
 /**
  * A rendition's rolling index with the publisher's signature over the whole of it. Windows are values: a change makes a new
  * one, so a signature can be checked before anything that others see has changed. Encoded entries are kept as they came and
- * are never encoded again before verification.
+ * are never encoded again before verification. A publisher's own window is encoded and signed when someone first asks for that,
+ * and only then, because a window is replaced with every part and signing costs more than all else that is done with one.
  */
+import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { KairoError } from '../../errors.ts'
 import { contentLimits } from '../../limits.ts'
 import type { IndexEntry, IndexHead } from '../stream.ts'
 import type { StreamKey, StreamPublicKey } from '../stream-key.ts'
 import { FramedEntries, frame } from './framed-entries.ts'
-import { decodeEntry, decodeHead, encodeEntry, encodeHead } from './index-codec.ts'
+import {
+  assertEntry,
+  assertHead,
+  decodeEntry,
+  decodeHead,
+  encodeEntry,
+  encodeHead,
+} from './index-codec.ts'
 
 const SIGNING_PREFIX = Buffer.from('kairo index v1\n')
 
@@ -26,38 +35,51 @@ export interface EncodedWindow {
   readonly signature: Uint8Array
 }
 
+/** What a window says. */
 interface Contents {
   readonly head: IndexHead
-  readonly headBytes: Uint8Array
   readonly entries: readonly IndexEntry[]
+}
+
+/** The same as it is on the wire. */
+interface Sealed {
+  readonly headBytes: Uint8Array
   readonly framed: FramedEntries
+  readonly signature: Uint8Array
+}
+
+/** What a publisher's window is sealed with. */
+interface Seal {
+  readonly key: StreamKey
+  /**
+   * Entries that were encoded for the window before: those of this window but `appended` at its end, behind `gone` that have left.
+   * Undefined where nobody asked for that window; then all are encoded.
+   */
+  readonly before: FramedEntries | undefined
+  readonly gone: number
+  readonly appended: boolean
 }
 
 /** One signed state of a rendition's index. */
 export class IndexWindow {
   readonly head: IndexHead
-  readonly headBytes: Uint8Array
   readonly entries: readonly IndexEntry[]
-  readonly signature: Uint8Array
-  readonly #framed: FramedEntries
+  #sealed: Sealed | undefined
+  #seal: Seal | undefined
 
   /** For this file: windows are made by {@link IndexWindow.create} and {@link IndexWindow.verify}. */
-  constructor(contents: Contents, signature: Uint8Array) {
+  constructor(contents: Contents, form: { readonly sealed: Sealed } | { readonly seal: Seal }) {
     this.head = contents.head
-    this.headBytes = contents.headBytes
     this.entries = contents.entries
-    this.signature = signature
-    this.#framed = contents.framed
+    if ('sealed' in form) this.#sealed = form.sealed
+    else this.#seal = form.seal
   }
 
   /** An empty window, signed. */
   static create(key: StreamKey, head: IndexHead): IndexWindow {
-    return signed(key, {
-      head,
-      headBytes: encodeHead(head),
-      entries: [],
-      framed: FramedEntries.of([]),
-    })
+    assertHead(head)
+    const seal: Seal = { key, before: FramedEntries.of([]), gone: 0, appended: false }
+    return new IndexWindow({ head, entries: [] }, { seal })
   }
 
   /**
@@ -70,11 +92,14 @@ export class IndexWindow {
     }
     const contents: Contents = {
       head: decodeHead(encoded.head),
-      headBytes: encoded.head,
       entries: encoded.entries.map(decodeEntry),
-      framed: FramedEntries.of(encoded.entries),
     }
-    return verified(key, contents, encoded.signature)
+    checkWindow(contents)
+    return verified(key, contents, {
+      headBytes: encoded.head,
+      framed: FramedEntries.of(encoded.entries),
+      signature: encoded.signature,
+    })
   }
 
   /** The last part, or undefined in an empty window. */
@@ -82,26 +107,39 @@ export class IndexWindow {
     return this.entries.at(-1)
   }
 
+  /** The encoded head. */
+  get headBytes(): Uint8Array {
+    return this.#asSealed().headBytes
+  }
+
+  /** The signature over head and entries. */
+  get signature(): Uint8Array {
+    return this.#asSealed().signature
+  }
+
   /** The encoded entries. */
   get encodedEntries(): Uint8Array[] {
-    return this.#framed.entries
+    return this.#asSealed().framed.entries
   }
 
   /** The encoded form of the last entry; the window must not be empty. */
   get lastEncoded(): Uint8Array {
-    const { last } = this.#framed
+    const { last } = this.#asSealed().framed
     if (last === undefined) throw new RangeError('the window is empty')
     return last
   }
 
   /** The window after one more part (publisher). Segments before the head's first one leave it. */
   append(key: StreamKey, head: IndexHead, entry: IndexEntry): IndexWindow {
-    return signed(key, this.#next(head, encodeHead(head), entry, encodeEntry(entry)))
+    assertHead(head)
+    assertEntry(entry)
+    return this.#nextOwn(key, head, entry)
   }
 
   /** The window with another head (publisher). */
   withHead(key: StreamKey, head: IndexHead): IndexWindow {
-    return signed(key, this.#next(head, encodeHead(head), undefined, undefined))
+    assertHead(head)
+    return this.#nextOwn(key, head, undefined)
   }
 
   /**
@@ -118,8 +156,12 @@ export class IndexWindow {
   ): IndexWindow {
     const head = decodeHead(encoded.head)
     const entry = decodeEntry(encoded.entry)
-    const contents = this.#next(head, encoded.head, entry, encoded.entry)
-    return verified(key, contents, encoded.signature)
+    const { contents, gone } = this.#next(head, entry)
+    return verified(key, contents, {
+      headBytes: encoded.head,
+      framed: this.#asSealed().framed.append(encoded.entry).without(gone),
+      signature: encoded.signature,
+    })
   }
 
   /**
@@ -130,8 +172,12 @@ export class IndexWindow {
     key: StreamPublicKey,
     encoded: { readonly head: Uint8Array; readonly signature: Uint8Array },
   ): IndexWindow {
-    const contents = this.#next(decodeHead(encoded.head), encoded.head, undefined, undefined)
-    return verified(key, contents, encoded.signature)
+    const { contents, gone } = this.#next(decodeHead(encoded.head), undefined)
+    return verified(key, contents, {
+      headBytes: encoded.head,
+      framed: this.#asSealed().framed.without(gone),
+      signature: encoded.signature,
+    })
   }
 
   /** The entry of a part in the window. */
@@ -159,13 +205,19 @@ export class IndexWindow {
     return low
   }
 
+  #nextOwn(key: StreamKey, head: IndexHead, entry: IndexEntry | undefined): IndexWindow {
+    const { contents, gone } = this.#next(head, entry)
+    const before = this.#sealed?.framed
+    return new IndexWindow(contents, {
+      seal: { key, before, gone, appended: entry !== undefined },
+    })
+  }
+
   #next(
     head: IndexHead,
-    headBytes: Uint8Array,
     entry: IndexEntry | undefined,
-    entryBytes: Uint8Array | undefined,
-  ): Contents {
-    const entries = entry === undefined ? this.entries : [...this.entries, entry]
+  ): { readonly contents: Contents; readonly gone: number } {
+    const before = this.entries
     const beginsAnew = entry !== undefined && (entry.discontinuity || head.firstMsn === entry.msn)
     if (this.head.ended && !head.ended && !beginsAnew) {
       throw new KairoError(
@@ -181,9 +233,36 @@ export class IndexWindow {
       throw new KairoError('ERR_PROTOCOL', 'an index window went back')
     }
     let gone = 0
-    while (gone < entries.length && (entries[gone]?.msn ?? 0) < head.firstMsn) gone += 1
-    const framed = entryBytes === undefined ? this.#framed : this.#framed.append(entryBytes)
-    return { head, headBytes, entries: entries.slice(gone), framed: framed.without(gone) }
+    while (gone < before.length && (before[gone]?.msn ?? 0) < head.firstMsn) gone += 1
+    const kept = gone === 0 ? before : before.slice(gone)
+    const last = kept.at(-1)
+    if (entry === undefined) {
+      checkFirst({ head, entries: kept })
+      return { contents: { head, entries: kept }, gone }
+    }
+    // What is kept followed each other already.
+    if (last !== undefined) checkFollows(last, entry)
+    const contents: Contents = { head, entries: [...kept, entry] }
+    checkFirst(contents)
+    return { contents, gone }
+  }
+
+  #asSealed(): Sealed {
+    if (this.#sealed !== undefined) return this.#sealed
+    const seal = this.#seal
+    assert(seal !== undefined, 'a window is sealed or has what it is sealed with')
+    const headBytes = encodeHead(this.head)
+    const framed = this.#encode(seal)
+    const signature = seal.key.sign(signingMessage(seal.key, headBytes, framed))
+    this.#sealed = { headBytes, framed, signature }
+    this.#seal = undefined
+    return this.#sealed
+  }
+
+  #encode({ before, gone, appended }: Seal): FramedEntries {
+    if (before === undefined) return FramedEntries.of(this.entries.map(encodeEntry))
+    const last = appended ? this.last : undefined
+    return (last === undefined ? before : before.append(encodeEntry(last))).without(gone)
   }
 }
 
@@ -196,28 +275,37 @@ export function comparePositions(a: Position, b: Position): number {
  * The bytes that a publisher signs: prefix, raw public key, the head behind its length, and the SHA-256 of all entries, each
  * behind its length (docs/protocol.md).
  */
-function signingMessage(key: StreamPublicKey, contents: Contents): Uint8Array {
-  const entriesHash = hash('sha256', contents.framed.bytes, 'buffer')
-  return Buffer.concat([SIGNING_PREFIX, key.raw, frame(contents.headBytes), entriesHash])
+function signingMessage(
+  key: StreamPublicKey,
+  headBytes: Uint8Array,
+  framed: FramedEntries,
+): Uint8Array {
+  const entriesHash = hash('sha256', framed.bytes, 'buffer')
+  return Buffer.concat([SIGNING_PREFIX, key.raw, frame(headBytes), entriesHash])
 }
 
-function signed(key: StreamKey, contents: Contents): IndexWindow {
-  checkContents(contents)
-  return new IndexWindow(contents, key.sign(signingMessage(key, contents)))
-}
-
-function verified(key: StreamPublicKey, contents: Contents, signature: Uint8Array): IndexWindow {
-  checkContents(contents)
-  if (!key.verify(signingMessage(key, contents), signature)) {
+function verified(key: StreamPublicKey, contents: Contents, sealed: Sealed): IndexWindow {
+  const message = signingMessage(key, sealed.headBytes, sealed.framed)
+  if (!key.verify(message, sealed.signature)) {
     throw new KairoError(
       'ERR_VERIFICATION',
       'the signature of an index window is not the stream key\u2019s',
     )
   }
-  return new IndexWindow(contents, signature)
+  return new IndexWindow(contents, { sealed })
 }
 
-function checkContents({ head, entries }: Contents): void {
+function checkWindow(contents: Contents): void {
+  checkFirst(contents)
+  let previous: IndexEntry | undefined
+  for (const entry of contents.entries) {
+    if (previous !== undefined) checkFollows(previous, entry)
+    previous = entry
+  }
+}
+
+/** That a window has its bounds, and begins where its head says. */
+function checkFirst({ head, entries }: Contents): void {
   if (entries.length > contentLimits.windowEntriesMax) {
     throw new KairoError('ERR_PROTOCOL', 'an index window has too many entries')
   }
@@ -225,13 +313,11 @@ function checkContents({ head, entries }: Contents): void {
   if (first !== undefined && (first.msn !== head.firstMsn || first.part !== 0)) {
     throw new KairoError('ERR_PROTOCOL', 'an index window does not begin with its first segment')
   }
-  let previous: IndexEntry | undefined
-  for (const entry of entries) {
-    if (previous !== undefined && !follows(previous, entry)) {
-      throw new KairoError('ERR_PROTOCOL', 'the parts of an index window do not follow each other')
-    }
-    previous = entry
-  }
+}
+
+function checkFollows(previous: IndexEntry, entry: IndexEntry): void {
+  if (follows(previous, entry)) return
+  throw new KairoError('ERR_PROTOCOL', 'the parts of an index window do not follow each other')
 }
 
 function follows(previous: IndexEntry, entry: IndexEntry): boolean {

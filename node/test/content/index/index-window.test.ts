@@ -10,7 +10,7 @@ import {
 } from '../../../src/content/index/index-codec.ts'
 import { IndexWindow } from '../../../src/content/index/index-window.ts'
 import type { IndexEntry, IndexHead } from '../../../src/content/stream.ts'
-import { generateStreamKey } from '../../../src/content/stream-key.ts'
+import { generateStreamKey, type StreamKey } from '../../../src/content/stream-key.ts'
 import { contentLimits } from '../../../src/limits.ts'
 
 const key = generateStreamKey()
@@ -143,6 +143,51 @@ test('index window', async (t) => {
       t.equal(follower.last?.msn, 9)
     },
   )
+
+  await t.test(
+    'a window is signed once, when it is asked for, whatever was asked before',
+    async (t) => {
+      let signed = 0
+      const counting: StreamKey = {
+        ...key,
+        sign: (message) => {
+          signed += 1
+          return key.sign(message)
+        },
+      }
+      // Bit n of `asked` says whether the window after part n is read before the next part comes.
+      for (let asked = 0; asked < 2 ** 7; asked += 1) {
+        signed = 0
+        let expected = 0
+        let window = IndexWindow.create(counting, head)
+        for (let part = 0; part < 7; part += 1) {
+          const msn = 5 + Math.floor(part / 3)
+          window = window.append(
+            counting,
+            { ...head, firstMsn: part < 4 ? 5 : 6 },
+            entry(msn, part % 3),
+          )
+          if ((asked & (1 << part)) === 0) continue
+          expected += 1
+          t.same(IndexWindow.verify(key, encodedOf(window)).entries, window.entries)
+          window.withHead(counting, window.head)
+        }
+        t.equal(signed, expected, `asked ${asked.toString(2)}`)
+        const next = window.withHead(counting, { ...window.head, ended: true, firstMsn: 7 })
+        t.same(IndexWindow.verify(key, encodedOf(next)).entries, [entry(7, 0)])
+      }
+    },
+  )
+
+  await t.test('what cannot be encoded is refused at once, not when it is asked for', async (t) => {
+    const window = filled()
+    t.throws(() => window.append(key, head, entry(8, 0, { bytes: 0 })), { code: 'ERR_ASSERTION' })
+    t.throws(() => window.append(key, { ...head, targetDurationS: 0 }, entry(8, 0)), {
+      code: 'ERR_ASSERTION',
+    })
+    t.throws(() => window.withHead(key, { ...head, partTargetUs: 0 }), { code: 'ERR_ASSERTION' })
+    t.throws(() => IndexWindow.create(key, { ...head, rendition: '' }), { code: 'ERR_ASSERTION' })
+  })
 
   await t.test('finds parts and segments', async (t) => {
     const window = filled()
