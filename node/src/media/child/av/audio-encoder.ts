@@ -103,7 +103,8 @@ export class AudioEncoder {
       this.#check(result)
       const read = this.#reader.read(this.#packet)
       this.#packet.unref()
-      if (read !== undefined) this.#init.onUnit(read.unit, read.config)
+      if (read === undefined) throw this.#failure('it made a packet that cannot be read')
+      this.#init.onUnit(read.unit, read.config)
     }
   }
 

@@ -2,19 +2,12 @@
  * One rung of sound: takes the source's sound, brings it to the rung's rate and channels, closes small gaps so that sound
  * stays beside its pictures, and encodes it.
  */
-import assert from 'node:assert/strict'
-import type { AVSampleFormat } from 'node-av/constants'
-import {
-  avChannelLayoutDefault,
-  avChannelLayoutDescribe,
-  avGetSampleFmtName,
-  FFmpegError,
-  Frame,
-} from 'node-av/lib'
+import { avChannelLayoutDefault, avChannelLayoutDescribe, FFmpegError, Frame } from 'node-av/lib'
 import { type AccessUnit, TICKS_PER_SECOND, type TrackConfig } from '../../access-unit.ts'
 import type { AudioRung } from '../../ladder/rung.ts'
 import { AudioEncoder } from './audio-encoder.ts'
 import { FilterChain, type FilterStep } from './filter-chain.ts'
+import { soundSource } from './frame-source.ts'
 
 /** How an {@link AudioRungEncoder} is built. */
 export interface AudioRungInit {
@@ -123,14 +116,11 @@ export class AudioRungEncoder {
   }
 
   #chainFor(frame: Frame): FilterChain {
-    const format = avGetSampleFmtName(frame.format as AVSampleFormat)
-    const layout = avChannelLayoutDescribe(frame.channelLayout)
-    assert(format !== null && layout !== null, 'decoded sound has a format')
-    const source = `time_base=1/90000:sample_rate=${frame.sampleRate}:sample_fmt=${format}:channel_layout=${layout}`
-    if (this.#chain !== undefined && source === this.#shape) return this.#chain
+    const source = soundSource(frame)
+    if (this.#chain !== undefined && source[1] === this.#shape) return this.#chain
     this.#dropChain()
-    this.#shape = source
-    this.#chain = new FilterChain(['abuffer', source], this.#steps(), 1)
+    this.#shape = source[1]
+    this.#chain = new FilterChain(source, this.#steps(), 1)
     return this.#chain
   }
 

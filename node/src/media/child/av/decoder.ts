@@ -1,7 +1,8 @@
 /** Opens FFmpeg's decoder for a track. */
-import { AV_CODEC_ID_NONE, FF_THREAD_FRAME, FF_THREAD_SLICE } from 'node-av/constants'
+import { FF_THREAD_FRAME, FF_THREAD_SLICE } from 'node-av/constants'
 import { Codec, CodecContext, FFmpegError, Rational } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
+import { mediaFileLimits } from '../../../limits/vod.ts'
 import { TICKS_PER_SECOND, type TrackConfig } from '../../access-unit.ts'
 import { codecId } from './codecs.ts'
 import { parametersOf } from './parameters.ts'
@@ -14,8 +15,7 @@ export const unitTimeBase = new Rational(1, TICKS_PER_SECOND)
  * @throws KairoError `ERR_MEDIA` when it refuses the configuration.
  */
 export function openDecoder(config: TrackConfig, threads: number): CodecContext {
-  const id = codecId(config.codec)
-  const codec = id === AV_CODEC_ID_NONE ? null : Codec.findDecoder(id)
+  const codec = Codec.findDecoder(codecId(config.codec))
   if (codec === null) {
     throw new KairoError('ERR_UNSUPPORTED_CODEC', `FFmpeg has no decoder for ${config.codec} here`)
   }
@@ -24,6 +24,10 @@ export function openDecoder(config: TrackConfig, threads: number): CodecContext 
   const parameters = parametersOf(config)
   try {
     FFmpegError.throwIfError(parameters.toContext(context), 'parameters')
+    FFmpegError.throwIfError(
+      context.setOption('max_pixels', String(mediaFileLimits.picturePixelsMax)),
+      'pixels',
+    )
     context.pktTimebase = unitTimeBase
     context.threadCount = threads
     context.threadType = threads > 1 ? FF_THREAD_FRAME : FF_THREAD_SLICE

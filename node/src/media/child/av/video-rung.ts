@@ -1,13 +1,13 @@
 /** One rung of pictures: takes the source's pictures, chooses, scales and colours them, and encodes them. */
-import assert from 'node:assert/strict'
-import { AV_FRAME_DATA_A53_CC, AV_HWDEVICE_TYPE_VAAPI, type AVPixelFormat } from 'node-av/constants'
-import { avGetPixFmtName, FFmpegError, Frame, HardwareDeviceContext } from 'node-av/lib'
+import { AV_FRAME_DATA_A53_CC, AV_HWDEVICE_TYPE_VAAPI } from 'node-av/constants'
+import { FFmpegError, Frame, HardwareDeviceContext } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
 import type { AccessUnit, TrackConfig, VideoColour } from '../../access-unit.ts'
 import { BT709, UNSPECIFIED, videoRangeOf } from '../../codecs/video-signal.ts'
 import type { VideoRung } from '../../ladder/rung.ts'
 import { type EncoderOptions, encoderOptions } from './encoder-options.ts'
 import { FilterChain, type FilterStep } from './filter-chain.ts'
+import { pictureSource, pixelAspectOf } from './frame-source.ts'
 import { PictureSelector } from './picture-selector.ts'
 import { VideoEncoder } from './video-encoder.ts'
 
@@ -130,24 +130,14 @@ export class VideoRungEncoder {
   }
 
   #chainFor(frame: Frame): FilterChain {
-    const { width, height, format, sampleAspectRatio, colorSpace, colorRange } = frame
-    const pixelFormat = avGetPixFmtName(format as AVPixelFormat)
-    assert(pixelFormat !== null, 'a decoded picture has a format')
-    const aspect = sampleAspectRatio.num > 0 ? sampleAspectRatio : { num: 1, den: 1 }
-    const source = [
-      `video_size=${width}x${height}`,
-      `pix_fmt=${pixelFormat}`,
-      'time_base=1/90000',
-      `pixel_aspect=${aspect.num}/${aspect.den}`,
-      `colorspace=${colorSpace}`,
-      `range=${colorRange}`,
-    ].join(':')
-    if (this.#chain !== undefined && source === this.#shape) return this.#chain
+    const source = pictureSource(frame)
+    if (this.#chain !== undefined && source[1] === this.#shape) return this.#chain
     this.#chain?.free()
-    this.#shape = source
-    const shown = (width * aspect.num) / aspect.den / height
+    this.#shape = source[1]
+    const { num, den } = pixelAspectOf(frame)
+    const shown = (frame.width * num) / den / frame.height
     this.#chain = new FilterChain(
-      ['buffer', source],
+      source,
       this.#steps(shown),
       this.#init.threads,
       this.#openDevice(),

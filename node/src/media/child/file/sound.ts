@@ -2,31 +2,12 @@
  * One sound track of a file, from end to end: decoded, resampled, encoded. It is never cut into chunks, since an encoder that begins
  * anew clicks. Holes are filled with silence and overlaps cut away, so that sound stays with the pictures.
  */
-import {
-  AV_CODEC_FLAG_GLOBAL_HEADER,
-  AV_SAMPLE_FMT_FLT,
-  AV_SAMPLE_FMT_FLTP,
-  AVERROR_EAGAIN,
-  AVERROR_EOF,
-  type AVSampleFormat,
-  FF_ENCODER_AAC,
-  FF_ENCODER_LIBOPUS,
-} from 'node-av/constants'
-import {
-  avChannelLayoutDefault,
-  avChannelLayoutDescribe,
-  avGetSampleFmtName,
-  Codec,
-  CodecContext,
-  FFmpegError,
-  Frame,
-  Packet,
-  Rational,
-} from 'node-av/lib'
+import { avChannelLayoutDefault, avChannelLayoutDescribe, FFmpegError, Frame } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
 import type { AudioRung } from '../../ladder/rung.ts'
+import { AudioEncoder } from '../av/audio-encoder.ts'
 import { FilterChain } from '../av/filter-chain.ts'
-import { PacketReader } from '../av/packet-reader.ts'
+import { soundSource } from '../av/frame-source.ts'
 import type { JobContext } from '../context.ts'
 import type { ChunkJob } from '../job.ts'
 import { FileInput } from './file-input.ts'
@@ -83,14 +64,10 @@ export async function encodeSound(
 
 /** One audio rung. */
 class SoundEncoder {
-  readonly #context: JobContext
   readonly #rung: AudioRung
-  readonly #output: number
+  readonly #encoder: AudioEncoder
   readonly #scratch = new Frame()
   readonly #out = new Frame()
-  readonly #packet = new Packet()
-  readonly #encoder: CodecContext
-  readonly #reader: PacketReader
   #chain: FilterChain | undefined
   #shape = ''
   /** End of what came out of the chain, samples; another chain begins there. */
@@ -98,110 +75,69 @@ class SoundEncoder {
   units = 0
 
   constructor(context: JobContext, rung: AudioRung, output: number) {
-    this.#context = context
     this.#rung = rung
-    this.#output = output
-    this.#encoder = openEncoder(rung)
+    this.#encoder = new AudioEncoder({
+      ...{ rung, language: undefined },
+      onUnit: (unit, config) => {
+        if (config !== undefined) context.config(output, config)
+        // What comes before the start is the encoder's own lead-in.
+        if (unit.pts < 0) return
+        this.units += 1
+        context.unit(output, unit)
+      },
+    })
     this.#scratch.alloc()
     this.#out.alloc()
-    this.#packet.alloc()
-    this.#reader = new PacketReader({
-      codec: rung.codec,
-      extradata: this.#encoder.extraData && Buffer.from(this.#encoder.extraData),
-      timeBase: new Rational(1, rung.sampleRate),
-    })
   }
 
   /** Takes decoded sound, which stays the caller's; `pts` is 1/90000 s. */
   push(frame: Frame, pts: number): void {
-    this.#scratch.ref(frame)
+    FFmpegError.throwIfError(this.#scratch.ref(frame), 'reference sound')
     this.#scratch.pts = BigInt(pts)
     this.#chainFor(frame).push(this.#scratch, this.#out, (made) => this.#encode(made))
   }
 
   finish(): void {
     this.#chain?.push(null, this.#out, (made) => this.#encode(made))
-    FFmpegError.throwIfError(this.#encoder.sendFrameSync(null), 'finish the sound')
-    this.#drain()
+    this.#encoder.finish()
   }
 
   close(): void {
     this.#chain?.free()
     this.#scratch.free()
     this.#out.free()
-    this.#packet.free()
-    this.#encoder.freeContext()
+    this.#encoder.close()
   }
 
   #chainFor(frame: Frame): FilterChain {
-    const { sampleRate, codec, channels } = this.#rung
-    const layout =
-      frame.channelLayout.order === 0 ? avChannelLayoutDefault(frame.channels) : frame.channelLayout
-    const shape = [
-      'time_base=1/90000',
-      `sample_rate=${frame.sampleRate}`,
-      `sample_fmt=${avGetSampleFmtName(frame.format as AVSampleFormat)}`,
-      `channel_layout=${avChannelLayoutDescribe(layout)}`,
-    ].join(':')
-    if (this.#chain !== undefined && shape === this.#shape) return this.#chain
+    const source = soundSource(frame)
+    if (this.#chain !== undefined && source[1] === this.#shape) return this.#chain
     // A track that changes its format midway goes on where it was.
     this.#chain?.push(null, this.#out, (made) => this.#encode(made))
     this.#chain?.free()
-    this.#shape = shape
-    const format = codec === 'aac' ? 'fltp' : 'flt'
-    const out = avChannelLayoutDescribe(avChannelLayoutDefault(channels))
+    this.#shape = source[1]
+    const { sampleRate, channels } = this.#rung
+    const { sampleFormat, frameSamples } = this.#encoder
+    const layout = avChannelLayoutDescribe(avChannelLayoutDefault(channels))
     const sync = `async=1:min_hard_comp=${JITTER_S}:first_pts=${this.#position}`
     this.#chain = new FilterChain(
-      ['abuffer', shape],
+      source,
       [
         ['aresample', `out_sample_rate=${sampleRate}:${sync}`],
-        ['aformat', `sample_fmts=${format}:sample_rates=${sampleRate}:channel_layouts=${out}`],
-        ['asetnsamples', `nb_out_samples=${this.#encoder.frameSize}:pad=1`],
+        [
+          'aformat',
+          `sample_fmts=${sampleFormat}:sample_rates=${sampleRate}:channel_layouts=${layout}`,
+        ],
+        ['asetnsamples', `nb_out_samples=${frameSamples}:pad=1`],
       ],
       1,
     )
     return this.#chain
   }
 
-  #encode(frame: Frame): void {
-    frame.pts = BigInt(this.#position)
-    this.#position += frame.nbSamples
-    FFmpegError.throwIfError(this.#encoder.sendFrameSync(frame), 'encode sound')
-    this.#drain()
+  #encode(block: Frame): void {
+    block.pts = BigInt(this.#position)
+    this.#position += block.nbSamples
+    this.#encoder.encode(block)
   }
-
-  #drain(): void {
-    for (;;) {
-      const result = this.#encoder.receivePacketSync(this.#packet)
-      if (result === AVERROR_EAGAIN || result === AVERROR_EOF) return
-      FFmpegError.throwIfError(result, 'encode sound')
-      const read = this.#reader.read(this.#packet)
-      this.#packet.unref()
-      if (read === undefined) throw new KairoError('ERR_WORKER', 'the sound encoder made no sense')
-      if (read.config !== undefined) this.#context.config(this.#output, read.config)
-      // What comes before the start is the encoder's own lead-in.
-      if (read.unit.pts < 0) continue
-      this.units += 1
-      this.#context.unit(this.#output, read.unit)
-    }
-  }
-}
-
-function openEncoder(rung: AudioRung): CodecContext {
-  const name = rung.codec === 'aac' ? FF_ENCODER_AAC : FF_ENCODER_LIBOPUS
-  const codec = Codec.findEncoderByName(name)
-  if (codec === null) throw new KairoError('ERR_WORKER', `this build of FFmpeg has no ${name}`)
-  const context = new CodecContext()
-  context.allocContext3(codec)
-  context.sampleRate = rung.sampleRate
-  context.sampleFormat = rung.codec === 'aac' ? AV_SAMPLE_FMT_FLTP : AV_SAMPLE_FMT_FLT
-  context.channelLayout = avChannelLayoutDefault(rung.channels)
-  context.timeBase = new Rational(1, rung.sampleRate)
-  context.bitRate = BigInt(rung.bitrateBps)
-  context.threadCount = 1
-  context.setFlags(AV_CODEC_FLAG_GLOBAL_HEADER)
-  const result = context.open2Sync()
-  if (result >= 0) return context
-  context.freeContext()
-  throw new KairoError('ERR_WORKER', `the encoder ${name} does not open for ${rung.name}`)
 }

@@ -1,7 +1,7 @@
 /** Turns decoded pictures as their container asks for, before anything else is done with them. */
-import type { AVPixelFormat } from 'node-av/constants'
-import { avGetPixFmtName, Frame } from 'node-av/lib'
+import { Frame } from 'node-av/lib'
 import { FilterChain, type FilterStep } from '../av/filter-chain.ts'
+import { pictureSource } from '../av/frame-source.ts'
 
 const steps: Readonly<Record<number, readonly FilterStep[]>> = {
   90: [['transpose', 'dir=clock']],
@@ -34,17 +34,11 @@ export class TurnedPictures {
       onPicture(picture)
       return
     }
-    const shape = [
-      `video_size=${picture.width}x${picture.height}`,
-      `pix_fmt=${avGetPixFmtName(picture.format as AVPixelFormat)}`,
-      'time_base=1/90000',
-      `colorspace=${picture.colorSpace}`,
-      `range=${picture.colorRange}`,
-    ].join(':')
-    if (this.#chain === undefined || shape !== this.#shape) {
+    const source = pictureSource(picture)
+    if (this.#chain === undefined || source[1] !== this.#shape) {
       this.#chain?.free()
-      this.#shape = shape
-      this.#chain = new FilterChain(['buffer', shape], row, 1)
+      this.#shape = source[1]
+      this.#chain = new FilterChain(source, row, 1)
     }
     this.#scratch.ref(picture)
     this.#chain.push(this.#scratch, this.#out, onPicture)

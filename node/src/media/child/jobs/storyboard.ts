@@ -1,27 +1,19 @@
 /** Makes sprites for scrubbing: one small picture at each interval, from the keyframe before it, ten by ten in a JPEG. */
-import {
-  AV_CODEC_ID_MJPEG,
-  AV_PIX_FMT_YUVJ420P,
-  AVCOL_RANGE_JPEG,
-  type AVPixelFormat,
-} from 'node-av/constants'
-import {
-  avGetPixFmtName,
-  Codec,
-  CodecContext,
-  FFmpegError,
-  Frame,
-  Packet,
-  Rational,
-} from 'node-av/lib'
+import { AV_PIX_FMT_YUVJ420P } from 'node-av/constants'
+import { FFmpegError, Frame, type Packet } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
 import { TICKS_PER_MS } from '../../access-unit.ts'
 import { FilterChain } from '../av/filter-chain.ts'
+import { pictureSource } from '../av/frame-source.ts'
+import { JpegEncoder } from '../av/jpeg-encoder.ts'
 import type { JobContext } from '../context.ts'
 import { FileInput, ptsOf } from '../file/file-input.ts'
 import { StreamDecoder } from '../file/stream-decoder.ts'
 import { TurnedPictures } from '../file/turned-pictures.ts'
 import type { Json, StoryboardJob } from '../job.ts'
+
+/** Fine enough for pictures of a thumb's size. */
+const QUANTISER = 5
 
 /** Runs the job; its result tells the number of sprites. */
 export async function run(context: JobContext, job: StoryboardJob): Promise<Json> {
@@ -87,7 +79,7 @@ class Sheet {
   readonly #job: StoryboardJob
   readonly #scratch = new Frame()
   readonly #out = new Frame()
-  readonly #packet = new Packet()
+  readonly #jpeg: JpegEncoder
   #chain: FilterChain | undefined
   #shape = ''
   #added = 0
@@ -99,7 +91,12 @@ class Sheet {
     this.#job = job
     this.#scratch.alloc()
     this.#out.alloc()
-    this.#packet.alloc()
+    this.#jpeg = new JpegEncoder({
+      width: job.columns * job.width,
+      height: job.rows * job.height,
+      quantiserMin: QUANTISER,
+      quantiserMax: QUANTISER,
+    })
   }
 
   /** Takes the next picture, which stays the caller's. */
@@ -120,23 +117,17 @@ class Sheet {
     this.#sheet?.free()
     this.#scratch.free()
     this.#out.free()
-    this.#packet.free()
+    this.#jpeg.close()
   }
 
   #chainFor(picture: Frame): FilterChain {
+    const source = pictureSource(picture)
+    if (this.#chain !== undefined && source[1] === this.#shape) return this.#chain
     const { width, height } = this.#job
-    const shape = [
-      `video_size=${picture.width}x${picture.height}`,
-      `pix_fmt=${avGetPixFmtName(picture.format as AVPixelFormat)}`,
-      'time_base=1/1000',
-      `colorspace=${picture.colorSpace}`,
-      `range=${picture.colorRange}`,
-    ].join(':')
-    if (this.#chain !== undefined && shape === this.#shape) return this.#chain
     this.#chain?.free()
-    this.#shape = shape
+    this.#shape = source[1]
     this.#chain = new FilterChain(
-      ['buffer', shape],
+      source,
       [
         ['scale', `w=${width}:h=${height}:flags=bilinear:out_range=pc`],
         ['format', 'pix_fmts=yuvj420p'],
@@ -184,29 +175,10 @@ class Sheet {
     const sheet = this.#sheet
     if (sheet === undefined) return
     this.#sheet = undefined
-    const codec = Codec.findEncoder(AV_CODEC_ID_MJPEG)
-    if (codec === null) throw new KairoError('ERR_WORKER', 'FFmpeg has no JPEG encoder here')
-    const encoder = new CodecContext()
-    encoder.allocContext3(codec)
     try {
-      encoder.width = sheet.width
-      encoder.height = sheet.height
-      encoder.pixelFormat = AV_PIX_FMT_YUVJ420P
-      encoder.colorRange = AVCOL_RANGE_JPEG
-      encoder.timeBase = new Rational(1, 1)
-      encoder.threadCount = 1
-      FFmpegError.throwIfError(encoder.setOption('qmin', '5'), 'quality')
-      FFmpegError.throwIfError(encoder.setOption('qmax', '5'), 'quality')
-      FFmpegError.throwIfError(encoder.open2Sync(), 'open the JPEG encoder')
-      sheet.pts = 0n
-      FFmpegError.throwIfError(encoder.sendFrameSync(sheet), 'encode a sprite')
-      FFmpegError.throwIfError(encoder.sendFrameSync(null), 'encode a sprite')
-      FFmpegError.throwIfError(encoder.receivePacketSync(this.#packet), 'encode a sprite')
-      this.#context.blob({ sprite: this.#sprites }, Buffer.from(this.#packet.data ?? []))
+      this.#context.blob({ sprite: this.#sprites }, this.#jpeg.encode(sheet))
       this.#sprites += 1
     } finally {
-      this.#packet.unref()
-      encoder.freeContext()
       sheet.free()
     }
   }

@@ -2,20 +2,13 @@
  * The job `thumbnail`: keyframes in, one small JPEG out for each. What stands between keyframes is not decoded, and of keyframes
  * that come faster than they can be made, each is made all the same: whoever sends them chooses.
  */
-import assert from 'node:assert/strict'
-import {
-  AV_PIX_FMT_YUVJ420P,
-  AVCOL_RANGE_JPEG,
-  AVCOL_TRC_ARIB_STD_B67,
-  AVCOL_TRC_SMPTE2084,
-  type AVPixelFormat,
-  FF_ENCODER_MJPEG,
-} from 'node-av/constants'
-import { avGetPixFmtName, Codec, CodecContext, FFmpegError, Frame, Packet } from 'node-av/lib'
-import { KairoError } from '../../../errors.ts'
+import { Frame, Packet } from 'node-av/lib'
 import type { VideoConfig } from '../../access-unit.ts'
-import { openDecoder, unitTimeBase } from '../av/decoder.ts'
+import { videoRangeOf } from '../../codecs/video-signal.ts'
+import { openDecoder } from '../av/decoder.ts'
 import { FilterChain, type FilterStep } from '../av/filter-chain.ts'
+import { pictureSource } from '../av/frame-source.ts'
+import { JpegEncoder } from '../av/jpeg-encoder.ts'
 import { fillPacket } from '../av/packets.ts'
 import type { JobContext, RunJob } from '../context.ts'
 import type { ThumbnailJob } from '../job.ts'
@@ -78,60 +71,40 @@ function thumbnailOf(
 /** Scales a picture into the job's size, its shape kept with bars, and encodes it. */
 class JpegMaker {
   readonly #job: ThumbnailJob
-  readonly #context = new CodecContext()
-  readonly #packet = new Packet()
+  readonly #jpeg: JpegEncoder
   readonly #out = new Frame()
   #chain: FilterChain | undefined
   #shape = ''
 
   constructor(job: ThumbnailJob) {
     this.#job = job
-    const codec = Codec.findEncoderByName(FF_ENCODER_MJPEG)
-    if (codec === null) throw new KairoError('ERR_WORKER', 'FFmpeg has no JPEG encoder here')
-    this.#packet.alloc()
+    const { width, height } = job
+    this.#jpeg = new JpegEncoder({ width, height, quantiserMin: 4, quantiserMax: 12 })
     this.#out.alloc()
-    const context = this.#context
-    context.allocContext3(codec)
-    context.width = job.width
-    context.height = job.height
-    context.pixelFormat = AV_PIX_FMT_YUVJ420P
-    context.colorRange = AVCOL_RANGE_JPEG
-    context.timeBase = unitTimeBase
-    context.qMin = 4
-    context.qMax = 12
-    FFmpegError.throwIfError(context.open2Sync(), 'open the JPEG encoder')
   }
 
   encode(frame: Frame): Buffer | undefined {
-    let bytes: Buffer | undefined
+    let file: Buffer | undefined
     this.#chainFor(frame).push(frame, this.#out, (scaled) => {
-      FFmpegError.throwIfError(this.#context.sendFrameSync(scaled), 'encode a JPEG')
-      FFmpegError.throwIfError(this.#context.receivePacketSync(this.#packet), 'encode a JPEG')
-      const { data } = this.#packet
-      bytes = data === null ? undefined : Buffer.from(data)
-      this.#packet.unref()
+      file = this.#jpeg.encode(scaled)
     })
-    return bytes
+    return file
   }
 
   close(): void {
     this.#chain?.free()
-    this.#packet.free()
+    this.#jpeg.close()
     this.#out.free()
-    this.#context.freeContext()
   }
 
   #chainFor(frame: Frame): FilterChain {
-    const name = avGetPixFmtName(frame.format as AVPixelFormat)
-    assert(name !== null, 'a decoded picture has a format')
-    const aspect = frame.sampleAspectRatio.num > 0 ? frame.sampleAspectRatio : { num: 1, den: 1 }
-    const source = `video_size=${frame.width}x${frame.height}:pix_fmt=${name}:time_base=1/90000:pixel_aspect=${aspect.num}/${aspect.den}:colorspace=${frame.colorSpace}:range=${frame.colorRange}`
-    if (this.#chain !== undefined && this.#shape === source) return this.#chain
+    const source = pictureSource(frame)
+    if (this.#chain !== undefined && this.#shape === source[1]) return this.#chain
     this.#chain?.free()
-    this.#shape = source
+    this.#shape = source[1]
     const { width, height } = this.#job
     this.#chain = new FilterChain(
-      ['buffer', source],
+      source,
       [
         [
           'scale',
@@ -149,6 +122,6 @@ class JpegMaker {
 
 /** JPEG knows no HDR: PQ and HLG are brought to what every screen shows. */
 function toneMap(frame: Frame): FilterStep[] {
-  const hdr = [AVCOL_TRC_SMPTE2084, AVCOL_TRC_ARIB_STD_B67].includes(frame.colorTrc)
-  return hdr ? [['tonemapx', 'tonemap=bt2390:t=bt709:m=bt709:p=bt709:format=yuv420p']] : []
+  const isHdr = videoRangeOf(Number(frame.colorTrc)) !== 'SDR'
+  return isHdr ? [['tonemapx', 'tonemap=bt2390:t=bt709:m=bt709:p=bt709:format=yuv420p']] : []
 }
