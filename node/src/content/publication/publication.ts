@@ -206,8 +206,11 @@ export class Publication implements ServedStream {
     const head = this.#headFor(track, session, entry)
     this.#nextMsn = Math.max(this.#nextMsn, part.msn + 1)
     rendition.apply(rendition.window.append(this.#init.key, head, entry), 'part')
-    const discontinuities = discontinuitiesUpTo(rendition.window, entry.msn)
-    this.#discontinuities = Math.max(this.#discontinuities, discontinuities)
+    // What leaves the window moves into the head's count, so the sum changes only with a discontinuity or a window begun anew.
+    if (entry.discontinuity || rendition.entries.length === 1) {
+      const discontinuities = discontinuitiesUpTo(rendition.window, entry.msn)
+      this.#discontinuities = Math.max(this.#discontinuities, discontinuities)
+    }
     sequence.note(this.#nextMsn, this.#discontinuities)
     this.#parts.inc()
     track.segment.add(entry)
@@ -355,12 +358,11 @@ export class Publication implements ServedStream {
   /** The head with which a part's window is signed: what leaves the window, and a target duration that only grows. */
   #headFor(track: Track, session: Session, entry: IndexEntry): IndexHead {
     const { setup, rendition } = track
-    const { head, entries, last } = rendition.window
+    const { head, last } = rendition.window
     const continues = last !== undefined && entry.msn <= last.msn + 1
     const firstMsn = continues ? this.#firstMsn(rendition.window, entry) : entry.msn
-    const gone = entries.filter((old) => old.msn < firstMsn && old.discontinuity).length
     const discontinuitySequence = continues
-      ? head.discontinuitySequence + gone
+      ? head.discontinuitySequence + discontinuitiesBefore(rendition.window, firstMsn)
       : this.#discontinuitiesBefore(track, session, entry)
     return {
       rendition: head.rendition,
@@ -376,6 +378,7 @@ export class Publication implements ServedStream {
     let firstMsn = Math.max(window.head.firstMsn, entry.msn - this.#init.windowSegments + 1)
     const kept = (): number =>
       window.entries.length - window.indexAtOrAfter({ msn: firstMsn, part: 0 })
+    if (window.entries.length < contentLimits.windowEntriesMax) return firstMsn
     while (kept() >= contentLimits.windowEntriesMax && firstMsn < entry.msn) firstMsn += 1
     return firstMsn
   }
@@ -413,6 +416,16 @@ export class Publication implements ServedStream {
     this.#initDigests.set(init, digest)
     return digest
   }
+}
+
+/** Discontinuities of the window's entries before a segment; looks at no others, since it is asked with every part. */
+function discontinuitiesBefore(window: IndexWindow, msn: number): number {
+  let count = 0
+  for (const entry of window.entries) {
+    if (entry.msn >= msn) break
+    if (entry.discontinuity) count += 1
+  }
+  return count
 }
 
 /** Discontinuities up to and with a segment: its discontinuity sequence number (RFC 8216 6.2.1). */

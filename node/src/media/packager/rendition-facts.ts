@@ -50,7 +50,7 @@ export class RenditionFacts {
   #segmentUs = 0
   #peakBps = 0
   #measured = false
-  #announced = ''
+  #announced: PackagerRendition | undefined
 
   constructor(init: RenditionFactsInit) {
     this.#init = init
@@ -120,14 +120,34 @@ export class RenditionFacts {
 
   /** True when the description differs from the last one that this was asked about. */
   changed(description: PackagerRendition): boolean {
-    const text = JSON.stringify(description)
-    if (text === this.#announced) return false
-    this.#announced = text
-    return true
+    const before = this.#announced
+    this.#announced = description
+    return before === undefined || !sameDescription(before, description)
   }
 
   #frameRate(config: VideoConfig): number {
     if (config.frameRate !== undefined) return config.frameRate
     return this.#target.frameUs > 0 ? Math.round(1e8 / this.#target.frameUs) / 100 : 0
   }
+}
+
+/** Compares field by field, because it is asked with every part. */
+function sameDescription(a: PackagerRendition, b: PackagerRendition): boolean {
+  return (
+    a.partTargetUs === b.partTargetUs &&
+    a.targetDurationS === b.targetDurationS &&
+    a.discontinuitiesBefore === b.discontinuitiesBefore &&
+    sameFields(a.info, b.info)
+  )
+}
+
+/** Fields that are absent on one side only are found too: no value is undefined. */
+function sameFields(a: RenditionInfo, b: RenditionInfo): boolean {
+  let fields = 0
+  for (const key in a) {
+    if (a[key as keyof RenditionInfo] !== b[key as keyof RenditionInfo]) return false
+    fields += 1
+  }
+  for (const _key in b) fields -= 1
+  return fields === 0
 }
