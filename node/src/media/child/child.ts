@@ -18,6 +18,7 @@ const jobs: Partial<Record<MediaJob['type'], () => Promise<{ run: RunJob<never> 
   transcode: () => import('./jobs/transcode.ts'),
   thumbnail: () => import('./jobs/thumbnail.ts'),
   probe: () => import('./jobs/probe.ts'),
+  pull: () => import('./jobs/pull.ts'),
   push: () => import('./jobs/push.ts'),
   chunk: () => import('./jobs/chunk.ts'),
   copy: () => import('./jobs/copy.ts'),

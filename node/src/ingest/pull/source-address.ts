@@ -1,0 +1,20 @@
+/** The address of a pulled source: what may be shown of it, and whether it may be pulled at all. */
+
+const SCHEMES = new Set(['rtsp:', 'rtsps:', 'rtmp:', 'rtmps:', 'srt:', 'http:', 'https:'])
+
+/** Scheme, host and port; the rest may hold keys and passwords. */
+export function sourceHost(url: string): string {
+  const { protocol, host } = new URL(url)
+  return `${protocol}//${host}`
+}
+
+/** Why an address cannot be pulled from, in words; undefined when it can. */
+export function sourceRefusal(url: string): string | undefined {
+  const { protocol, hostname, searchParams } = new URL(url)
+  if (!SCHEMES.has(protocol)) return 'streams are pulled from rtsp, rtmp, srt and http addresses'
+  if (hostname === '') return 'the address names no host'
+  if (protocol === 'srt:' && (searchParams.get('mode') ?? 'caller') !== 'caller') {
+    return 'Kairo calls SRT sources; publishers who call use its SRT ingest (mode=caller)'
+  }
+  return undefined
+}
