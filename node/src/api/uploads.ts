@@ -1,7 +1,8 @@
 /** /api/uploads: files come in by the tus protocol; fronts `vod/upload`. */
 import { z } from 'zod'
 import { errorStatus } from '../errors.ts'
-import { createProblem, PROBLEM_MEDIA_TYPE } from '../http/problem.ts'
+import { createProblem, pathOf } from '../http/problem.ts'
+import { problemAnswer } from '../http/problem-answer.ts'
 import {
   defineStreamRoute,
   type StreamAnswer,
@@ -75,19 +76,6 @@ async function answer(
   if (result.refusal === undefined) return { status: result.status, headers: result.headers }
   const { code, detail } = result.refusal
   const status = result.status === 500 ? errorStatus[code] : result.status
-  const problem = Buffer.from(
-    JSON.stringify(
-      createProblem(status, code, { detail, instance: url.split('?', 1)[0] as string }),
-    ),
-  )
-  return {
-    status,
-    headers: {
-      ...result.headers,
-      'content-type': PROBLEM_MEDIA_TYPE,
-      'content-length': String(problem.byteLength),
-      'cache-control': 'no-store',
-    },
-    body: problem,
-  }
+  const problem = createProblem(status, code, { detail, instance: pathOf(url) })
+  return problemAnswer(problem, result.headers)
 }

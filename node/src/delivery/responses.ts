@@ -4,6 +4,7 @@
  */
 import { type Digest, digestOf } from '../content/digest.ts'
 import type { ErrorCode } from '../errors.ts'
+import { matchesTag } from '../http/entity-tag.ts'
 import type { PreparedResponse } from '../http/prepared-response.ts'
 import { createProblem, problemResponse } from '../http/problem.ts'
 import { deliveryLimits } from '../limits.ts'
@@ -70,8 +71,7 @@ export function conditional(
   ifNoneMatch: string | undefined,
 ): PreparedResponse {
   const etag = response.headers.etag
-  if (ifNoneMatch === undefined || etag === undefined || !matches(ifNoneMatch, etag))
-    return response
+  if (etag === undefined || !matchesTag(ifNoneMatch, etag)) return response
   return { status: 304, headers: response.headers, body: [] }
 }
 
@@ -89,10 +89,4 @@ function validators(digest: Digest): Headers {
     etag: `"${digest}"`,
     'repr-digest': `sha-256=:${Buffer.from(digest, 'hex').toString('base64')}:`,
   }
-}
-
-/** Weak comparison against each tag of the list. Our tags hold no commas. */
-function matches(ifNoneMatch: string, etag: string): boolean {
-  if (ifNoneMatch.trim() === '*') return true
-  return ifNoneMatch.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag)
 }

@@ -1,6 +1,6 @@
 /** Single byte ranges (RFC 9110 14). Requests for several ranges at once get the whole representation. */
 import type { PreparedResponse } from './prepared-response.ts'
-import { createProblem, problemResponse } from './problem.ts'
+import { createProblem, type Problem } from './problem.ts'
 
 /** First and last byte of a representation, both included. */
 export interface ByteRange {
@@ -63,13 +63,14 @@ export function partialResponse(
   }
 }
 
-/** The 416 answer, which names the length there is. */
-export function unsatisfiableResponse(length: number, instance: string): PreparedResponse {
-  const problem = problemResponse(
-    createProblem(416, 'ERR_INVALID_INPUT', {
-      detail: `the range lies outside the ${length} bytes there are`,
-      instance,
-    }),
-  )
-  return { ...problem, headers: { ...problem.headers, 'content-range': `bytes */${length}` } }
+/** The problem of a range outside of a representation, and the field that names the length there is. */
+export function unsatisfiableRange(
+  length: number,
+  instance: string,
+): { readonly problem: Problem; readonly headers: Readonly<Record<string, string>> } {
+  const detail = `the range lies outside the ${length} bytes there are`
+  return {
+    problem: createProblem(416, 'ERR_INVALID_INPUT', { detail, instance }),
+    headers: { 'content-range': `bytes */${length}` },
+  }
 }

@@ -6,11 +6,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { KairoError } from '../errors.ts'
 import { answerFields, bodyLength } from './answer.ts'
-import { partialResponse, selectRange, unsatisfiableResponse } from './byte-range.ts'
+import { partialResponse, selectRange, unsatisfiableRange } from './byte-range.ts'
 import type { CorsPolicy } from './cors.ts'
 import type { HttpMetrics } from './http-metrics.ts'
 import type { PlainHandlers } from './plain-handlers.ts'
 import type { PlainRequest, PreparedResponse } from './prepared-response.ts'
+import { problemResponse } from './problem.ts'
 import { isPlainPath } from './request-head.ts'
 
 /** What the fallback is built on. */
@@ -178,7 +179,10 @@ function withRange(
   if (selected === undefined) {
     return response
   }
-  return selected === 'unsatisfiable'
-    ? unsatisfiableResponse(length, request.path)
-    : partialResponse(response, selected, length)
+  if (selected !== 'unsatisfiable') {
+    return partialResponse(response, selected, length)
+  }
+  const { problem, headers } = unsatisfiableRange(length, request.path)
+  const refusal = problemResponse(problem)
+  return { ...refusal, headers: { ...refusal.headers, ...headers } }
 }

@@ -63,6 +63,11 @@ export function problemOf(error: unknown, instance?: string): Problem {
   return createProblem(500, 'ERR_INTERNAL', members)
 }
 
+/** The path of a request's URL: its query may hold secrets, and is told to nobody. */
+export function pathOf(url: string): string {
+  return url.split('?', 1)[0] as string
+}
+
 /** True when the error is not one Kairo raises on purpose, so whoever answers it logs it. */
 export function isUnexpected(error: unknown): boolean {
   return !isKairoError(error)

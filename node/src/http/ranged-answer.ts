@@ -1,7 +1,9 @@
 /** Answers GET and HEAD for something long that is read piece by piece: ranges, validators, and no more bytes than asked for. */
 import type { IncomingHttpHeaders } from 'node:http'
-import { selectRange } from './byte-range.ts'
-import { createProblem, PROBLEM_MEDIA_TYPE } from './problem.ts'
+import { selectRange, unsatisfiableRange } from './byte-range.ts'
+import { matchesTag } from './entity-tag.ts'
+import { pathOf } from './problem.ts'
+import { problemAnswer } from './problem-answer.ts'
 import type { StreamAnswer } from './stream-route.ts'
 
 /** Something of known length that can be read from anywhere. */
@@ -23,27 +25,15 @@ export function rangedAnswer(
 ): StreamAnswer {
   const { length, etag } = source
   const headers = { ...source.headers, etag, 'accept-ranges': 'bytes' }
-  if (matches(request.headers['if-none-match'], etag)) {
+  if (matchesTag(request.headers['if-none-match'], etag)) {
     return { status: 304, headers }
   }
   const { range, 'if-range': ifRange } = request.headers
   const applies = range !== undefined && (ifRange === undefined || ifRange === etag)
   const selected = applies ? selectRange(range, length) : undefined
   if (selected === 'unsatisfiable') {
-    const problem = createProblem(416, 'ERR_INVALID_INPUT', {
-      detail: `the range lies outside the ${length} bytes there are`,
-      instance: request.url.split('?', 1)[0] as string,
-    })
-    const body = Buffer.from(JSON.stringify(problem))
-    return {
-      status: 416,
-      headers: {
-        'content-type': PROBLEM_MEDIA_TYPE,
-        'content-length': String(body.byteLength),
-        'content-range': `bytes */${length}`,
-      },
-      body,
-    }
+    const { problem, headers: lengthField } = unsatisfiableRange(length, pathOf(request.url))
+    return problemAnswer(problem, lengthField)
   }
   const { first, last } = selected ?? { first: 0, last: length - 1 }
   return {
@@ -55,9 +45,4 @@ export function rangedAnswer(
     },
     body: source.read(first, last),
   }
-}
-
-function matches(field: string | undefined, etag: string): boolean {
-  if (field === undefined) return false
-  return field.split(',').some((one) => ['*', etag, `W/${etag}`].includes(one.trim()))
 }

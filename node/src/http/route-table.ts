@@ -15,6 +15,7 @@ import {
   isUnexpected,
   PROBLEM_MEDIA_TYPE,
   type Problem,
+  pathOf,
   problemOf,
 } from './problem.ts'
 import { accessLevels, type Caller, isTextAnswer, type Route, type RouteRequest } from './route.ts'
@@ -165,7 +166,7 @@ export class RouteTable {
 
   /** Answers with the problem an error becomes; one that nobody planned is logged here, once. */
   sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    const instance = pathOf(request)
+    const instance = pathOf(request.url)
     const problem = frameworkProblem(error, instance) ?? problemOf(error, instance)
     if (problem.status === 500 && isUnexpected(error)) {
       this.#logger.error({ err: error, requestId: request.id, path: instance }, 'a route failed')
@@ -174,11 +175,6 @@ export class RouteTable {
     reply.header('cache-control', 'no-store')
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(JSON.stringify(problem))
   }
-}
-
-/** The path asked for, without its query, which may hold secrets. */
-function pathOf(request: FastifyRequest): string {
-  return request.url.split('?', 1)[0] as string
 }
 
 /** Fastify's own refusals (malformed JSON, too large a body, wrong media type) as problems. */

@@ -18,7 +18,7 @@ import { type EndReason, HttpMetrics } from './http-metrics.ts'
 import { originForm, PlainFallback } from './plain-fallback.ts'
 import { PlainHandlers } from './plain-handlers.ts'
 import type { PlainHandler } from './prepared-response.ts'
-import { lastWords } from './problem.ts'
+import { lastWords, pathOf } from './problem.ts'
 import type { Route } from './route.ts'
 import { RouteTable } from './route-table.ts'
 import type { StreamRoute } from './stream-route.ts'
@@ -188,7 +188,7 @@ export class HttpServer {
         {
           requestId: request.id,
           method: request.method,
-          path: request.url.split('?', 1)[0],
+          path: pathOf(request.url),
           status: reply.statusCode,
           durationMs: Math.round(reply.elapsedTime),
           address: request.socket.remoteAddress,

@@ -11,13 +11,8 @@ import type { CorsPolicy } from './cors.ts'
 import type { HttpMetrics } from './http-metrics.ts'
 import { checkInput } from './input.ts'
 import { watchPace } from './pace.ts'
-import {
-  type FieldError,
-  InvalidInput,
-  isUnexpected,
-  PROBLEM_MEDIA_TYPE,
-  problemOf,
-} from './problem.ts'
+import { type FieldError, InvalidInput, isUnexpected, pathOf, problemOf } from './problem.ts'
+import { problemAnswer } from './problem-answer.ts'
 import type { StreamAnswer, StreamMethod, StreamRequest, StreamRoute } from './stream-route.ts'
 
 /** What the table is built on. */
@@ -151,7 +146,7 @@ export class StreamTable {
   }
 
   #problem(error: unknown, request: FastifyRequest): StreamAnswer {
-    const instance = request.url.split('?', 1)[0] as string
+    const instance = pathOf(request.url)
     const problem = problemOf(error, instance)
     if (isUnexpected(error)) {
       this.#components.logger.error(
@@ -159,20 +154,12 @@ export class StreamTable {
         'a route failed',
       )
     }
-    const body = Buffer.from(JSON.stringify(problem))
-    return {
-      status: problem.status,
-      headers: {
-        'content-type': PROBLEM_MEDIA_TYPE,
-        'content-length': String(body.byteLength),
-        'cache-control': 'no-store',
-        ...(error instanceof TooManyStreams
-          ? { 'retry-after': String(streamRouteLimits.retryAfterS) }
-          : {}),
-        ...(error instanceof AdmissionRefused ? error.headers : {}),
-      },
-      body,
-    }
+    return problemAnswer(problem, {
+      ...(error instanceof TooManyStreams
+        ? { 'retry-after': String(streamRouteLimits.retryAfterS) }
+        : {}),
+      ...(error instanceof AdmissionRefused ? error.headers : {}),
+    })
   }
 
   /** Takes a place among the requests under way; the returned function gives it back. */
