@@ -1,11 +1,12 @@
 /**
- * Low-Latency HLS over a stream's views (RFC 8216bis): playlists with blocking reload and delta updates, parts, segments,
- * init segments and stills. It does not know whether a stream is published here or replicated from another peer.
+ * Live streams for players, over a stream's views: Low-Latency HLS (RFC 8216bis) with blocking reload and delta updates, DASH
+ * manifests of the same segments, and stills. It does not know whether a stream is published here or replicated from another peer.
  */
 import type { Registry } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import type { LiveRendition, LiveStream, StreamSource } from '../content/stream.ts'
 import { errorStatus, isKairoError, KairoError } from '../errors.ts'
+import { bodyLength } from '../http/answer.ts'
 import type { PlainHandler, PlainRequest, PreparedResponse } from '../http/prepared-response.ts'
 import { httpLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
@@ -127,8 +128,7 @@ class HlsDelivery {
   ): PreparedResponse {
     scope.close()
     const response = conditional(answer, request.ifNoneMatch)
-    const bytes = response.body.reduce((sum, piece) => sum + piece.byteLength, 0)
-    this.#metrics.answered(kind, response.status, bytes)
+    this.#metrics.answered(kind, response.status, bodyLength(response))
     return response
   }
 

@@ -114,8 +114,7 @@ function notKept(response: PreparedResponse): PreparedResponse {
   return { ...response, headers: { ...response.headers, 'cache-control': 'no-cache' } }
 }
 
-/** RFC 8216bis 3.1.2 leaves the type open; players and browsers agree on these. */
-/** Media types by what a rendition is. */
+/** Media types by what a rendition is. RFC 8216bis 3.1.2 leaves them open; players and browsers agree on these. */
 export const MEDIA_TYPES = { video: 'video/mp4', audio: 'audio/mp4', captions: 'text/vtt' } as const
 
 /** Media type of a rendition's parts and segments. */
