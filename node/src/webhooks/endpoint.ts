@@ -132,9 +132,18 @@ export class Endpoint {
     if (signal.aborted) return
     const { status = 0, error } = outcome
     if (status >= 200 && status < 300) this.#done(delivery)
-    else if (error !== undefined && !isKairoError(error)) throw error
-    else this.#failed(delivery, status, isKairoError(error) ? error.message : `status ${status}`)
+    else this.#failed(delivery, status, this.#reasonOf(error) ?? `status ${status}`)
     this.#sendDue()
+  }
+
+  /** Why a request failed; one that could not even be made, for what its address holds, is no reason to end the peer. */
+  #reasonOf(error: unknown): string | undefined {
+    if (error === undefined) return undefined
+    if (isKairoError(error)) return error.message
+    // Node's words may hold the address.
+    const reason = error instanceof Error ? error.name : 'unknown'
+    this.#logger.error({ reason }, 'a webhook could not be sent')
+    return 'the request could not be made'
   }
 
   #done(delivery: Delivery): void {

@@ -23,6 +23,7 @@ export function post(
   signal: AbortSignal,
 ): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>()
+  let answered = false
   const secure = url.startsWith('https:')
   const outgoing = (secure ? httpsRequest : httpRequest)(
     url,
@@ -38,6 +39,7 @@ export function post(
       },
     },
     (response) => {
+      answered = true
       let bytes = 0
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.byteLength
@@ -52,7 +54,12 @@ export function post(
     reject(new KairoError('ERR_TIMEOUT', words))
     outgoing.destroy(new KairoError('ERR_TIMEOUT', words))
   })
-  outgoing.once('close', cancel)
+  outgoing.once('close', () => {
+    cancel()
+    // An answer that is none, such as one that changes the protocol: the connection ends without another word.
+    if (!answered)
+      reject(new KairoError('ERR_NO_PROVIDER', 'the connection ended without an answer'))
+  })
   outgoing.on('error', (cause) => {
     if (cause instanceof KairoError) reject(cause)
     else if (signal.aborted) reject(new KairoError('ERR_STOPPED', 'the peer stops', { cause }))

@@ -12,6 +12,7 @@ import { Endpoint, type EndpointComponents, type EndpointStatus } from './endpoi
 import type { EmitWebhook } from './events.ts'
 import { type Delivery, DeliveryJournal } from './journal.ts'
 import { loadWebhookSecret } from './secret.ts'
+import { isUsableSecret } from './signature.ts'
 import { createWebhookMetrics } from './webhook-metrics.ts'
 
 /** What a {@link WebhookService} works with. */
@@ -72,6 +73,10 @@ export class WebhookService {
   async start(): Promise<void> {
     const { urls, secretFile } = this.#init
     const secret = this.#init.secret || (await loadWebhookSecret(secretFile))
+    if (urls.length > 0 && !isUsableSecret(secret)) {
+      const words = 'the webhook secret is too short to sign with: 16 characters at least'
+      throw new KairoError('ERR_CONFIG', words)
+    }
     this.#endpoints = [...new Set(urls)].map(
       (url) => new Endpoint(this.#endpointComponents, url, secret),
     )

@@ -2,6 +2,13 @@
 import { createHmac } from 'node:crypto'
 
 const SECRET_PREFIX = 'whsec_'
+/** Bytes of a key below which signatures could be made by guessing; the specification asks for 24. */
+const SECRET_BYTES_MIN = 16
+
+/** True for a secret that holds a key; text behind `whsec_` that is no base64 holds next to none. */
+export function isUsableSecret(secret: string): boolean {
+  return secretBytes(secret).byteLength >= SECRET_BYTES_MIN
+}
 
 /** The header fields of a request: who receives it checks the signature over id, time and body, and refuses old times. */
 export function signedHeaders(
