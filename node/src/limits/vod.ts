@@ -76,6 +76,14 @@ export const mediaFileLimits = {
   subtitlesMax: 32,
   /** Longest side of a picture in pixels. */
   pictureSideMax: 16_384,
+  /** Longer side of a picture over its shorter one: beyond this a small rung would have no lines left. */
+  pictureAspectMax: 50,
+  /** How far the clock of a transport stream or FLV file may be ahead of all its tracks before that counts as a jump. */
+  clockGapMsMax: 10_000,
+  /** How far the clock of a track may go back before that counts as a jump; less is a disordered packet. */
+  clockBackMsMax: 1_000,
+  /** Offsets of a file's clock that are kept to try when it jumps. */
+  clockOffsetsMax: 16,
   /** Pixels of a picture: a square of 8K for goggles. A few kilobytes may claim more, and a decoder keeps a dozen of them. */
   picturePixelsMax: 8_192 * 8_192,
 } as const

@@ -102,16 +102,17 @@ export function planVod(facts: FileFacts, options: PlanOptions): VodPlan {
     },
     lead: leadOf(video, copyVideo, rungs.length > 0),
     videoSegments: video === null ? 0 : cuts.length,
-    chunks: video === null || rungs.length === 0 ? [] : planChunks(video, cuts, options.parallel),
-    storyboard: video === null ? undefined : planStoryboard(video),
+    chunks:
+      video === null || rungs.length === 0 ? [] : planChunks(facts, video, cuts, options.parallel),
+    storyboard: video === null || facts.jumps ? undefined : planStoryboard(video),
     dropped: ladder.dropped,
   }
 }
 
 /** True when the file's pictures can be segments as they are. */
 function isCopyable(video: FileVideo): boolean {
-  const { codec, rotation, keyframes, from, to, bitrateBps } = video
-  if (codec === null || rotation !== 0 || keyframes[0] !== from) return false
+  const { codec, rotation, keyframes, from, to, bitrateBps, changes } = video
+  if (codec === null || rotation !== 0 || changes || keyframes[0] !== from) return false
   const gap = keyframes.reduce(
     (max, time, index) => Math.max(max, (keyframes[index + 1] ?? to) - time),
     0,
@@ -212,6 +213,7 @@ function rungFor(name: string, track: FileAudio): AudioRung {
 
 /** Stretches between keyframes, long enough to be worth a child and short enough to keep all of them busy to the end. */
 function planChunks(
+  { jumps }: FileFacts,
   video: FileVideo,
   boundaries: readonly number[],
   parallel: number,
@@ -227,7 +229,7 @@ function planChunks(
     const to = boundaries[index] ?? video.to
     const isEnd = index === boundaries.length
     // A little short is near enough: else chunks of equal share would leave a small rest.
-    if (!isEnd && (to - from < target * 0.95 || !keyframes.has(to))) continue
+    if (!isEnd && (jumps || to - from < target * 0.95 || !keyframes.has(to))) continue
     chunks.push({ number: chunks.length, first, last: index, from, to })
     first = index
   }

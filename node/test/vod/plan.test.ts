@@ -16,7 +16,7 @@ function video(seconds: number, groupS: number, more: Partial<FileVideo> = {}): 
   return {
     ...{ stream: 0, codecName: 'h264', codec: 'h264', codecString: 'avc1.640028' },
     ...{ width: 1920, height: 1080, pixelAspect: 1, rotation: 0, frameRate: 25, videoRange: 'SDR' },
-    ...{ bitrateBps: 5e6, pictures: seconds * 25, reorder: 3_600, from: 0, to },
+    ...{ bitrateBps: 5e6, pictures: seconds * 25, changes: false, reorder: 3_600, from: 0, to },
     ...{ keyframes: every(groupS), seconds: every(1), ...more },
   }
 }
@@ -31,7 +31,15 @@ function audio(seconds: number, more: Partial<FileAudio> = {}): FileAudio {
 
 function file(pictures: FileVideo | null, sounds: readonly FileAudio[]): FileFacts {
   const duration = Math.max(pictures?.to ?? 0, ...sounds.map(({ to }) => to))
-  return { format: 'mp4', origin: 0, duration, video: pictures, audio: sounds, subtitles: [] }
+  return {
+    format: 'mp4',
+    origin: 0,
+    duration,
+    jumps: false,
+    video: pictures,
+    audio: sounds,
+    subtitles: [],
+  }
 }
 
 const options = { ladder: smallLadder, parallel: 4, mayCopy: true }

@@ -25,6 +25,8 @@ export interface FileVideo {
   /** Mean bits a second. */
   readonly bitrateBps: number
   readonly pictures: number
+  /** True when its configuration changes on the way, for example its size: one rendition cannot be a copy of it. */
+  readonly changes: boolean
   /** How much later than presented in order a picture is decoded, at most, 1/90000 s; 0 without B-frames. */
   readonly reorder: number
   /** First and one past the last presentation, 1/90000 s after the file's start. */
@@ -70,6 +72,8 @@ export interface FileFacts {
   readonly origin: number
   /** 1/90000 s. */
   readonly duration: number
+  /** True when the file's clock jumps: its times are those of reading it from the start, and no place of it can be sought. */
+  readonly jumps: boolean
   readonly video: FileVideo | null
   /** The main one first. */
   readonly audio: readonly FileAudio[]

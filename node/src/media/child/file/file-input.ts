@@ -15,11 +15,17 @@ import {
 import { FFmpegError, FormatContext, Packet, type Stream } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
 import { mediaFileLimits } from '../../../limits/vod.ts'
-import { TICKS_PER_SECOND } from '../../access-unit.ts'
+import { TICKS_PER_MS, TICKS_PER_SECOND } from '../../access-unit.ts'
 import { ticksOf } from '../av/packets.ts'
+import { ClockRepair } from './clock-repair.ts'
 
 /** Demuxers of the containers that Kairo takes, as FFmpeg names them: mp4 and mov, mkv and webm, ts, flv, and bare audio files. */
 const FORMATS = 'mov,matroska,mpegts,flv,mp3,wav,flac,ogg,aac'
+
+/** Containers that people join by appending one to the other, and whose clocks may then begin anew. */
+const JOINED_FORMATS = new Set(['mpegts', 'flv'])
+
+const REORDER_TICKS_MAX = mediaFileLimits.clockGapMsMax * TICKS_PER_MS
 
 /** What the streams of a file may be. */
 export type StreamKind = 'video' | 'audio' | 'subtitle' | 'other'
@@ -29,10 +35,12 @@ export class FileInput {
   readonly #context: FormatContext
   readonly #packet = new Packet()
   readonly streams: readonly Stream[]
+  #clock: ClockRepair | undefined
 
   private constructor(context: FormatContext) {
     this.#context = context
     this.streams = context.streams
+    this.#clock = JOINED_FORMATS.has(this.format) ? new ClockRepair() : undefined
     this.#packet.alloc()
   }
 
@@ -88,15 +96,38 @@ export class FileInput {
     this.#packet.unref()
     for (let tries = 0; tries < mediaFileLimits.readErrorsMax; tries++) {
       const result = this.#context.readFrameSync(this.#packet)
-      if (result >= 0) return this.#packet
+      if (result >= 0) return this.#onTime(this.#packet)
       if (result === AVERROR_EOF) return undefined
     }
     return undefined
   }
 
+  /** How often the file's clock jumped so far. Times in such a file are those of reading it from its start: no place can be sought. */
+  get jumps(): number {
+    return this.#clock?.jumps ?? 0
+  }
+
+  #onTime(packet: Packet): Packet {
+    const stream = this.streams[packet.streamIndex]
+    if (this.#clock === undefined || stream === undefined) return packet
+    const dts = dtsOf(packet, stream)
+    if (dts === undefined) return packet
+    // No picture waits that long to be shown: its time is damaged, and that of decoding is nearer.
+    if (Math.abs((ptsOf(packet, stream) ?? dts) - dts) > REORDER_TICKS_MAX) packet.pts = packet.dts
+    const offset = this.#clock.offsetFor(packet.streamIndex, dts)
+    if (offset === 0) return packet
+    const { num, den } = stream.timeBase
+    const shift = BigInt(Math.round((offset * den) / (num * TICKS_PER_SECOND)))
+    if (packet.dts !== AV_NOPTS_VALUE) packet.dts += shift
+    if (packet.pts !== AV_NOPTS_VALUE) packet.pts += shift
+    return packet
+  }
+
   /** Goes to the last keyframe of a stream at or before `ticks` of the file's own time; false when the container cannot. */
   seek(stream: Stream, ticks: number): boolean {
     const { num, den } = stream.timeBase
+    // From here on times are the file's own.
+    this.#clock = undefined
     const time = BigInt(Math.floor((ticks * den) / (num * TICKS_PER_SECOND)))
     return this.#context.seekFrameSync(stream.index, time, AVSEEK_FLAG_BACKWARD) >= 0
   }

@@ -2,7 +2,11 @@
  * Looks into a file: its tracks, and by reading every packet of it, how long each really is and where its keyframes are. What
  * headers say is often missing or wrong, and reading takes a moment only, since nothing is decoded.
  */
-import { AV_DISPOSITION_ATTACHED_PIC, AV_DISPOSITION_DEFAULT } from 'node-av/constants'
+import {
+  AV_DISPOSITION_ATTACHED_PIC,
+  AV_DISPOSITION_DEFAULT,
+  AV_PKT_DATA_NEW_EXTRADATA,
+} from 'node-av/constants'
 import { avGetCodecName, type Packet, type Stream } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
 import { mediaFileLimits } from '../../../limits/vod.ts'
@@ -27,6 +31,8 @@ interface Gathered {
   readonly stream: Stream
   readonly reader: PacketReader | undefined
   config: TrackConfig | undefined
+  /** A later keyframe is configured in another way than the first. */
+  changes: boolean
   packets: number
   bytes: number
   from: number
@@ -90,7 +96,14 @@ function isSet(stream: Stream, flag: number): boolean {
 
 function gather(stream: Stream): Gathered {
   return {
-    ...{ stream, reader: readerFor(stream), config: undefined, packets: 0, bytes: 0 },
+    ...{
+      stream,
+      reader: readerFor(stream),
+      config: undefined,
+      changes: false,
+      packets: 0,
+      bytes: 0,
+    },
     ...{ from: Number.POSITIVE_INFINITY, to: Number.NEGATIVE_INFINITY, gapMax: 0 },
     ...{ delay: undefined, reorder: 0 },
     ...{ lastEnd: Number.NaN, keyframes: [], seconds: new Map() },
@@ -140,12 +153,25 @@ function note(one: Gathered, packet: Packet): void {
 function noteKeyframe(one: Gathered, packet: Packet, pts: number): void {
   const { reader, keyframes } = one
   const read = reader?.read(packet)
+  one.changes ||= isReconfigured(one, packet, read?.config)
   one.config = read?.config ?? one.config
   // Containers call pictures keyframes that no decoder can start from.
   if (reader !== undefined && read?.unit.keyframe !== true) return
   const dts = dtsOf(packet, one.stream) ?? pts
   if (keyframes.length > 0 && pts <= (keyframes.at(-1) ?? 0)) return
   if (keyframes.length < mediaFileLimits.keyframesMax && dts <= pts) keyframes.push(pts)
+}
+
+/** True when another configuration begins with this keyframe, in its bitstream or beside it, as containers with headers have it. */
+function isReconfigured(
+  { config, stream }: Gathered,
+  packet: Packet,
+  told: TrackConfig | undefined,
+): boolean {
+  if (told !== undefined && config !== undefined) return true
+  const beside = packet.getSideData(AV_PKT_DATA_NEW_EXTRADATA)
+  const { extradata } = stream.codecpar
+  return beside !== null && extradata !== null && Buffer.compare(beside, extradata) !== 0
 }
 
 function facts(
@@ -171,7 +197,7 @@ function facts(
     )
   }
   return {
-    ...{ format: input.format, origin, duration },
+    ...{ format: input.format, origin, duration, jumps: input.jumps > 0 },
     video: seen === undefined ? null : videoFacts(seen, origin),
     audio: heard.map((one) => audioFacts(one, origin)),
     subtitles: subtitleFacts(input.streams),
@@ -192,11 +218,7 @@ function videoFacts(one: Gathered, origin: number): FileVideo {
   const { num, den } = stream.sampleAspectRatio
   const width = pictures?.width ?? codecpar.width
   const height = pictures?.height ?? codecpar.height
-  const { pictureSideMax, picturePixelsMax } = mediaFileLimits
-  const fits = Math.max(width, height) <= pictureSideMax && width * height <= picturePixelsMax
-  if (!(width > 0 && height > 0 && fits)) {
-    throw new KairoError('ERR_MEDIA', `pictures of ${width} x ${height} pixels`)
-  }
+  expectSize(width, height)
   const lengthS = (one.to - one.from) / TICKS_PER_SECOND
   return {
     stream: stream.index,
@@ -208,11 +230,29 @@ function videoFacts(one: Gathered, origin: number): FileVideo {
     frameRate: frameRateOf(stream, packets, lengthS),
     videoRange: videoRangeOf(Number(pictures?.colour?.transfer ?? codecpar.colorTrc)),
     bitrateBps: Math.round((bytes * 8) / Math.max(0.001, lengthS)),
-    ...{ pictures: packets, reorder },
+    ...{ pictures: packets, changes: one.changes, reorder },
     ...{ from: one.from - origin, to: one.to - origin },
     keyframes: keyframes.map((pts) => pts - origin),
     seconds: [...seconds.values()].sort((a, b) => a - b).map((pts) => pts - origin),
   }
+}
+
+/** @throws KairoError `ERR_MEDIA` for pictures that nobody can show. */
+function expectSize(width: number, height: number): void {
+  if (!(width > 0 && height > 0)) {
+    throw new KairoError(
+      'ERR_MEDIA',
+      'the size of its pictures is not known: their parameter sets are missing or damaged',
+    )
+  }
+  const { pictureSideMax, picturePixelsMax, pictureAspectMax } = mediaFileLimits
+  const long = Math.max(width, height)
+  const fits = long <= pictureSideMax && width * height <= picturePixelsMax
+  if (fits && long / Math.min(width, height) <= pictureAspectMax) return
+  throw new KairoError(
+    'ERR_MEDIA',
+    `pictures of ${width} x ${height} pixels are larger or narrower than Kairo takes`,
+  )
 }
 
 /** The declared rate where it fits what was counted, else what was counted. */
