@@ -1,8 +1,12 @@
 /** One video of the library: its folder, its manifest, and its objects once it is ready. */
 import { strict as assert } from 'node:assert'
-import { lstat, readdir, readFile } from 'node:fs/promises'
+import { lstat, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type AssetManifest, writeManifest } from '../content/archive/asset-manifest.ts'
+import {
+  type AssetManifest,
+  MANIFEST_FILE,
+  writeManifest,
+} from '../content/archive/asset-manifest.ts'
 import type { ArchivedRendition, Presentation } from '../content/archive/presentation.ts'
 import { SegmentLog, type SegmentLogComponents } from '../content/archive/segment-log.ts'
 import { type Digest, digestOf } from '../content/digest.ts'
@@ -138,6 +142,14 @@ export class Asset {
     }
     if (digestOf(bytes) === digest) return bytes
     throw new KairoError('ERR_VERIFICATION', 'a file of this video is damaged on disk')
+  }
+
+  /** Deletes everything in its folder but the manifest; for one that cannot be made, however often it is tried. */
+  async clear(): Promise<void> {
+    // Whoever removes the video meanwhile has taken the folder away.
+    for (const file of await readdir(this.directory).catch(() => [])) {
+      if (file !== MANIFEST_FILE) await rm(join(this.directory, file), { force: true })
+    }
   }
 
   /** Adds up what its folder takes on disk. */

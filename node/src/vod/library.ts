@@ -13,7 +13,11 @@ import {
   readManifest,
   writeManifest,
 } from '../content/archive/asset-manifest.ts'
-import type { Presentation, PresentationSource } from '../content/archive/presentation.ts'
+import type {
+  Presentation,
+  PresentationSource,
+  Storyboard,
+} from '../content/archive/presentation.ts'
 import type { Digest } from '../content/digest.ts'
 import type { ContentStore, ObjectSource } from '../content/store/store.ts'
 import { isKairoError, KairoError } from '../errors.ts'
@@ -65,6 +69,8 @@ export interface AdoptOptions {
   readonly title: string
   /** Wall milliseconds when the recording began. */
   readonly createdAtMs: number
+  /** Pictures for scrubbing, whose sprites lie in the folder under the names of {@link spriteFile}. Default none. */
+  readonly storyboard?: Storyboard | undefined
 }
 
 /** Notices of the library. */
@@ -191,7 +197,11 @@ export class VodLibrary implements PresentationSource {
     this.#expectRoomForOne()
     const { directory, createdAtMs, id = assetId(randomBytes) } = options
     const title = cleanTitle(options.title, 'Recording')
-    const manifest = await recordedManifest(this.#components, { id, title, createdAtMs, directory })
+    const recorded = { id, title, createdAtMs, directory }
+    const manifest: AssetManifest = {
+      ...(await recordedManifest(this.#components, recorded)),
+      storyboard: options.storyboard,
+    }
     try {
       await writeManifest(directory, manifest)
       await rename(directory, join(this.#init.directory, id))
@@ -296,18 +306,17 @@ export class VodLibrary implements PresentationSource {
     this.events.emit('vod:changed', asset.manifest.id)
   }
 
-  /** A video cannot be made. Its file stays only where trying again may help. */
+  /** A video cannot be made. Its file, and what was made of it, stay only where trying again may help. */
   async fail(asset: Asset, error: KairoError): Promise<void> {
     const { code, message } = error
     const isFinal = code === 'ERR_MEDIA' || code === 'ERR_UNSUPPORTED_CODEC'
-    const { sourceFile } = asset.manifest
     const change = {
       ...{ state: 'failed' as const, error: { code, message } },
       ...(isFinal ? { sourceFile: undefined } : {}),
     }
     this.#metrics.failures.inc({ code })
     this.#logger.warn({ err: error, code, vod: asset.manifest.id }, 'a video could not be made')
-    if (isFinal && sourceFile !== undefined) await rm(asset.path(sourceFile), { force: true })
+    if (isFinal) await asset.clear()
     try {
       await asset.save(change)
     } catch (cause) {

@@ -12,7 +12,7 @@ import type { CaptionFile, Storyboard } from './presentation.ts'
 import { renditionFromMessage, renditionToMessage } from './rendition-codec.ts'
 
 const VERSION = 1
-const FILE = 'manifest'
+export const MANIFEST_FILE = 'manifest'
 
 /** How far a video is on its way from a file to something that plays. */
 export type AssetState = 'queued' | 'probing' | 'transcoding' | 'ready' | 'failed'
@@ -49,7 +49,7 @@ export interface AssetManifest {
  */
 export async function writeManifest(directory: string, manifest: AssetManifest): Promise<void> {
   const bytes = encodeCheckedRecord(toBinary(VodManifestSchema, messageOf(manifest)))
-  const temporary = join(directory, `${FILE}.tmp`)
+  const temporary = join(directory, `${MANIFEST_FILE}.tmp`)
   try {
     const file = await open(temporary, 'w', 0o600)
     try {
@@ -58,7 +58,7 @@ export async function writeManifest(directory: string, manifest: AssetManifest):
     } finally {
       await file.close()
     }
-    await rename(temporary, join(directory, FILE))
+    await rename(temporary, join(directory, MANIFEST_FILE))
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
@@ -79,7 +79,7 @@ export async function writeManifest(directory: string, manifest: AssetManifest):
 export async function readManifest(directory: string): Promise<AssetManifest | undefined> {
   let bytes: Buffer
   try {
-    bytes = await readFile(join(directory, FILE))
+    bytes = await readFile(join(directory, MANIFEST_FILE))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new KairoError('ERR_STORAGE', 'the manifest of a video cannot be read', { cause: error })
