@@ -44,6 +44,8 @@ interface OpenSegment {
   readonly units: AccessUnit[]
   /** Presentation times, ascending; made when the segment is whole. */
   times: number[]
+  /** Presentation time of each unit, no two the same. */
+  shown: readonly number[]
 }
 
 /** Cuts pictures into segments. */
@@ -106,7 +108,7 @@ export class VideoSegmenter {
     const init = this.#init
     const discontinuity = this.#lastInit !== undefined && this.#lastInit !== init.digest
     this.#lastInit = init.digest
-    this.#open = { msn, init, discontinuity, units: [], times: [] }
+    this.#open = { msn, init, discontinuity, units: [], times: [], shown: [] }
   }
 
   #close(): void {
@@ -114,6 +116,7 @@ export class VideoSegmenter {
     if (segment === undefined) return
     this.#open = undefined
     segment.times = decodingTimes(segment.units)
+    segment.shown = presentationTimes(segment.units, segment.times)
     this.#emitWaiting(segment.times[0] ?? this.#options.end)
     this.#waiting = segment
   }
@@ -122,13 +125,13 @@ export class VideoSegmenter {
     const segment = this.#waiting
     if (segment === undefined) return
     this.#waiting = undefined
-    const { msn, init, units, times, discontinuity } = segment
+    const { msn, init, units, times, shown, discontinuity } = segment
     const samples: FragmentSample[] = units.map((unit, index) => {
       const time = times[index] ?? 0
       const next = times[index + 1] ?? end
       return {
         duration: Math.max(1, next - time),
-        compositionOffset: unit.pts - time + this.#options.lead,
+        compositionOffset: (shown[index] ?? time) - time + this.#options.lead,
         sync: unit.keyframe,
         data: unit.data,
       }
@@ -154,6 +157,18 @@ function decodingTimes(units: readonly AccessUnit[]): number[] {
     times[index] = Math.max(times[index] ?? 0, (times[index - 1] ?? 0) + 1)
   }
   return times
+}
+
+/** Where each unit is shown: at its rank's time among those of {@link decodingTimes}, which differ where its own does not. */
+function presentationTimes(
+  units: readonly AccessUnit[],
+  times: readonly number[],
+): readonly number[] {
+  const shown = new Array<number>(units.length)
+  const order = units.map((_, index) => index)
+  order.sort((a, b) => (units[a]?.pts ?? 0) - (units[b]?.pts ?? 0))
+  for (const [rank, index] of order.entries()) shown[index] = times[rank] ?? 0
+  return shown
 }
 
 /** What {@link wholeSegment} puts together. */

@@ -1,4 +1,5 @@
 /** Copies tracks of a file as they are: out of their container, into units. */
+import { AV_PKT_FLAG_CORRUPT } from 'node-av/constants'
 import type { Packet, Stream } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
 import { TICKS_PER_SECOND } from '../../access-unit.ts'
@@ -59,7 +60,9 @@ class Track {
     const { counters } = this.#context
     counters.unitsIn += 1
     const read = this.#reader.read(packet)
-    if (read === undefined) {
+    // A piece of a frame would be heard; of a picture, decoders show what there is.
+    const isCut = read?.unit.kind === 'audio' && packet.hasFlags(AV_PKT_FLAG_CORRUPT)
+    if (read === undefined || isCut) {
       counters.damaged += 1
       return
     }
