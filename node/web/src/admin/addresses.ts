@@ -34,6 +34,12 @@ export function createAddresses(): Component<Status> {
               'RTMP ingest',
               ...new Set([reachableFrom(addresses.rtmp, location.hostname), ...network.rtmp]),
             )),
+        ...(addresses.srt === null
+          ? []
+          : line(
+              'SRT ingest',
+              ...new Set([reachableFrom(addresses.srt, location.hostname), ...network.srt]),
+            )),
         ...(join === undefined
           ? []
           : line('Join from another machine', `npm start -- --join ${join}`)),

@@ -7,16 +7,23 @@ import { type Poll, poll } from '../shared/poll.ts'
 import { createAddresses } from './addresses.ts'
 import { createDoctor } from './doctor.ts'
 import { createKeys } from './keys.ts'
+import { createMediaChildren } from './media-children.ts'
 import { createNetwork } from './network.ts'
 import { createOverview } from './overview.ts'
 import { createSettings } from './settings.ts'
 import { type Change, createStreams } from './streams.ts'
+import { createTranscoding } from './transcoding.ts'
+import { createVideos } from './videos.ts'
+import { createWebhooks } from './webhooks.ts'
 
 const statusMs = 2_000
-/** Keys and settings change by hand only. */
-const keysMs = 10_000
+/** Keys change by hand only, their restream targets by themselves. */
+const keysMs = 4_000
 /** The doctor tries encoders in a child process, so it is asked rarely. */
 const doctorMs = 10 * 60_000
+
+/** Polls that a change asks again; the doctor's is the next. */
+const quickPolls = 5
 
 /** What the dashboard tells its page. */
 export interface DashboardInit {
@@ -47,54 +54,101 @@ export function createDashboard(init: DashboardInit): Component {
     } catch (error) {
       fail(error)
     }
-    for (const each of polls.slice(0, 2)) each.now()
+    for (const each of polls.slice(0, quickPolls)) each.now()
   }
-  const overview = createOverview()
-  const addresses = createAddresses()
-  const streams = createStreams(api, change)
-  const keys = createKeys(api, change)
-  const network = createNetwork()
-  const settings = createSettings()
-  const doctor = createDoctor(() => {
-    doctor.update(undefined)
-    polls[2]?.now()
+  const parts = createParts(api, change, () => {
+    parts.doctor.update(undefined)
+    polls[quickPolls]?.now()
   })
-  const fromStatus = [overview, addresses, streams, network]
-  polls.push(
-    poll({
-      intervalMs: statusMs,
-      ask: () => api.status(),
-      onData: (status) => {
-        init.onReachable(true)
-        for (const part of fromStatus) part.update(status)
-      },
-      onError: (error) => {
-        init.onReachable(!(error instanceof ApiError && error.status === 0))
-        if (error instanceof ApiError && error.status !== 0) fail(error)
-      },
-    }),
-    poll({ intervalMs: keysMs, ask: () => api.keys(), onData: keys.update, onError: fail }),
-    poll({ intervalMs: doctorMs, ask: () => api.doctor(), onData: doctor.update, onError: fail }),
-    poll({ intervalMs: doctorMs, ask: () => api.config(), onData: settings.update, onError: fail }),
-  )
-  const parts = [...fromStatus, keys, doctor, settings]
+  polls.push(...startPolls(api, parts, fail, init.onReachable))
   return {
     element: h(
       'div',
       { class: 'dashboard' },
       failure,
-      overview.element,
+      parts.overview.element,
       h(
         'div',
         { class: 'columns' },
-        h('div', {}, streams.element, keys.element, doctor.element),
-        h('div', {}, addresses.element, network.element, settings.element),
+        h(
+          'div',
+          {},
+          parts.streams.element,
+          parts.transcoding.element,
+          parts.keys.element,
+          parts.videos.element,
+          parts.doctor.element,
+        ),
+        h(
+          'div',
+          {},
+          parts.addresses.element,
+          parts.children.element,
+          parts.network.element,
+          parts.webhooks.element,
+          parts.settings.element,
+        ),
       ),
     ),
     update: () => {},
     dispose: () => {
       for (const each of polls) each.stop()
-      for (const part of parts) part.dispose()
+      for (const part of Object.values(parts)) part.dispose()
     },
   }
+}
+
+type Parts = ReturnType<typeof createParts>
+
+function createParts(api: Api, change: Change, checkAgain: () => void) {
+  return {
+    overview: createOverview(),
+    addresses: createAddresses(),
+    streams: createStreams(api, change),
+    transcoding: createTranscoding(),
+    keys: createKeys(api, change),
+    videos: createVideos(api, change),
+    children: createMediaChildren(),
+    network: createNetwork(),
+    webhooks: createWebhooks(api, change),
+    settings: createSettings(),
+    doctor: createDoctor(checkAgain),
+  }
+}
+
+/** The polls in the order that {@link quickPolls} counts by. */
+function startPolls(
+  api: Api,
+  parts: Parts,
+  fail: (error: unknown) => void,
+  onReachable: (reachable: boolean) => void,
+): Poll[] {
+  const { overview, addresses, network, children, streams } = parts
+  const every = <T>(intervalMs: number, ask: () => Promise<T>, onData: (data: T) => void) =>
+    poll({ intervalMs, ask, onData, onError: fail })
+  return [
+    poll({
+      intervalMs: statusMs,
+      ask: () => Promise.all([api.status(), api.recordings(), api.pulls()]),
+      onData: ([status, recordings, pulls]) => {
+        onReachable(true)
+        for (const part of [overview, addresses, network, children]) part.update(status)
+        streams.update({ status, recordings, pulls })
+      },
+      onError: (error) => {
+        onReachable(!(error instanceof ApiError && error.status === 0))
+        if (error instanceof ApiError && error.status !== 0) fail(error)
+      },
+    }),
+    every(
+      keysMs,
+      () => Promise.all([api.keys(), api.presets(), api.restreaming()]),
+      ([keys, presets, restreaming]) => parts.keys.update({ keys, presets, restreaming }),
+    ),
+    every(statusMs, () => api.library(), parts.videos.update),
+    every(statusMs, () => api.transcoding(), parts.transcoding.update),
+    every(keysMs, () => api.webhooks(), parts.webhooks.update),
+    every(doctorMs, () => api.doctor(), parts.doctor.update),
+    every(doctorMs, () => api.config(), parts.settings.update),
+  ]
 }

@@ -1,20 +1,32 @@
 /** Stream keys: who may publish under which name. A key is shown only when asked for. */
 
-import type { Api, StreamKey } from '../shared/api.ts'
+import type { Api, Preset, Restreaming, StreamKey } from '../shared/api.ts'
 import { confirmDialog } from '../shared/confirm.ts'
 import { copyButton } from '../shared/copy.ts'
 import { type Component, h, setText } from '../shared/dom.ts'
 import { icon } from '../shared/icon.ts'
 import { createKeyedList } from '../shared/keyed-list.ts'
 import { reachableFrom } from '../shared/url.ts'
+import { createStreamOptions } from './options/stream-options.ts'
 import { emptyLine, section } from './section.ts'
 import type { Change } from './streams.ts'
 
+/** The keys, and what belongs to their streams. */
+export interface KeysData {
+  readonly keys: readonly StreamKey[]
+  readonly presets: readonly Preset[]
+  readonly restreaming: readonly Restreaming[]
+}
+
+interface KeyRow extends Omit<KeysData, 'keys'> {
+  readonly key: StreamKey
+}
+
 /** Creates the list of keys and the form for a new one. */
-export function createKeys(api: Api, change: Change): Component<readonly StreamKey[]> {
+export function createKeys(api: Api, change: Change): Component<KeysData> {
   const rows = createKeyedList(h('ul', { class: 'rows' }), {
-    key: (key: StreamKey) => key.id,
-    create: (key) => createRow(key, api, change),
+    key: ({ key }: KeyRow) => key.id,
+    create: ({ key }) => createRow(key, api, change),
   })
   const none = emptyLine('No stream key yet. Create one to publish.')
   const form = createForm(api, change)
@@ -31,9 +43,9 @@ export function createKeys(api: Api, change: Change): Component<readonly StreamK
   })
   return {
     element: section('Stream keys', add, form, none, rows.element),
-    update: (keys) => {
+    update: ({ keys, ...rest }) => {
       none.hidden = keys.length > 0
-      rows.update(keys)
+      rows.update(keys.map((key) => ({ key, ...rest })))
     },
     dispose: rows.dispose,
   }
@@ -76,14 +88,18 @@ function createForm(api: Api, change: Change): HTMLFormElement {
   return form
 }
 
-function createRow(key: StreamKey, api: Api, change: Change): Component<StreamKey> {
+function createRow(key: StreamKey, api: Api, change: Change): Component<KeyRow> {
   let current = key
   const title = h('span', { class: 'row-title' })
   const facts = h('p', { class: 'row-facts' })
   const url = createSecret('Push address', () =>
     reachableFrom(current.pushUrl ?? '', location.hostname),
   )
+  const srt = createSecret('SRT address', () =>
+    reachableFrom(current.srtUrl ?? '', location.hostname),
+  )
   const secret = createSecret('Stream key', () => current.streamKey)
+  const options = createStreamOptions({ api, change, name: key.name })
   const remove = h('button', { class: 'button button-small button-danger', type: 'button' })
   remove.append(icon('trash'), 'Delete')
   remove.setAttribute('aria-label', `Delete the key ${key.name}`)
@@ -93,20 +109,25 @@ function createRow(key: StreamKey, api: Api, change: Change): Component<StreamKe
     { class: 'row row-key' },
     h('div', { class: 'row-text' }, h('div', { class: 'row-head' }, title), facts),
     h('div', { class: 'row-actions' }, remove),
-    h('div', { class: 'secrets' }, url.element, secret.element),
+    h('div', { class: 'secrets' }, url.element, srt.element, secret.element),
+    options.element,
   )
   return {
     element,
-    update: (next) => {
+    update: ({ key: next, presets, restreaming }) => {
       current = next
+      const targets = restreaming.find(({ stream }) => stream === next.name)?.targets ?? []
+      options.update({ presets, targets })
       setText(title, next.title || next.name)
       setText(facts, next.builtIn ? `${next.name} · built-in test stream` : next.name)
       remove.hidden = next.builtIn
       url.element.hidden = next.pushUrl === null
+      srt.element.hidden = next.srtUrl === null
       url.update()
+      srt.update()
       secret.update()
     },
-    dispose: () => {},
+    dispose: options.dispose,
   }
 }
 

@@ -5,6 +5,9 @@ import { type Component, h, setText } from '../shared/dom.ts'
 import { bytes, duration } from '../shared/format.ts'
 import { icon } from '../shared/icon.ts'
 
+/** Files of the watched folder that are named; the newest. */
+const failuresShown = 3
+
 /** Creates the overview. */
 export function createOverview(): Component<Status> {
   const tiles = h('dl', { class: 'tiles' })
@@ -57,6 +60,10 @@ function complaints(status: Status): string[] {
   }
   if (status.testStream !== null && status.testStream.error !== null) {
     found.push(`The built-in test stream is ${status.testStream.state}: ${status.testStream.error}`)
+  }
+  const failures = status.watchFolder?.failures ?? []
+  for (const { path, message } of failures.slice(-failuresShown)) {
+    found.push(`The watched folder’s file ${path} was not taken: ${message}`)
   }
   for (const join of status.join) {
     if (join.error !== null) found.push(`Joining ${join.target} failed: ${join.error}`)

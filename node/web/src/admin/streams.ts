@@ -1,9 +1,16 @@
 /** The network's streams as this peer sees them, with the publishers that push to it. */
 
-import type { Api, Status, Stream } from '../shared/api.ts'
+import type { Api, Pull, Recording, Status, Stream } from '../shared/api.ts'
 import { confirmDialog } from '../shared/confirm.ts'
 import { type Component, h, setText } from '../shared/dom.ts'
-import { bitrate, describeRenditions, duration, shortPeerId } from '../shared/format.ts'
+import {
+  bitrate,
+  bytes,
+  clockTime,
+  describeRenditions,
+  duration,
+  shortPeerId,
+} from '../shared/format.ts'
 import { icon } from '../shared/icon.ts'
 import { createKeyedList } from '../shared/keyed-list.ts'
 import { showBadge } from '../shared/live-badge.ts'
@@ -13,13 +20,22 @@ import { emptyLine, section } from './section.ts'
 interface StreamRow {
   readonly stream: Stream
   readonly publisher: Status['publishers'][number] | undefined
+  readonly recording: Recording | undefined
+  readonly pull: Pull | undefined
+}
+
+/** The streams, and what this peer does with them. */
+export interface StreamsData {
+  readonly status: Status
+  readonly recordings: readonly Recording[]
+  readonly pulls: readonly Pull[]
 }
 
 /** Runs a change and shows its failure; resolves when both are done. */
 export type Change = (work: () => Promise<void>) => Promise<void>
 
 /** Creates the list of streams. */
-export function createStreams(api: Api, change: Change): Component<Status> {
+export function createStreams(api: Api, change: Change): Component<StreamsData> {
   const rows = createKeyedList(h('ul', { class: 'rows' }), {
     key: ({ stream }: StreamRow) => stream.id,
     create: ({ stream }) => createRow(stream.name, api, change),
@@ -27,12 +43,14 @@ export function createStreams(api: Api, change: Change): Component<Status> {
   const none = emptyLine('No stream is known in this network yet.')
   return {
     element: section('Streams', undefined, none, rows.element),
-    update: ({ streams, publishers }) => {
+    update: ({ status: { streams, publishers }, recordings, pulls }) => {
       none.hidden = streams.length > 0
       rows.update(
         streams.map((stream) => ({
           stream,
           publisher: publishers.find((publisher) => publisher.stream === stream.name),
+          recording: recordings.find((recording) => recording.stream === stream.name),
+          pull: pulls.find((pull) => pull.stream === stream.name),
         })),
       )
     },
@@ -45,6 +63,12 @@ function createRow(name: string, api: Api, change: Change): Component<StreamRow>
   const title = h('a', { class: 'row-title', href: `/#/watch/${encodeURIComponent(name)}` })
   const facts = h('p', { class: 'row-facts' })
   const source = h('p', { class: 'row-facts' })
+  const taken = h('p', { class: 'row-facts' })
+  let isRecording = false
+  const record = h('button', { class: 'button button-small', type: 'button', hidden: true })
+  record.addEventListener('click', () => {
+    void change(() => api.record(name, isRecording ? 'stop' : 'start'))
+  })
   const kick = h('button', {
     class: 'button button-small button-danger',
     type: 'button',
@@ -55,12 +79,19 @@ function createRow(name: string, api: Api, change: Change): Component<StreamRow>
   const element = h(
     'li',
     { class: 'row' },
-    h('div', { class: 'row-text' }, h('div', { class: 'row-head' }, badge, title), facts, source),
-    h('div', { class: 'row-actions' }, kick),
+    h(
+      'div',
+      { class: 'row-text' },
+      h('div', { class: 'row-head' }, badge, title),
+      facts,
+      source,
+      taken,
+    ),
+    h('div', { class: 'row-actions' }, record, kick),
   )
   return {
     element,
-    update: ({ stream, publisher }) => {
+    update: ({ stream, publisher, recording, pull }) => {
       showBadge(badge, stream)
       setText(title, stream.title || stream.name)
       setText(
@@ -72,6 +103,12 @@ function createRow(name: string, api: Api, change: Change): Component<StreamRow>
         publisher === undefined ? describeSource(stream) : describePublisher(publisher),
       )
       source.title = stream.sourcePeer ?? stream.originPeer
+      taken.hidden = recording === undefined && pull === undefined
+      setText(taken, [describePull(pull), describeRecording(recording)].filter(Boolean).join(' · '))
+      isRecording = recording !== undefined
+      record.hidden = publisher === undefined
+      setText(record, isRecording ? 'Stop recording' : 'Record')
+      record.setAttribute('aria-label', `${record.textContent}: ${name}`)
       kick.hidden = publisher === undefined
       kick.setAttribute('aria-label', `Disconnect the publisher of ${name}`)
     },
@@ -86,6 +123,23 @@ async function disconnect(name: string, api: Api, change: Change): Promise<void>
     action: 'Disconnect',
   })
   if (agreed) await change(() => api.disconnect(name))
+}
+
+function describeRecording(recording: Recording | undefined): string {
+  if (recording === undefined) return ''
+  return `recording, ${clockTime(recording.durationS)}, ${bytes(recording.bytes)}`
+}
+
+function describePull(pull: Pull | undefined): string {
+  if (pull === undefined) return ''
+  const words = {
+    connecting: 'connecting to',
+    pulling: 'pulled from',
+    waiting: 'waiting for',
+    failed: 'cannot pull',
+    off: 'not pulled from',
+  }
+  return [`${words[pull.state]} ${pull.host}`, pull.error ?? ''].filter(Boolean).join(': ')
 }
 
 function viewers(stream: Stream): string {

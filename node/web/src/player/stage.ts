@@ -134,6 +134,11 @@ export function createStage(init: StageInit): Stage {
 function bindPress(element: HTMLElement, video: HTMLVideoElement, init: StageInit): void {
   let lastMs = Number.NEGATIVE_INFINITY
   let lastX = 0
+  let wasIdle = false
+  // The press itself wakes the stage before it is a click.
+  video.addEventListener('pointerdown', () => {
+    wasIdle = element.classList.contains('idle')
+  })
   video.addEventListener('click', (event) => {
     if (!matchMedia('(pointer: coarse)').matches) return init.togglePlay()
     const { left, width } = element.getBoundingClientRect()
@@ -142,7 +147,7 @@ function bindPress(element: HTMLElement, video: HTMLVideoElement, init: StageIni
     lastMs = event.timeStamp
     lastX = x
     if (isDouble && (x < 0.35 || x > 0.65)) init.skip(x < 0.5 ? -10 : 10)
-    else element.classList.toggle('idle')
+    else element.classList.toggle('idle', !wasIdle && !video.paused)
   })
 }
 

@@ -1,11 +1,19 @@
-/** Pictures for scrubbing: reads a storyboard (WebVTT whose cues name pieces of sprites, W3C Media Fragments 4.2.2). */
+/**
+ * Pictures for scrubbing: reads a storyboard (WebVTT). A cue names a piece of a sprite (W3C Media Fragments 4.2.2) or a picture of
+ * its own; in live streams its identifier is the time of day at which it begins.
+ */
 
 /** One picture. */
 export interface StoryboardPicture {
   readonly startS: number
-  readonly endS: number
-  /** Address of the sprite, and the piece of it in pixels. */
+  /** Address of the picture or of the sprite that it is a piece of. */
   readonly url: string
+  /** The piece, in pixels; undefined for the whole. */
+  readonly piece: PicturePiece | undefined
+}
+
+/** A part of a sprite, in pixels. */
+export interface PicturePiece {
   readonly x: number
   readonly y: number
   readonly width: number
@@ -19,29 +27,35 @@ export interface Storyboard {
   readonly zeroMs: number | undefined
 }
 
-const cueLine = /^(\S+)\s+-->\s+(\S+)/
+const cueLine = /^(\S+)\s+-->\s+\S+/
 const fragment = /#xywh=(?:pixel:)?(\d+),(\d+),(\d+),(\d+)$/
-const zeroLine = /^(?:NOTE )?(?:X-)?KAIRO-ZERO[=:]\s*(\S+)$/
+const dateLine = /^\d{4}-\d\d-\d\dT/
 
-/** Reads the text of the track at `url`. Cues that name no piece of a picture of the same server are left out. */
+/** Reads the text of the track at `url`. Cues that name a picture of another server are left out. */
 export function parseStoryboard(text: string, url: string): Storyboard {
   const pictures: StoryboardPicture[] = []
   const lines = text.split(/\r\n|\r|\n/)
   let zeroMs: number | undefined
   for (const [index, line] of lines.entries()) {
-    const zero = zeroLine.exec(line)?.[1]
-    if (zero !== undefined && !Number.isNaN(Date.parse(zero))) zeroMs = Date.parse(zero)
-    const times = cueLine.exec(line)
-    const piece = fragment.exec(lines[index + 1] ?? '')
-    if (times === null || piece === null) continue
-    const [startS, endS] = [seconds(times[1] as string), seconds(times[2] as string)]
-    const [x, y, width, height] = piece.slice(1).map(Number) as [number, number, number, number]
-    const sprite = new URL((lines[index + 1] as string).replace(fragment, ''), url)
-    if (sprite.origin !== new URL(url).origin || !(endS > startS)) continue
-    pictures.push({ startS, endS, url: sprite.href, x, y, width, height })
+    const time = cueLine.exec(line)?.[1]
+    const payload = lines[index + 1]?.trim() ?? ''
+    if (time === undefined || payload === '') continue
+    const startS = seconds(time)
+    const date = lines[index - 1] ?? ''
+    if (zeroMs === undefined && dateLine.test(date)) zeroMs = Date.parse(date) - startS * 1_000
+    const picture = new URL(payload.replace(fragment, ''), url)
+    if (picture.origin !== new URL(url).origin || Number.isNaN(startS)) continue
+    pictures.push({ startS, url: picture.href, piece: pieceOf(payload) })
   }
   pictures.sort((a, b) => a.startS - b.startS)
   return { pictures, zeroMs }
+}
+
+function pieceOf(payload: string): PicturePiece | undefined {
+  const numbers = fragment.exec(payload)?.slice(1).map(Number)
+  if (numbers === undefined) return undefined
+  const [x = 0, y = 0, width = 0, height = 0] = numbers
+  return width > 0 && height > 0 ? { x, y, width, height } : undefined
 }
 
 /** The picture of a time; before the first and after the last the nearest one. */

@@ -83,10 +83,15 @@ export function showPicture(
 ): void {
   element.hidden = picture === undefined
   if (picture === undefined) return
-  const scale = widthPx / picture.width
-  element.style.setProperty('width', `${picture.width}px`)
-  element.style.setProperty('height', `${picture.height}px`)
-  element.style.setProperty('background-image', `url("${picture.url}")`)
-  element.style.setProperty('background-position', `${-picture.x}px ${-picture.y}px`)
-  element.style.setProperty('zoom', String(scale))
+  const { style } = element
+  const { piece, url } = picture
+  style.setProperty('background-image', `url("${url}")`)
+  style.setProperty('width', `${piece?.width ?? widthPx}px`)
+  style.setProperty('height', `${piece?.height ?? (widthPx * 9) / 16}px`)
+  style.setProperty('background-size', piece === undefined ? 'contain' : 'auto')
+  style.setProperty(
+    'background-position',
+    piece === undefined ? 'center' : `${-piece.x}px ${-piece.y}px`,
+  )
+  style.setProperty('zoom', piece === undefined ? '1' : String(widthPx / piece.width))
 }

@@ -9,8 +9,11 @@ import type {
   StreamView,
   statusSchema,
 } from '../../../src/api/schemas.ts'
+import type { pullsSchema } from '../../../src/api/schemas-pulls.ts'
+import type { recordingsSchema } from '../../../src/api/schemas-recordings.ts'
 import type { presetsSchema, transcodingSchema } from '../../../src/api/schemas-transcode.ts'
 import type { VodView, vodsSchema } from '../../../src/api/schemas-vod.ts'
+import type { webhooksSchema } from '../../../src/api/schemas-webhooks.ts'
 
 /** A video of the library, whatever its state. */
 export type Video = VodView
@@ -20,20 +23,36 @@ export type Library = output<typeof vodsSchema>
 export type Transcoding = output<typeof transcodingSchema>
 /** A choice of renditions. */
 export type Preset = output<typeof presetsSchema>['presets'][number]
-/** A place that a stream is also sent to. */
+/** A place that a stream is also sent to (`restreamingSchema` of the peer, whose file needs Node). */
 export interface RestreamTarget {
   readonly name: string
-  /** Secret: it holds the target's stream key. */
-  readonly url: string
+  readonly host: string
   readonly enabled: boolean
+  readonly state: 'connecting' | 'sending' | 'waiting' | 'failed' | 'off'
+  readonly error: string | null
+  readonly bytes: number
+  readonly bitrateBps: number
+  readonly dropped: number
+  readonly retries: number
 }
+/** The targets of one stream. */
+export interface Restreaming {
+  readonly stream: string
+  readonly live: boolean
+  readonly targets: readonly RestreamTarget[]
+}
+/** A stream that this peer takes from elsewhere. */
+export type Pull = output<typeof pullsSchema>['pulls'][number]
+/** A recording under way. */
+export type Recording = output<typeof recordingsSchema>['recordings'][number]
+/** Somebody who is told of events. */
+export type WebhookEndpoint = output<typeof webhooksSchema>['endpoints'][number]
 /** What the owner of a stream chose for it (`streamOptionsSchema` of the peer, whose file needs Node). */
 export interface StreamOptions {
   readonly quality?: string
   readonly record?: boolean
   readonly dvrWindowS?: number
   readonly srtPassphrase?: string
-  readonly restream?: readonly RestreamTarget[]
   readonly pullUrl?: string
 }
 /** A change of options: null takes a choice back. */
@@ -147,6 +166,50 @@ export class Api {
     return (await this.#request<{ options: StreamOptions }>('PATCH', path, patch)).options
   }
 
+  async restreaming(): Promise<readonly Restreaming[]> {
+    return (await this.#request<{ streams: Restreaming[] }>('GET', 'restream')).streams
+  }
+
+  /** Adds a place that a stream is also sent to. */
+  async addTarget(stream: string, name: string, url: string): Promise<void> {
+    const path = `keys/${encodeURIComponent(stream)}/restream`
+    await this.#request('POST', path, { name, url, enabled: true })
+  }
+
+  async enableTarget(stream: string, name: string, enabled: boolean): Promise<void> {
+    await this.#request('PATCH', targetPath(stream, name), { enabled })
+  }
+
+  async removeTarget(stream: string, name: string): Promise<void> {
+    await this.#request('DELETE', targetPath(stream, name))
+  }
+
+  /** Tries a target again at once. */
+  async retryTarget(stream: string, name: string): Promise<void> {
+    await this.#request('POST', `${targetPath(stream, name)}/retry`)
+  }
+
+  async pulls(): Promise<readonly Pull[]> {
+    return (await this.#request<{ pulls: Pull[] }>('GET', 'pulls')).pulls
+  }
+
+  async recordings(): Promise<readonly Recording[]> {
+    return (await this.#request<{ recordings: Recording[] }>('GET', 'recordings')).recordings
+  }
+
+  /** Starts or stops the recording of a live stream. */
+  async record(stream: string, action: 'start' | 'stop'): Promise<void> {
+    await this.#request('POST', `keys/${encodeURIComponent(stream)}/recording`, { action })
+  }
+
+  async webhooks(): Promise<readonly WebhookEndpoint[]> {
+    return (await this.#request<{ endpoints: WebhookEndpoint[] }>('GET', 'webhooks')).endpoints
+  }
+
+  async testWebhooks(): Promise<void> {
+    await this.#request('POST', 'webhooks/test')
+  }
+
   async doctor(): Promise<readonly Check[]> {
     return (await this.#request<{ checks: Check[] }>('GET', 'doctor')).checks
   }
@@ -176,6 +239,10 @@ export class Api {
     if (!response.ok) throw new ApiError(response.status, problemText(text, response.status))
     return (text === '' ? undefined : JSON.parse(text)) as T
   }
+}
+
+function targetPath(stream: string, name: string): string {
+  return `keys/${encodeURIComponent(stream)}/restream/${encodeURIComponent(name)}`
 }
 
 /** The sentence of a problem document, or a general one when the answer is something else. */
