@@ -1,5 +1,6 @@
 /** POST /api/streams/:name/captions: WebVTT for a live stream; fronts `ingest/live-captions`. */
 import { z } from 'zod'
+import { LANGUAGE_TAG } from '../content/stream.ts'
 import { KairoError } from '../errors.ts'
 import { readBody } from '../http/read-body.ts'
 import { defineStreamRoute, type StreamRoute } from '../http/stream-route.ts'
@@ -27,10 +28,7 @@ export function captionRoutes(components: CaptionRouteComponents): StreamRoute[]
       access: 'publisher',
       params: z.object({ name: z.string().min(1).max(64) }),
       query: z.object({
-        language: z
-          .string()
-          .regex(/^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$/, 'expected a BCP 47 tag such as en')
-          .default('en'),
+        language: z.string().regex(LANGUAGE_TAG, 'expected a BCP 47 tag such as en').default('en'),
         label: z.string().max(64).default(''),
         from: z.iso
           .datetime({ offset: true })

@@ -1,6 +1,7 @@
 /** /api/vods and downloads: the library of videos; fronts `vod/library` and `vod/download`. */
 import { z } from 'zod'
 import type { Presentation } from '../content/archive/presentation.ts'
+import { RENDITION_NAME } from '../content/stream.ts'
 import { KairoError } from '../errors.ts'
 import { attachment } from '../http/content-disposition.ts'
 import { rangedAnswer } from '../http/ranged-answer.ts'
@@ -35,7 +36,7 @@ export interface VodRouteInit {
 }
 
 const idParams = z.object({ id: z.string().regex(/^[a-z0-9-]{1,64}$/) })
-const renditionName = z.string().regex(/^[a-z0-9-]{1,32}$/)
+const renditionName = z.string().regex(RENDITION_NAME)
 
 /** Routes that take and answer JSON. */
 export function vodRoutes(components: VodRouteComponents, init: VodRouteInit): Route[] {

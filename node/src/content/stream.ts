@@ -8,11 +8,17 @@ import type { Digest } from './digest.ts'
 /** The stream's Ed25519 public key as a libp2p-key CIDv1 in base36: `k51…`. */
 export type StreamId = string
 
+/** Names that a rendition may have: the same in URLs, records and files. */
+export const RENDITION_NAME = /^[a-z0-9-]{1,32}$/
+
+/** Language tags (BCP 47) as far as their letters go; nothing that could break out of a playlist's attribute or a file's name. */
+export const LANGUAGE_TAG = /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$/
+
 /** One rendition as players must know it before they load it. */
 export interface RenditionInfo {
   /**
    * URL-safe name, unique in the stream: `source` (video as published), `1080p` and its like (transcoded), `audio`, `audio-2`
-   * (more tracks), `audio-aac` (transcoded), `captions-en`. `[a-z0-9-]{1,32}`.
+   * (more tracks), `audio-aac` (transcoded), `captions-en`. See {@link RENDITION_NAME}.
    */
   readonly name: string
   /** `captions`: WebVTT, a file a segment, without an init segment. */
@@ -30,7 +36,7 @@ export interface RenditionInfo {
   readonly channels: number
   /** Transfer function of the pictures, as HLS names it; absent for SDR. */
   readonly videoRange?: 'PQ' | 'HLG'
-  /** BCP 47 language of sound or captions, where it is known. */
+  /** Language of sound or captions where it is known, see {@link LANGUAGE_TAG}. */
   readonly language?: string
   /** Name for people where one was given: `Commentary`. Up to 64 characters. */
   readonly label?: string

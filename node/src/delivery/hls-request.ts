@@ -2,7 +2,9 @@
  * What a request under `/live/` asks for. Parsing is strict: numbers have one spelling, so one object has one URL in every
  * cache on the way, and a delivery directive that this server does not know is refused instead of guessed at.
  */
+import { RENDITION_NAME } from '../content/stream.ts'
 import { KairoError } from '../errors.ts'
+import { INIT_PREFIX } from './segment-lines.ts'
 
 /** Delivery directives of a media playlist request (RFC 8216bis 6.2.5). */
 export interface PlaylistDirectives {
@@ -55,12 +57,11 @@ export type HlsRequest =
 /** `m4s` is CMAF, `vtt` is WebVTT. */
 export type SegmentFormat = 'm4s' | 'vtt'
 
-const STREAM_PATTERN = /^[a-z0-9][a-z0-9-]{0,95}$/
-const RENDITION_PATTERN = /^[a-z0-9-]{1,32}$/
+/** Aliases and ids of streams. */
+export const STREAM_NAME = /^[a-z0-9][a-z0-9-]{0,95}$/
 /** One spelling a number, and always a safe integer. */
 const NUMBER_PATTERN = /^(?:0|[1-9][0-9]{0,14})$/
 const PART_NUMBER_PATTERN = /^(?:0|[1-9][0-9]{0,8})$/
-const PREFIX_PATTERN = /^[0-9a-f]{16}$/
 const DIRECTIVE_PREFIX = '_HLS_'
 const NO_DIRECTIVES: PlaylistDirectives = { msn: undefined, part: undefined, skip: false }
 
@@ -99,7 +100,7 @@ function parseFile(file: string): FileRequest {
   }
   if (file.startsWith('init-')) {
     const prefix = file.slice('init-'.length, -'.mp4'.length)
-    if (!PREFIX_PATTERN.test(prefix)) throw invalid('an init segment is named by 16 hex digits')
+    if (!INIT_PREFIX.test(prefix)) throw invalid('an init segment is named by 16 hex digits')
     return { kind: 'init', prefix }
   }
   const format = file.endsWith('.vtt') ? 'vtt' : 'm4s'
@@ -154,12 +155,12 @@ function parseNumber(text: string, pattern: RegExp): number {
 }
 
 function streamName(name: string): string {
-  if (!STREAM_PATTERN.test(name)) throw new KairoError('ERR_NOT_FOUND', 'no such stream')
+  if (!STREAM_NAME.test(name)) throw new KairoError('ERR_NOT_FOUND', 'no such stream')
   return name
 }
 
 function renditionName(name: string): string {
-  if (!RENDITION_PATTERN.test(name)) throw new KairoError('ERR_NOT_FOUND', 'no such rendition')
+  if (!RENDITION_NAME.test(name)) throw new KairoError('ERR_NOT_FOUND', 'no such rendition')
   return name
 }
 

@@ -1,15 +1,12 @@
 /** What the HLS handler answers, declared for the OpenAPI document (docs/protocol/hls.md tells the rest). */
 import { z } from 'zod'
+import { RENDITION_NAME } from '../content/stream.ts'
 import type { PlainRoute } from '../http/plain-route.ts'
+import { STREAM_NAME } from './hls-request.ts'
+import { INIT_PREFIX } from './segment-lines.ts'
 
-const stream = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,95}$/)
-  .describe('Alias or id of a stream.')
-const rendition = z
-  .string()
-  .regex(/^[a-z0-9-]{1,32}$/)
-  .describe('Name of a rendition.')
+const stream = z.string().regex(STREAM_NAME).describe('Alias or id of a stream.')
+const rendition = z.string().regex(RENDITION_NAME).describe('Name of a rendition.')
 const number = z.coerce.number().int().min(0)
 const msn = number.describe('Media sequence number.')
 
@@ -84,7 +81,7 @@ export const hlsRoutes: readonly PlainRoute[] = [
     path: '/live/:stream/:rendition/init-:prefix.mp4',
     summary: 'An init segment, by the first 16 hex digits of its SHA-256.',
     access: 'viewer',
-    params: z.object({ stream, rendition, prefix: z.string().regex(/^[0-9a-f]{16}$/) }),
+    params: z.object({ stream, rendition, prefix: z.string().regex(INIT_PREFIX) }),
     mediaTypes: media,
     statuses: unavailable,
   },

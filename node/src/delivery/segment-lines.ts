@@ -47,6 +47,9 @@ export function segmentEnd(
   ]
 }
 
+/** What names an init segment: the first digits of its digest. */
+export const INIT_PREFIX = /^[0-9a-f]{16}$/
+
 /** File name of an init segment: its digest's first 16 digits keep it apart from those before and after it. */
 export function initName(digest: Digest): string {
   return `init-${digest.slice(0, 16)}.mp4`

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.ts'
 import type { Publication } from '../content/publication/publication.ts'
+import { LANGUAGE_TAG } from '../content/stream.ts'
 import { isKairoError, KairoError } from '../errors.ts'
 import { sessionLimits } from '../limits/packaging.ts'
 import { packagingLimits, recordLimits } from '../limits.ts'
@@ -31,9 +32,6 @@ export interface DerivationsInit {
   readonly partTargetMs: number
   readonly segmentTargetMs: number
 }
-
-/** A BCP 47 tag that makes a rendition's name. */
-const LANGUAGE_PATTERN = /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3}$/
 
 /** Declared for a further video track until its first segment is measured. */
 const FURTHER_VIDEO_BPS = 2_000_000
@@ -71,7 +69,7 @@ export class Derivations {
    * @throws KairoError `ERR_INVALID_INPUT`, `ERR_NAME_TAKEN`, `ERR_LIMIT`.
    */
   captions(language: string, label: string): CaptionTrack {
-    if (!LANGUAGE_PATTERN.test(language) || label.length > recordLimits.labelLengthMax) {
+    if (!LANGUAGE_TAG.test(language) || label.length > recordLimits.labelLengthMax) {
       throw new KairoError(
         'ERR_INVALID_INPUT',
         `captions need a language like en or pt-BR, and a label of up to ${recordLimits.labelLengthMax} characters`,

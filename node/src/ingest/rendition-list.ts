@@ -3,12 +3,12 @@
  * once, with one target duration, as RFC 8216 6.2.4 asks of a stream's media playlists.
  */
 import type { Publication } from '../content/publication/publication.ts'
+import { RENDITION_NAME } from '../content/stream.ts'
 import { KairoError } from '../errors.ts'
 import { sessionLimits } from '../limits/packaging.ts'
 import { contentLimits } from '../limits.ts'
 import type { PackagerRendition } from '../media/packager/rendition-facts.ts'
 
-const NAME_PATTERN = /^[a-z0-9-]{1,32}$/
 /** Names of what the publisher itself sends. */
 const SOURCE_PATTERN = /^(?:source|audio)(?:-[0-9]+)?$/
 
@@ -37,7 +37,7 @@ export class RenditionList {
    * @throws KairoError `ERR_INVALID_INPUT`, `ERR_NAME_TAKEN`, `ERR_LIMIT`.
    */
   reserve(name: string, isSource = false): void {
-    if (!NAME_PATTERN.test(name)) {
+    if (!RENDITION_NAME.test(name)) {
       throw new KairoError('ERR_INVALID_INPUT', `${name} cannot be the name of a rendition`)
     }
     if (this.#added.has(name) || (!isSource && SOURCE_PATTERN.test(name))) {

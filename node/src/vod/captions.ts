@@ -2,21 +2,19 @@
 import { writeFile } from 'node:fs/promises'
 import type { CaptionFile } from '../content/archive/presentation.ts'
 import { digestOf } from '../content/digest.ts'
+import { LANGUAGE_TAG } from '../content/stream.ts'
 import { KairoError } from '../errors.ts'
 import { vodLimits } from '../limits/vod.ts'
 import { parseWebVtt, serialiseWebVtt } from '../media/captions/webvtt.ts'
 import type { Asset } from './asset.ts'
 import { storageError } from './files.ts'
 
-/** BCP 47, as far as its letters go. */
-const LANGUAGE = /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$/
-
 /**
  * The file as it is kept: its cues, written anew.
  * @throws KairoError `ERR_INVALID_INPUT`, `ERR_LIMIT`.
  */
 function checkCaptions(language: string, label: string, vtt: string): Buffer {
-  if (!LANGUAGE.test(language)) {
+  if (!LANGUAGE_TAG.test(language)) {
     throw new KairoError('ERR_INVALID_INPUT', `${JSON.stringify(language)} is no language tag`)
   }
   if (label.length > vodLimits.labelLengthMax || /\p{Cc}/u.test(label)) {

@@ -8,9 +8,8 @@ import { KairoError } from '../../errors.ts'
 import { contentLimits } from '../../limits.ts'
 import { IndexEntrySchema, IndexHeadSchema } from '../../protocol/generated/feed_pb.js'
 import { digestFromBytes, digestToBytes } from '../digest.ts'
-import type { IndexEntry, IndexHead } from '../stream.ts'
+import { type IndexEntry, type IndexHead, RENDITION_NAME } from '../stream.ts'
 
-const RENDITION_PATTERN = /^[a-z0-9-]{1,32}$/
 /** EXT-X-TARGETDURATION a publisher may declare. */
 const TARGET_DURATION_S_MAX = 3_600
 /** Last instant a JavaScript date can hold. */
@@ -112,7 +111,7 @@ export function decodeHead(encoded: Uint8Array): IndexHead {
 
 /** True for a well-formed rendition name. */
 export function isRenditionName(name: string): boolean {
-  return RENDITION_PATTERN.test(name)
+  return RENDITION_NAME.test(name)
 }
 
 function entryProblem(entry: IndexEntry): string | undefined {

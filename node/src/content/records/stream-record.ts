@@ -11,7 +11,7 @@ import {
   type StreamRecord as WireRecord,
   type Rendition as WireRendition,
 } from '../../protocol/generated/records_pb.js'
-import type { RenditionInfo, StreamRecord } from '../stream.ts'
+import { LANGUAGE_TAG, RENDITION_NAME, type RenditionInfo, type StreamRecord } from '../stream.ts'
 import {
   parseStreamId,
   type StreamKey,
@@ -23,10 +23,7 @@ const RECORD_VERSION = 1
 const SIGNATURE_CONTEXT = Buffer.from('kairo record v1\n')
 const SIGNATURE_BYTES = 64
 const ALIAS = /^[a-z0-9][a-z0-9-]{0,63}$/
-const RENDITION_NAME = /^[a-z0-9-]{1,32}$/
 const KINDS: ReadonlySet<string> = new Set(['video', 'audio', 'captions'])
-/** BCP 47, as far as its letters go; nothing that could break out of a playlist attribute. */
-const LANGUAGE = /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$/
 /** RFC 6381 values, comma-separated; nothing that could break out of a playlist attribute. */
 const CODECS = /^[A-Za-z0-9.,_ +-]*$/
 /** A libp2p peer id in base58 (legacy and inlined forms). */
@@ -178,7 +175,7 @@ function checkRendition(rendition: RenditionInfo): void {
   check(RENDITION_NAME.test(rendition.name), 'a rendition name')
   check(KINDS.has(rendition.kind), 'a rendition kind')
   check([undefined, 'PQ', 'HLG'].includes(rendition.videoRange), 'a video range')
-  check(rendition.language === undefined || LANGUAGE.test(rendition.language), 'a language')
+  check(rendition.language === undefined || LANGUAGE_TAG.test(rendition.language), 'a language')
   check((rendition.label?.length ?? 0) <= labelLengthMax, 'a label')
   check(rendition.codecs.length <= codecsLengthMax && CODECS.test(rendition.codecs), 'codecs')
   check(isWithin(rendition.bandwidthBps, UINT32_MAX), 'a bandwidth')

@@ -1,5 +1,8 @@
 /** What a request under `/vod/` asks for. As strict as that for live streams: one object has one URL in every cache. */
+import { RENDITION_NAME } from '../../content/stream.ts'
 import { KairoError } from '../../errors.ts'
+import type { SegmentFormat } from '../hls-request.ts'
+import { INIT_PREFIX } from '../segment-lines.ts'
 
 /** One request for something of a presentation. */
 export type VodRequest = { readonly id: string } & (
@@ -10,17 +13,16 @@ export type VodRequest = { readonly id: string } & (
       readonly kind: 'segment'
       readonly rendition: string
       readonly msn: number
-      readonly format: 'm4s' | 'vtt'
+      readonly format: SegmentFormat
     }
   | { readonly kind: 'init'; readonly rendition: string; readonly prefix: string }
 )
 
-const ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,95}$/
-const RENDITION_PATTERN = /^[a-z0-9-]{1,32}$/
+/** Ids of presentations. */
+export const PRESENTATION_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,95}$/
 const NUMBER_PATTERN = /^(?:0|[1-9][0-9]{0,14})$/
 const SEGMENT_PATTERN = /^([^.]*)\.(m4s|vtt)$/
 const INIT_PATTERN = /^init-(.*)\.mp4$/
-const PREFIX_PATTERN = /^[0-9a-f]{16}$/
 const WHOLE = {
   'master.m3u8': 'master',
   'manifest.mpd': 'manifest',
@@ -36,11 +38,11 @@ export function parseVodRequest(path: string): VodRequest | undefined {
   const steps = path.slice('/vod/'.length).split('/')
   const [id = '', folder = '', file = ''] = steps
   if (steps.length === 2 && Object.hasOwn(WHOLE, folder)) {
-    return { id: named(id, ID_PATTERN), kind: WHOLE[folder as keyof typeof WHOLE] }
+    return { id: named(id, PRESENTATION_ID), kind: WHOLE[folder as keyof typeof WHOLE] }
   }
   if (steps.length !== 3) return undefined
   const request = folder === 'storyboard' ? parseSprite(file) : parseFile(folder, file)
-  return request === undefined ? undefined : { id: named(id, ID_PATTERN), ...request }
+  return request === undefined ? undefined : { id: named(id, PRESENTATION_ID), ...request }
 }
 
 type WithoutId<Request> = Request extends unknown ? Omit<Request, 'id'> : never
@@ -52,7 +54,7 @@ function parseSprite(file: string): WithoutId<VodRequest> | undefined {
 }
 
 function parseFile(folder: string, file: string): WithoutId<VodRequest> | undefined {
-  const rendition = (): string => named(folder, RENDITION_PATTERN)
+  const rendition = (): string => named(folder, RENDITION_NAME)
   if (file === 'media.m3u8') return { kind: 'playlist', rendition: rendition() }
   if (file === 'captions.vtt') return { kind: 'captions', rendition: rendition() }
   const [, msn, format] = SEGMENT_PATTERN.exec(file) ?? []
@@ -61,7 +63,7 @@ function parseFile(folder: string, file: string): WithoutId<VodRequest> | undefi
   }
   const [, prefix] = INIT_PATTERN.exec(file) ?? []
   if (prefix === undefined) return undefined
-  if (!PREFIX_PATTERN.test(prefix)) {
+  if (!INIT_PREFIX.test(prefix)) {
     throw new KairoError('ERR_INVALID_INPUT', 'an init segment is named by 16 hex digits')
   }
   return { kind: 'init', rendition: rendition(), prefix }

@@ -1,15 +1,12 @@
 /** What the VOD handler answers, declared for the OpenAPI document. */
 import { z } from 'zod'
+import { RENDITION_NAME } from '../../content/stream.ts'
 import type { PlainRoute } from '../../http/plain-route.ts'
+import { INIT_PREFIX } from '../segment-lines.ts'
+import { PRESENTATION_ID } from './vod-request.ts'
 
-const id = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,95}$/)
-  .describe('Id of a video or a recording.')
-const rendition = z
-  .string()
-  .regex(/^[a-z0-9-]{1,32}$/)
-  .describe('Name of a rendition or of captions.')
+const id = z.string().regex(PRESENTATION_ID).describe('Id of a video or a recording.')
+const rendition = z.string().regex(RENDITION_NAME).describe('Name of a rendition or of captions.')
 const number = z.coerce.number().int().min(0)
 const playlist = ['application/vnd.apple.mpegurl']
 const statuses = [206, 304, 400, 404, 416, 502, 503, 504, 507]
@@ -63,7 +60,7 @@ export const vodRoutes: readonly PlainRoute[] = [
   route(
     '/vod/:id/:rendition/init-:prefix.mp4',
     'An init segment, by the first 16 hex digits of its SHA-256.',
-    z.object({ id, rendition, prefix: z.string().regex(/^[0-9a-f]{16}$/) }),
+    z.object({ id, rendition, prefix: z.string().regex(INIT_PREFIX) }),
     ['video/mp4', 'audio/mp4'],
   ),
 ]

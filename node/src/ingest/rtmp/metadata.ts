@@ -2,6 +2,7 @@
  * `onMetaData`, the publisher's announcement of what it will send (Adobe FLV 10.1 E.5, and "Enhancing onMetaData" of Enhanced
  * RTMP v2 for several tracks).
  */
+import { LANGUAGE_TAG } from '../../content/stream.ts'
 import { codecLimits } from '../../limits/codecs.ts'
 import type { AmfObject, AmfValue } from './amf-value.ts'
 
@@ -72,8 +73,7 @@ function trackInfos(value: AmfValue): ReadonlyMap<number, TrackInfo> {
 }
 
 function languageOf(value: AmfValue): string | undefined {
-  if (typeof value !== 'string' || value.length > codecLimits.labelCharsMax) return undefined
-  return /^[a-z]{2,8}(-[a-z\d]{1,8})*$/i.test(value) ? value.toLowerCase() : undefined
+  return typeof value === 'string' && LANGUAGE_TAG.test(value) ? value.toLowerCase() : undefined
 }
 
 /** A name on one line; control characters would reach playlists. */

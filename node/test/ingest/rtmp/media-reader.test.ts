@@ -278,6 +278,9 @@ test('languages and names of audio tracks come with the metadata, before or afte
   t.match(run.sink.configs[2], { track: 1, language: 'pt-br' })
   run.receive(tracks(['0', { language: 'no language', name: ' ' }]))
   t.notOk('language' in (run.sink.configs[3] ?? {}))
+  run.receive(tracks(['0', { language: 'en-a-b-c-d-e-f', name: 'Long' }]))
+  t.match(run.sink.configs[4], { label: 'Long' })
+  t.notOk('language' in (run.sink.configs[4] ?? {}), 'no record could carry it')
 })
 
 test('goes on over the wrap of 32-bit times, audio and video on one clock', async (t) => {
