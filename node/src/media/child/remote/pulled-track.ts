@@ -4,6 +4,7 @@ import { Codec, type Packet, type Stream } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
 import { pullLimits as limits } from '../../../limits/pull.ts'
 import type { AccessUnit, TrackConfig } from '../../access-unit.ts'
+import { languageTag } from '../../language-tag.ts'
 import { AudioRungEncoder } from '../av/audio-rung.ts'
 import { codecOf } from '../av/codecs.ts'
 import { PacketReader } from '../av/packet-reader.ts'
@@ -25,7 +26,7 @@ export function pulledTrack(context: JobContext, stream: Stream, output: number)
   const { codecId, codecType, extradata } = stream.codecpar
   const codec = codecOf(codecId)
   const track = output > 1 ? output - 1 : undefined
-  const language = stream.metadata?.get('language') ?? undefined
+  const language = languageTag(stream.metadata?.get('language'))
   const exit = new TrackExit(context, output, track)
   if (codec === undefined) {
     if (codecType === AVMEDIA_TYPE_AUDIO) return new EncodedTrack(exit, stream, language)
