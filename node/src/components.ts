@@ -20,6 +20,7 @@ import { Libp2pHost } from './host/libp2p-host.ts'
 import { LiveCaptions } from './ingest/live-captions.ts'
 import { Publications } from './ingest/publications.ts'
 import { PublishingService } from './ingest/publishing.ts'
+import type { PullService } from './ingest/pull/service.ts'
 import { StreamKeys } from './ingest/stream-keys.ts'
 import { StreamOptionsStore } from './ingest/stream-options.ts'
 import type { Logger } from './logger.ts'
@@ -29,14 +30,25 @@ import type { PresetStore } from './media/ladder/preset-store.ts'
 import { PackagerMetrics } from './media/packager/packager-metrics.ts'
 import type { SessionObserver } from './media/published-session.ts'
 import { createRegistry } from './metrics/registry.ts'
+import { type ArchiveRooms, createArchives } from './peer/archive-components.ts'
 import type { Base, ComponentsInit } from './peer/base.ts'
+import {
+  createEgress,
+  createWebhooks,
+  tellOfRecordings,
+  tellOfVideos,
+} from './peer/egress-components.ts'
 import { createLibrary, createMedia, createTranscoding } from './peer/media-components.ts'
+import type { LiveStoryboards } from './recording/live-storyboards.ts'
+import type { StreamArchives } from './recording/stream-archives.ts'
+import type { RestreamService } from './restream/service.ts'
 import type { TranscodeService } from './transcode/service.ts'
 import type { Downloads } from './vod/download/downloads.ts'
 import type { VodLibrary } from './vod/library.ts'
 import type { VodPipeline } from './vod/pipeline.ts'
 import type { UploadServer } from './vod/upload/upload-server.ts'
 import type { WatchFolder } from './vod/watch-folder.ts'
+import type { WebhookService } from './webhooks/service.ts'
 
 /** The rooms of one peer. */
 export interface Components {
@@ -71,6 +83,11 @@ export interface Components {
   readonly uploads: UploadServer
   readonly watchFolder: WatchFolder | undefined
   readonly downloads: Downloads
+  readonly archives: StreamArchives
+  readonly storyboards: LiveStoryboards
+  readonly restreaming: RestreamService
+  readonly pulls: PullService
+  readonly webhooks: WebhookService
 }
 
 /**
@@ -100,7 +117,21 @@ export async function createComponents(init: ComponentsInit): Promise<Components
   const content = createContent(base, init)
   const ingest = createIngest(base, content, init)
   const media = createMedia(base, init)
-  const transcoding = createTranscoding(base, { ...ingest, ...media }, init)
+  const webhooks = createWebhooks(base, ingest.observers, init)
+  const { emit } = webhooks
+  const transcoding = createTranscoding(base, { ...ingest, ...media, emit }, init)
+  const library = createLibrary(
+    base,
+    { ...content, ...media, transcoding, archivedBytes: () => kept.archives.usedBytes() },
+    init,
+  )
+  const kept: ArchiveRooms = createArchives(
+    base,
+    { ...content, ...ingest, ...media, library: library.library },
+    init,
+  )
+  tellOfVideos(library.library, emit)
+  tellOfRecordings(kept.archives, emit)
   return {
     clock,
     logger,
@@ -114,7 +145,10 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     ...ingest,
     ...media,
     transcoding,
-    ...createLibrary(base, { ...content, ...media, transcoding }, init),
+    ...library,
+    ...kept,
+    webhooks,
+    ...createEgress(base, { ...ingest, ...media }, emit),
   }
 }
 

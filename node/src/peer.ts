@@ -10,6 +10,7 @@ import { type Components, createComponents } from './components.ts'
 import type { LoadedSettings } from './config/load.ts'
 import type { SettingKey } from './config/schema.ts'
 import { createHlsHandler } from './delivery/hls-handler.ts'
+import { createLiveStoryboardHandler } from './delivery/live-storyboard.ts'
 import { createTimeHandler } from './delivery/time-handler.ts'
 import { createVodHandler } from './delivery/vod/vod-handler.ts'
 import { isKairoError, KairoError } from './errors.ts'
@@ -167,19 +168,31 @@ export class Peer {
     await this.#begin('fetches', fetches)
     await this.#begin('feeds', feeds)
     await this.#begin('replicas', replicas)
-    await this.#begin('media children', components.media)
-    await this.#begin('encoders', components.encoders)
-    await this.#begin('transcoding', components.transcoding)
+    ensureStreams(components, this.#init.settings.testStream)
+    for (const stream of components.keys.list()) await components.publications.prepare(stream)
+    await this.#startMedia(components)
+    // Publishers go first: whoever hears of them hears their end.
+    this.#started.push({ name: 'publishing', stop: () => components.publishing.stop() })
+    await this.#begin('pulls', components.pulls)
+  }
+
+  /** What makes, keeps and passes on media; all of it stands ready before the first publisher comes. */
+  async #startMedia(components: Components): Promise<void> {
+    const { webhooks, media, encoders, transcoding, restreaming, archives } = components
+    await this.#begin('webhooks', webhooks)
+    await this.#begin('media children', media)
+    await this.#begin('encoders', encoders)
+    await this.#begin('transcoding', transcoding)
+    await this.#begin('restreaming', restreaming)
     await this.#begin('library', components.library)
+    await this.#begin('archives', archives)
+    await this.#begin('storyboards', components.storyboards)
     await this.#begin('uploads', components.uploads)
     await this.#begin('pipeline', components.pipeline)
     await this.#begin('downloads', components.downloads)
     if (components.watchFolder !== undefined) {
       await this.#begin('watched folder', components.watchFolder)
     }
-    ensureStreams(components, this.#init.settings.testStream)
-    for (const stream of components.keys.list()) await components.publications.prepare(stream)
-    this.#started.push({ name: 'publishing', stop: () => components.publishing.stop() })
   }
 
   async #lockHome(sequences: Components['sequences']): Promise<void> {
@@ -203,10 +216,11 @@ export class Peer {
     { rtmp, srt }: Pick<RunningRooms, 'rtmp' | 'srt'>,
     address: { readonly host: string; readonly port: number },
   ): Promise<HttpServer> {
-    const { replicas, operatorToken } = components
+    const { replicas, operatorToken, archives } = components
     const handlers: PlainHandler[] = [
-      createHlsHandler({ ...components, streams: replicas }),
-      createVodHandler({ ...components, presentations: components.library }),
+      createHlsHandler({ ...components, streams: replicas, archive: archives }),
+      createLiveStoryboardHandler({ ...components, streams: replicas }),
+      createVodHandler({ ...components, presentations: archives }),
       createTimeHandler(components),
     ]
     if (existsSync(WEB_FOLDER)) handlers.push(await loadStaticPages({ folder: WEB_FOLDER }))

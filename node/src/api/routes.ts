@@ -2,6 +2,7 @@
 
 import type { Components } from '../components.ts'
 import { hlsRoutes } from '../delivery/hls-routes.ts'
+import { liveStoryboardRoutes } from '../delivery/live-storyboard.ts'
 import { timeRoutes } from '../delivery/time-handler.ts'
 import { vodRoutes as vodPlainRoutes } from '../delivery/vod/vod-routes.ts'
 import { KairoError } from '../errors.ts'
@@ -16,11 +17,15 @@ import { openapiRoute } from './openapi.ts'
 import type { OperatorRouteComponents } from './operator.ts'
 import { operatorRoutes } from './operator.ts'
 import { type PeerRouteComponents, peerRoutes } from './peer.ts'
+import { pullRoutes } from './pulls.ts'
+import { recordingRoutes } from './recordings.ts'
+import { restreamRoutes } from './restream.ts'
 import { streamOptionsRoutes } from './stream-options.ts'
 import { streamRoutes as streamListRoutes } from './streams.ts'
 import { transcodeRoutes } from './transcode.ts'
 import { uploadRoutes } from './uploads.ts'
 import { vodRoutes, vodStreamRoutes } from './vod.ts'
+import { webhookRoutes } from './webhooks.ts'
 
 /** What the routes front. */
 export type ApiComponents = Components &
@@ -59,11 +64,16 @@ export function apiRoutes(components: ApiComponents): {
       prepare: (stream) => publications.prepare(stream),
       forget: async (stream) => {
         components.streamOptions.remove(stream.name)
+        await components.archives.forget(stream.key.id)
         await publications.forget(stream)
       },
     }),
     ...streamOptionsRoutes(components),
     ...transcodeRoutes(components),
+    ...recordingRoutes(components),
+    ...restreamRoutes(components),
+    ...pullRoutes(components),
+    ...webhookRoutes(components),
   ]
   const uploadAccess = { access: components.loaded.settings.uploads }
   routes.push(...vodRoutes(components, uploadAccess))
@@ -75,7 +85,7 @@ export function apiRoutes(components: ApiComponents): {
     }),
     ...vodStreamRoutes(components, uploadAccess),
   ]
-  const plainRoutes = [...hlsRoutes, ...vodPlainRoutes, ...timeRoutes]
+  const plainRoutes = [...hlsRoutes, ...liveStoryboardRoutes, ...vodPlainRoutes, ...timeRoutes]
   const info = { version: KAIRO_VERSION }
   return {
     routes: [...routes, openapiRoute(routes, plainRoutes, info, streamRoutes)],

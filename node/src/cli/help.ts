@@ -35,6 +35,14 @@ const commandTexts: Readonly<Record<string, CommandText>> = {
     text: 'Lists, makes and removes the stream keys of the running peer, ends a publisher, or chooses what is made of a stream.',
     settings: 'home',
   },
+  restream: {
+    usage: [
+      ...['restream', 'restream add <stream> <name> <url>'],
+      'restream on|off|retry|remove <stream> <name>',
+    ],
+    text: 'Lists the places that streams are also sent to and how each is doing, adds one, turns it on or off, or removes it.',
+    settings: 'home',
+  },
   vod: {
     usage: [
       ...['vod', 'vod add <file> [title]', 'vod remove <id>'],

@@ -13,13 +13,14 @@ const commands: Readonly<Record<string, () => Promise<(input: Arguments) => Prom
   status: async () => (await import('./status.ts')).status,
   streams: async () => (await import('./streams.ts')).streams,
   keys: async () => (await import('./keys.ts')).keys,
+  restream: async () => (await import('./restream.ts')).restream,
   vod: async () => (await import('./vod.ts')).vod,
   doctor: async () => (await import('./doctor.ts')).doctor,
   config: async () => (await import('./config.ts')).config,
 }
 
 /** Commands that take further words. */
-const wordy: ReadonlySet<string> = new Set(['keys', 'vod'])
+const wordy: ReadonlySet<string> = new Set(['keys', 'vod', 'restream'])
 
 /** Runs one command line (without the program's name) and returns the exit code. */
 export async function runCli(argv: readonly string[]): Promise<number> {

@@ -14,9 +14,15 @@ export async function status(input: Arguments): Promise<number> {
   return 0
 }
 
-function render(answer: z.output<typeof statusSchema>): string {
+type Status = z.output<typeof statusSchema>
+
+function render(answer: Status): string {
+  return [formatTable(facts(answer)), ...sections(answer)].join('\n\n')
+}
+
+function facts(answer: Status): string[][] {
   const { addresses, store } = answer
-  const facts = [
+  return [
     ['peer', answer.peerId],
     ['version', `${answer.version}, up ${formatSeconds(answer.uptimeS)}`],
     ['home', answer.home],
@@ -49,8 +55,10 @@ function render(answer: z.output<typeof statusSchema>): string {
           ],
         ]),
   ]
-  const sections = [formatTable(facts)]
-  sections.push(
+}
+
+function sections(answer: Status): string[] {
+  return [
     section(
       'Peers',
       ['peer', 'address', 'direction'],
@@ -88,8 +96,7 @@ function render(answer: z.output<typeof statusSchema>): string {
         String(stream.viewers),
       ]),
     ),
-  )
-  return sections.join('\n\n')
+  ]
 }
 
 function section(

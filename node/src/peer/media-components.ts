@@ -17,6 +17,7 @@ import { VodLibrary } from '../vod/library.ts'
 import { VodPipeline } from '../vod/pipeline.ts'
 import { UploadServer } from '../vod/upload/upload-server.ts'
 import { WatchFolder } from '../vod/watch-folder.ts'
+import type { EmitWebhook } from '../webhooks/events.ts'
 import type { Base, ComponentsInit } from './base.ts'
 
 /** Presets, encoders and the pool of children. */
@@ -52,12 +53,13 @@ export interface TranscodingRooms extends MediaRooms {
   readonly keys: StreamKeys
   readonly streamOptions: StreamOptionsStore
   readonly observers: SessionObserver[]
+  readonly emit: EmitWebhook
 }
 
 /** Builds the transcoder of live streams; it hears of every publisher. */
 export function createTranscoding(
   base: Base,
-  { keys, streamOptions, observers, media, presets, encoders }: TranscodingRooms,
+  { keys, streamOptions, observers, media, presets, encoders, emit }: TranscodingRooms,
   { loaded: { settings } }: ComponentsInit,
 ): TranscodeService {
   const transcoding = new TranscodeService(
@@ -66,6 +68,8 @@ export function createTranscoding(
       media,
       presets,
       encoders: () => encoders.found,
+      onGivenUp: (stream, rung, reason) =>
+        emit('transcode.degraded', { stream, rungs: [rung], reason }),
       qualityOf: (name) => {
         const chosen = streamOptions.get(name).quality
         // The built-in test stream shows that the peer works; a ladder of it would cost more than the peer itself.
@@ -83,6 +87,8 @@ export function createTranscoding(
 export interface LibraryParts extends MediaRooms {
   readonly store: ContentStore
   readonly transcoding: TranscodeService
+  /** What DVR windows and recordings under way use of the disk. */
+  readonly archivedBytes: () => number
 }
 
 /** The library and the ways in and out of it. */
@@ -98,7 +104,7 @@ export interface LibraryRooms {
 /** Builds the library of videos. */
 export function createLibrary(
   base: Base,
-  { store, media, presets, encoders, transcoding }: LibraryParts,
+  { store, media, presets, encoders, transcoding, archivedBytes }: LibraryParts,
   { loaded: { settings }, home }: ComponentsInit,
 ): LibraryRooms {
   const library: VodLibrary = new VodLibrary(
@@ -106,7 +112,7 @@ export function createLibrary(
     {
       directory: home.vodDirectory,
       bytesMax: settings.vodBytesMax,
-      bytesElsewhere: () => uploads.usage(),
+      bytesElsewhere: () => uploads.usage() + archivedBytes(),
     },
   )
   const pipeline = new VodPipeline(

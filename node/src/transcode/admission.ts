@@ -54,6 +54,8 @@ export interface AdmissionComponents {
   readonly machine: MachineLoad
   /** Counts rungs taken away or refused: `budget`, `behind`, `event-loop`. */
   readonly onDropped: (reason: 'budget' | 'behind' | 'event-loop') => void
+  /** Is told of a rung that is given up while it runs; `reason` is a clause for people. */
+  readonly onGivenUp?: (stream: string, rung: string, reason: string) => void
 }
 
 /** How {@link Admission} is built. */
@@ -171,6 +173,7 @@ export class Admission {
     const { stream, rung } = candidate
     const holdMs = this.#holds.hold(keyOf(stream, rung), words)
     this.#components.onDropped(reason)
+    this.#components.onGivenUp?.(stream, rung, words)
     this.#components.logger.warn({ stream, rung, reason, holdMs }, `a rung is given up: ${words}`)
     this.#share()
   }

@@ -29,6 +29,8 @@ export interface TranscodeComponents {
   readonly encoders: () => readonly EncoderProbe[] | undefined
   /** The quality of a stream: what its owner chose, else the peer's setting; `source` for one that is not to be transcoded. */
   readonly qualityOf: (streamName: string) => string
+  /** Is told of a rung that is given up because the machine cannot carry it; `reason` is a clause for people. */
+  readonly onGivenUp?: (stream: string, rung: string, reason: string) => void
   /** Default: this machine. */
   readonly machine?: MachineLoad
 }
@@ -67,7 +69,13 @@ export class TranscodeService implements SessionObserver {
     const machine = components.machine ?? (this.#systemLoad as SystemLoad)
     const metrics = createTranscodeMetrics(components.registry, () => this.#readings())
     this.#admission = new Admission(
-      { clock, logger, machine, onDropped: (reason) => metrics.dropped.inc({ reason }) },
+      {
+        clock,
+        logger,
+        machine,
+        onDropped: (reason) => metrics.dropped.inc({ reason }),
+        onGivenUp: (stream, rung, reason) => components.onGivenUp?.(stream, rung, reason),
+      },
       { budgetCores: transcodeCores(init.transcodeCores, availableParallelism()) },
     )
     const isShut = (name: string): boolean => !init.nvencEnabled && name.endsWith('_nvenc')
