@@ -114,7 +114,7 @@ export async function checkEncoders(
     name: 'encoders',
     status: 'warn',
     detail,
-    hint: 'The test stream needs libx264 and aac from node-av, which has no build for this platform. Everything else works.',
+    hint: 'The test stream, transcoding and the making of videos need libx264 and aac from node-av, which has no build for this platform. Streams are published and watched without.',
   }
 }
 

@@ -2,7 +2,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Clock } from '../clock.ts'
 import { KairoError } from '../errors.ts'
-import { FailureLimiter } from './failure-limiter.ts'
+import { FailureLimiter } from '../failure-limiter.ts'
+import { httpLimits } from '../limits.ts'
 import type { HttpMetrics } from './http-metrics.ts'
 import type { Access, Authenticator, Caller } from './route.ts'
 
@@ -38,7 +39,11 @@ export class Admission {
   constructor(components: AdmissionComponents, authenticators: Authenticators) {
     this.#metrics = components.metrics
     this.#authenticators = authenticators
-    this.#failures = new FailureLimiter(components)
+    this.#failures = new FailureLimiter(components, {
+      failuresMax: httpLimits.authFailuresMax,
+      windowMs: httpLimits.authFailureWindowMs,
+      addressesMax: httpLimits.authFailureAddressesMax,
+    })
   }
 
   /** @throws AdmissionRefused unless the caller may call the route. */

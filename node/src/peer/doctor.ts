@@ -21,7 +21,7 @@ export async function peerDoctor(
     {
       name: 'ports',
       status: 'ok',
-      detail: `HTTP on ${addresses.http}, RTMP ${addresses.rtmp ?? 'off'}`,
+      detail: `HTTP on ${addresses.http}, RTMP ${addresses.rtmp ?? 'off'}, SRT ${addresses.srt ?? 'off'}`,
     },
     checkClock(clock.now(), host.peerId, directory.list()),
     ...checkJoin(join.status()),

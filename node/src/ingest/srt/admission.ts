@@ -5,11 +5,11 @@
 import { randomInt } from 'node:crypto'
 import type { RemoteInfo } from 'node:dgram'
 import type { CancelTimer, Clock } from '../../clock.ts'
+import { FailureLimiter } from '../../failure-limiter.ts'
 import { srtLimits } from '../../limits/srt.ts'
 import type { Logger } from '../../logger.ts'
 import type { PublicationSink, Publishing } from '../../media/sink.ts'
 import { CookieJar } from './cookie.ts'
-import { FailureWindow } from './failure-window.ts'
 import { HANDSHAKE_TYPE, type Handshake, readHandshake, writeHandshake } from './handshake-codec.ts'
 import { Decryptor } from './key-material.ts'
 import {
@@ -61,7 +61,7 @@ export class Admission {
   readonly #init: AdmissionInit
   readonly #send: SendDatagram
   readonly #cookies: CookieJar
-  readonly #failures: FailureWindow
+  readonly #failures: FailureLimiter
   /** Admitted callers by the socket id that we gave them. */
   readonly #members = new Map<number, Member>()
   /** The same ids by the caller's name, to know a repeated handshake. */
@@ -78,7 +78,11 @@ export class Admission {
     this.#init = init
     this.#send = send
     this.#cookies = new CookieJar(components.clock)
-    this.#failures = new FailureWindow(components.clock)
+    this.#failures = new FailureLimiter(components, {
+      failuresMax: srtLimits.failuresPerAddressMax,
+      windowMs: srtLimits.failureWindowMs,
+      addressesMax: srtLimits.failureAddressesMax,
+    })
   }
 
   /** Takes a packet of an admitted caller. */
@@ -194,7 +198,7 @@ export class Admission {
   }
 
   #requireRoom(remote: RemoteInfo): void {
-    if (this.#failures.isFull(remote.address)) {
+    if (this.#failures.waitMs(remote.address) > 0) {
       throw new SrtRejection('overload', 'too many refused handshakes from this address')
     }
     if (this.#members.size >= srtLimits.connectionsMax) {
@@ -267,7 +271,7 @@ export class Admission {
     const { logger, metrics } = this.#components
     const { reason, cause } = rejection
     metrics.rejected.inc({ reason })
-    if (GUESSES.has(reason)) this.#failures.add(remote.address)
+    if (GUESSES.has(reason)) this.#failures.fail(remote.address)
     const fields = { reason, remote: `${remote.address}:${remote.port}` }
     if (reason === 'internal') logger.error({ ...fields, err: cause }, 'an SRT handshake failed')
     else logger.warn(fields, `an SRT caller was refused: ${rejection.message}`)

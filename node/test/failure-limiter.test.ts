@@ -1,11 +1,12 @@
 /** Who counts as one guesser, and for how long. */
 import { test } from 'tap'
-import { FailureLimiter } from '../../src/http/failure-limiter.ts'
-import { httpLimits } from '../../src/limits.ts'
-import { ManualClock } from '../support/manual-clock.ts'
+import { FailureLimiter } from '../src/failure-limiter.ts'
+import { ManualClock } from './support/manual-clock.ts'
+
+const bounds = { failuresMax: 20, windowMs: 60_000, addressesMax: 1_000 }
 
 function failOften(limiter: FailureLimiter, address: string): void {
-  for (let count = 0; count < httpLimits.authFailuresMax; count += 1) {
+  for (let count = 0; count < bounds.failuresMax; count += 1) {
     limiter.fail(address)
   }
 }
@@ -13,18 +14,18 @@ function failOften(limiter: FailureLimiter, address: string): void {
 test('failure limiter', async (t) => {
   t.test('refuses after too many, until the window is over', async (t) => {
     const clock = new ManualClock()
-    const limiter = new FailureLimiter({ clock })
+    const limiter = new FailureLimiter({ clock }, bounds)
     failOften(limiter, '192.0.2.1')
-    t.equal(limiter.waitMs('192.0.2.1'), httpLimits.authFailureWindowMs)
+    t.equal(limiter.waitMs('192.0.2.1'), bounds.windowMs)
     t.equal(limiter.waitMs('192.0.2.2'), 0)
-    clock.advance(httpLimits.authFailureWindowMs)
+    clock.advance(bounds.windowMs)
     t.equal(limiter.waitMs('192.0.2.1'), 0)
     limiter.fail('192.0.2.1')
     t.equal(limiter.waitMs('192.0.2.1'), 0, 'a new window counts from one')
   })
 
   t.test('one customer is one guesser', async (t) => {
-    const limiter = new FailureLimiter({ clock: new ManualClock() })
+    const limiter = new FailureLimiter({ clock: new ManualClock() }, bounds)
     failOften(limiter, '2001:db8::1')
     t.ok(limiter.waitMs('2001:db8:0:0:ffff::2') > 0, 'the same /64')
     t.equal(limiter.waitMs('2001:db8:0:1::1'), 0)
@@ -34,9 +35,9 @@ test('failure limiter', async (t) => {
   })
 
   t.test('remembers a bounded number of addresses', async (t) => {
-    const limiter = new FailureLimiter({ clock: new ManualClock() })
+    const limiter = new FailureLimiter({ clock: new ManualClock() }, bounds)
     failOften(limiter, 'first')
-    for (let index = 1; index < httpLimits.authFailureAddressesMax; index += 1) {
+    for (let index = 1; index < bounds.addressesMax; index += 1) {
       limiter.fail(`address ${index}`)
     }
     t.ok(limiter.waitMs('first') > 0)
