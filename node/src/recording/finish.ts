@@ -13,6 +13,8 @@ export interface RecordedTrack {
 
 /** What stays of a recording. */
 export interface Selection {
+  /** The rendition that the others are measured by; undefined when there is nothing. */
+  readonly lead: string | undefined
   /** Renditions, and how many of their segments: up to the first gap. */
   readonly kept: ReadonlyMap<string, number>
   /** Renditions that were not there all the time. */
@@ -35,7 +37,9 @@ export function selectRenditions(tracks: readonly RecordedTrack[]): Selection {
     )
   const kept = new Map<string, number>()
   const leftOut: string[] = []
-  if (lead === undefined) return { kept, leftOut: tracks.map(({ name }) => name) }
+  if (lead === undefined) {
+    return { lead: undefined, kept, leftOut: tracks.map(({ name }) => name) }
+  }
   const from = firstOf(lead)
   const to = from + lead.count
   // Of a short recording half must be there.
@@ -46,22 +50,32 @@ export function selectRenditions(tracks: readonly RecordedTrack[]): Selection {
     if (one === lead || (starts && lasts)) kept.set(one.name, one.count)
   }
   for (const { name } of tracks) if (!kept.has(name)) leftOut.push(name)
-  return { kept, leftOut }
+  return { lead: lead.name, kept, leftOut }
+}
+
+/** What is left of a folder. */
+export interface TidyRecording {
+  /** Segments of the rendition that leads. */
+  readonly segments: readonly ArchivedSegment[]
+  /** Names of the renditions that are left out. */
+  readonly leftOut: readonly string[]
 }
 
 /**
- * Leaves in a folder only what can be played; returns the names of the renditions that are left out.
+ * Leaves in a folder only what can be played.
  * @throws KairoError `ERR_STORAGE`, the file system's error.
  */
 export async function tidyRecording(
   components: { readonly registry: Registry },
   directory: string,
-): Promise<readonly string[]> {
+): Promise<TidyRecording> {
   const logs: SegmentLog[] = []
   for (const name of await segmentLogNames(directory)) {
     logs.push(await SegmentLog.open(components, { directory, name, writable: false }))
   }
-  const { kept, leftOut } = selectRenditions(logs)
+  const { lead, kept, leftOut } = selectRenditions(logs)
+  const leading = logs.find(({ name }) => name === lead)?.segments ?? []
+  const segments = leading.slice(0, kept.get(lead ?? ''))
   for (const log of logs) {
     // Gaps lie between files: a log begins a new one behind each.
     const beyond = log.segments[kept.get(log.name) ?? 0]
@@ -75,7 +89,7 @@ export async function tidyRecording(
     }
     await log.close()
   }
-  return leftOut
+  return { segments, leftOut }
 }
 
 /** When a recording without a note began, about. */

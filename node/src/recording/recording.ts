@@ -12,6 +12,7 @@ import type { RenditionInfo } from '../content/stream.ts'
 import { KairoError } from '../errors.ts'
 import { parseJson } from '../json.ts'
 import { recordingLimits as limits } from '../limits/recording.ts'
+import { pictureFile } from './recorded-storyboard.ts'
 
 const NOTE = 'recording.json'
 const RESERVE = 'reserve'
@@ -139,6 +140,15 @@ export class Recording implements RecordingAbout {
     if (known.segments.at(-1)?.msn !== segment.msn - 1) return
     known.segments.push(segment)
     known.durationUs += segment.durationUs
+  }
+
+  /**
+   * Keeps a small picture of a segment for scrubbing.
+   * @throws KairoError `ERR_STORAGE`, the file system's error.
+   */
+  async picture(msn: number, jpeg: Buffer): Promise<void> {
+    await this.ready
+    await writeFile(join(this.directory, pictureFile(msn)), jpeg, { mode: 0o600 })
   }
 
   /**

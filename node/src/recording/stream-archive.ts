@@ -69,6 +69,8 @@ export class StreamArchive {
   /** Newest segment of any rendition in this session. */
   #newestMsn: number | undefined
   #failed = false
+  /** Small pictures on their way to the disk. */
+  #pictures: Promise<void> = Promise.resolve()
   #live = false
 
   constructor(components: StreamArchiveComponents, init: StreamArchiveInit) {
@@ -118,9 +120,13 @@ export class StreamArchive {
     }
   }
 
+  /** A publisher has come. */
+  began(): void {
+    this.#live = true
+  }
+
   /** A segment of a rendition is whole. */
   segment(notice: SegmentNotice): void {
-    this.#live = true
     this.#direct(notice)
     this.#newestMsn = Math.max(this.#newestMsn ?? 0, notice.msn)
     const recording = this.#recording
@@ -138,6 +144,19 @@ export class StreamArchive {
     const rendition = this.#rendition(notice.info.name)
     if (rendition !== undefined) rendition.add(notice, target)
     else this.#components.metrics.skipped.inc({ reason: 'too many renditions' })
+  }
+
+  /** A small picture of a segment was made; it goes where the recording is. */
+  picture(msn: number, jpeg: Buffer): void {
+    const recording = this.#recording
+    if (recording === undefined || msn < recording.firstMsn) return
+    this.#pictures = Promise.all([this.#pictures, recording.picture(msn, jpeg)]).then(
+      () => {},
+      (error: unknown) => {
+        this.#components.metrics.skipped.inc({ reason: 'picture' })
+        this.#logger.warn({ err: error, recording: recording.id }, 'a small picture is lost')
+      },
+    )
   }
 
   /** Starts or stops recording whatever the options say, until the stream ends. */
@@ -168,9 +187,8 @@ export class StreamArchive {
     const recording = this.#recording
     if (recording === undefined) return
     this.#recording = undefined
-    const work = Promise.all(
-      [...this.#renditions.values()].map((one) => one.release(recording)),
-    ).then(
+    const released = [...this.#renditions.values()].map((one) => one.release(recording))
+    const work = Promise.all([...released, this.#pictures]).then(
       () => this.#init.onStopped(recording, reason),
       (error: unknown) => this.#logger.error({ err: error }, 'a recording could not be ended'),
     )

@@ -11,6 +11,7 @@ import type {
   ArchivedSegment,
   Presentation,
   PresentationSource,
+  Storyboard,
 } from '../content/archive/presentation.ts'
 import type { Digest } from '../content/digest.ts'
 import type { Publication } from '../content/publication/publication.ts'
@@ -22,6 +23,7 @@ import type { Logger } from '../logger.ts'
 import type { PublishedSession, SessionObserver } from '../media/published-session.ts'
 import { RecordingMetrics } from './archive-metrics.ts'
 import { folderTimeMs, tidyRecording } from './finish.ts'
+import { makeStoryboard } from './recorded-storyboard.ts'
 import {
   type Recording,
   type RecordingAbout,
@@ -42,6 +44,8 @@ export interface ArchivedStream {
 export interface RecordingLibrary extends PresentationSource {
   /** A new name for a video. */
   newId(): string
+  /** Name of the file of a storyboard's sprite. */
+  readonly spriteFile: (index: number) => string
   /** Bytes that may still be written. */
   bytesFree(): number
   /** Makes a folder of segment logs a video; see the library. */
@@ -50,6 +54,7 @@ export interface RecordingLibrary extends PresentationSource {
     readonly directory: string
     readonly title: string
     readonly createdAtMs: number
+    readonly storyboard: Storyboard | undefined
   }): Promise<unknown>
 }
 
@@ -182,7 +187,12 @@ export class StreamArchives implements SessionObserver, PresentationSource {
 
   sessionStarted(session: PublishedSession): void {
     const stream = this.#components.streams().find(({ id }) => id === session.streamId)
-    if (stream !== undefined && !this.#stopped) this.#keep(stream)
+    if (stream !== undefined && !this.#stopped) this.#keep(stream).began()
+  }
+
+  /** A small picture of a live stream was made; its recording keeps it. */
+  picture(stream: StreamId, picture: { readonly msn: number; readonly jpeg: Buffer }): void {
+    this.#streams.get(stream)?.archive.picture(picture.msn, picture.jpeg)
   }
 
   /** Follows a change of a stream's options. */
@@ -346,12 +356,14 @@ export class StreamArchives implements SessionObserver, PresentationSource {
     const { directory, stream, title, createdAtMs } = about
     try {
       await removeNote(directory)
-      const leftOut = await tidyRecording(this.#components, directory)
+      const { segments, leftOut } = await tidyRecording(this.#components, directory)
       if (leftOut.length > 0) {
         this.#metrics.leftOut.inc(leftOut.length)
         this.#logger.warn({ recording: id, leftOut }, 'renditions were not there all the time')
       }
-      await this.#components.library.adopt({ id, directory, title, createdAtMs })
+      const { library } = this.#components
+      const storyboard = await makeStoryboard(directory, segments, library.spriteFile)
+      await library.adopt({ id, directory, title, createdAtMs, storyboard })
       this.#unfinished.delete(id)
       this.#metrics.finished.inc({ reason })
       this.#logger.info({ stream, recording: id, reason }, 'a recording is a video now')

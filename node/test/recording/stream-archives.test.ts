@@ -240,7 +240,7 @@ test('recording', async (t) => {
 
   await t.test('begins and ends when it is told to', async (t) => {
     const stage = await staged(t)
-    t.throws(() => stage.archives.want('main', true), { code: 'ERR_NOT_FOUND' })
+    t.throws(() => stage.archives.want('other', true), { code: 'ERR_NOT_FOUND' })
     await stage.segments(0, 4, ['source', 'audio'])
     stage.archives.want('main', true)
     stage.archives.want('main', true)
@@ -261,10 +261,31 @@ test('recording', async (t) => {
     await stage.segment(13)
     t.same(stage.archives.recordings(), [], 'what the operator said holds until the stream ends')
     await stage.end()
+    t.throws(() => stage.archives.want('main', true), { code: 'ERR_NOT_FOUND' })
     await stage.segment(14)
     t.equal(stage.archives.recordings().length, 1)
     await stage.stop()
     t.same(stage.events, ['started', 'finished: stopped', 'started', 'finished: peer stopped'])
+  })
+
+  await t.test('keeps the small pictures that are made meanwhile as its storyboard', async (t) => {
+    const stage = await staged(t, { options: record })
+    stage.archives.picture('k51test', { msn: 0, jpeg: Buffer.from('before') })
+    for (let msn = 1; msn <= 20; msn += 1) {
+      await stage.segment(msn)
+      const jpeg = Buffer.from(`picture of ${msn}`)
+      if (msn % 5 === 1) stage.archives.picture('k51test', { msn, jpeg })
+    }
+    await stage.end()
+    const [video] = stage.archives.list()
+    const sprites = [1, 6, 11, 16].map((msn) => digestOf(Buffer.from(`picture of ${msn}`)))
+    t.match(video?.storyboard, { intervalMs: 10_000, count: 4, columns: 1, rows: 1, sprites })
+    for (const digest of sprites) {
+      t.equal(digestOf(await stage.archives.read(digest, { signal })), digest)
+    }
+    const files = await readdir(join(t.testdirName, 'vod', video?.id ?? ''))
+    t.notOk(files.some((name) => name.startsWith('picture-')))
+    await stage.stop()
   })
 
   await t.test('goes on in another video behind a gap', async (t) => {

@@ -11,6 +11,7 @@ import { silentLogger } from '../../src/logger.ts'
 import type { PublishedSession } from '../../src/media/published-session.ts'
 import type { KeepOptions } from '../../src/recording/stream-archive.ts'
 import { StreamArchives } from '../../src/recording/stream-archives.ts'
+import { spriteFile } from '../../src/vod/asset.ts'
 import { assetId } from '../../src/vod/asset-id.ts'
 import { VodLibrary } from '../../src/vod/library.ts'
 import { videoInfo } from './archive-segments.ts'
@@ -59,6 +60,7 @@ export class ArchiveStage {
           list: () => library.list(),
           read: (digest, options) => library.read(digest, options),
           peek: (digest) => library.peek(digest),
+          spriteFile,
           newId: () => assetId(randomBytes),
           bytesFree: () => library.usage().bytesFree,
           adopt: (recording) => library.adopt(recording),

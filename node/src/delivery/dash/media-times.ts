@@ -4,7 +4,7 @@
  * differences of rounded times, so their sums are exact.
  */
 import type { ArchivedSegment } from '../../content/archive/presentation.ts'
-import type { IndexEntry, LiveRendition, LiveStream } from '../../content/stream.ts'
+import type { IndexEntry, LiveRendition, LiveStream, StreamRecord } from '../../content/stream.ts'
 import { readInit } from '../../media/cmaf/fragment-reader.ts'
 import { archivedBefore, type LiveArchive } from '../live-archive.ts'
 import { segmentsOf, type WindowSegment } from '../segments.ts'
@@ -51,7 +51,7 @@ export class MediaTimes {
     const window = segmentsOf(rendition)
     const known = this.#known.get(rendition) ?? new Map<number, number>()
     const segments = [
-      ...range.segments.slice(range.from, range.to).map(fromArchive),
+      ...range.segments.slice(range.from, range.to).filter(isSince(stream.record)).map(fromArchive),
       ...window.map((segment) => fromWindow(segment, known.get(segment.msn))),
     ]
     const windowFrom = segments.length - window.length
@@ -88,6 +88,15 @@ export class MediaTimes {
     const { timescale } = readInit(init)
     anchor.startUs = Math.round((fragmentStart(part) * 1_000_000) / timescale)
   }
+}
+
+/**
+ * A presentation has no time before its availability start, which is when the session began: what is kept of sessions before it is
+ * for HLS only.
+ */
+function isSince({ startedAtMs }: StreamRecord): (segment: ArchivedSegment) => boolean {
+  const startMs = Math.floor(startedAtMs / 1_000) * 1_000
+  return ({ programDateTimeMs }) => (programDateTimeMs ?? startMs) >= startMs
 }
 
 function fromArchive(segment: ArchivedSegment): Untimed {

@@ -221,6 +221,9 @@ test('the archive is part of the manifest', async (t) => {
   const segments: ArchivedSegment[] = []
   const { stream, parts, publish, ask } = setUp(packaged(13), { segments: () => segments })
   for (const part of parts) publish(part)
+  // The session has been going on for longer than the archive reaches back.
+  const { record } = stream
+  stream.record = { ...record, startedAtMs: record.startedAtMs - 300_000 }
   const first = stream.at(0).entries[0]
   const initDigest = first?.initDigest ?? ''
   const startMs = (first?.programDateTimeMs ?? 0) - 200_000
@@ -231,6 +234,10 @@ test('the archive is part of the manifest', async (t) => {
   const text = textOf(await ask())
   t.equal(timesOf(templateOf(text, 'source'))[0]?.number, 0)
   t.match(text, /timeShiftBufferDepth="PT2\d\d/)
+  segments.length = 0
+  segments.push(...archivedSegments(60, { firstMsn: 40, startMs: startMs - 200_000, initDigest }))
+  const since = timesOf(templateOf(textOf(await ask()), 'source'))[0]?.number ?? 0
+  t.ok(since > 40 && since < 100, `what is older than the session is left out: ${since}`)
 })
 
 test('captions are text, and sets are told by what players choose by', async (t) => {
