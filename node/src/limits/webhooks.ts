@@ -7,7 +7,7 @@ export const webhookLimits = {
   /** Addresses that are told. */
   endpointsMax: 16,
   /** Deliveries that wait, over all endpoints; beyond it the oldest is dropped. Each is a small file. */
-  pendingMax: 2_000,
+  pendingMax: 1_000,
   /** Requests under way to one endpoint. */
   inFlightMax: 4,
   /** Time for one whole exchange, from connecting to the end of the answer. */
@@ -20,7 +20,7 @@ export const webhookLimits = {
   retryMsMin: 5_000,
   /** Longest wait between two attempts. */
   retryMsMax: 60 * 60_000,
-  /** Attempts before a delivery is dropped: with these waits about five hours. */
+  /** Attempts before a delivery is dropped: with these waits about four hours. */
   attemptsMax: 14,
   /** Part of a wait that is random, so that a returning endpoint is not met by everything at once. */
   retryJitterShare: 0.2,

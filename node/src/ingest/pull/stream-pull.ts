@@ -114,7 +114,7 @@ export class StreamPull {
     const job: PullJob = { type: 'pull', url: this.url, openTimeoutMs, readTimeoutMs }
     try {
       const run = this.#components.media.run(job, {
-        onNote: (note) => this.#onNote(note),
+        onNote: (note) => this.#ifCurrent(run, () => this.#onNote(note)),
         onConfig: (_output, config) => this.#ifCurrent(run, () => this.#onConfig(config)),
         onUnit: (_output, unit) => this.#ifCurrent(run, () => this.#onUnit(run, unit)),
       })

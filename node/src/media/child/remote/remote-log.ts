@@ -38,9 +38,9 @@ export class RemoteLog {
 
 /** A text without the secrets, and with every address in it cut down to its host. */
 export function redact(text: string, secrets: readonly string[]): string {
-  let clean = text
+  let clean = text.replaceAll(/([a-z][a-z0-9+]*:\/\/)(?:[^\s/@]*@)?([^\s/?#'"]*)[^\s'"]*/gi, '$1$2')
   for (const secret of secrets) clean = clean.replaceAll(secret, '…')
-  return clean.replaceAll(/([a-z][a-z0-9+]*:\/\/)(?:[^\s/@]*@)?([^\s/?#'"]*)\S*/gi, '$1$2')
+  return clean
 }
 
 /** The pieces of an address that may be secret: all but scheme and host, whole and in parts, as written and decoded. */
