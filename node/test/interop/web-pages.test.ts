@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { t as root, type Test, test } from 'tap'
 import { build } from 'vite'
-import { fakeAnswers, fakeStream } from '../support/fake-web-answers.ts'
+import { fakeAnswers, fakeStream, fakeVideo } from '../support/fake-web-answers.ts'
 import { type FakeWebPeer, startFakeWebPeer } from '../support/fake-web-peer.ts'
 import { needs, partnerPath } from '../support/needs.ts'
 
@@ -121,7 +121,7 @@ test('plays a live stream with its figures, and recovers by itself', { skip }, a
   const paused = () => page.evaluate("document.querySelector('.stage video').paused")
   await page.keyboard.press('k')
   t.equal(await paused(), true, 'k pauses')
-  await page.getByRole('button', { name: /live/i }).click()
+  await page.locator('.go-live').click()
   t.equal(await paused(), false, 'the live button plays on')
   await page.keyboard.press('m')
   t.equal(await page.evaluate("document.querySelector('.stage video').muted"), true, 'm mutes')
@@ -169,6 +169,30 @@ test('an unknown stream is waited for', { skip }, async (t) => {
   await until(page, "document.querySelector('.stage video').currentTime > 0.2")
 })
 
+/** Opens a stream's options, changes them, and clears the record of changes. */
+async function changeOptions(t: Test, page: Page, peer: FakeWebPeer): Promise<void> {
+  const options = page.locator('.options').last()
+  await options.locator('summary').click()
+  await options.getByLabel('Rewind').waitFor()
+  await until(page, "[...document.querySelectorAll('.options')].at(-1).textContent.includes('600')")
+  t.match(
+    await options.textContent(),
+    /elsewhere.*a\.example · waiting, tried 3 times · connection refused/s,
+  )
+  await options.getByLabel('Recording').selectOption('yes')
+  await options.getByRole('button', { name: 'Save' }).click()
+  await options.getByLabel('Name', { exact: true }).fill('second')
+  await options.getByLabel('Address with its stream key').fill('rtmp://b.example/live/k')
+  await options.getByRole('button', { name: 'Add target' }).click()
+  await options.getByRole('button', { name: /^Turn off/ }).click()
+  while (peer.changes.length < 3) await page.waitForTimeout(20)
+  t.same(peer.changes.splice(0), [
+    'PATCH /api/keys/live/options',
+    'POST /api/keys/live/restream',
+    'PATCH /api/keys/live/restream/elsewhere',
+  ])
+}
+
 test('the admin page keeps the token out of the address and works with it', { skip }, async (t) => {
   const peer = await fakePeer(t)
   const { page, complaints } = await open(t, peer, '/admin?token=operator-secret')
@@ -177,11 +201,18 @@ test('the admin page keeps the token out of the address and works with it', { sk
   await page.getByText('connected', { exact: true }).waitFor()
   const text = () => page.locator('main').textContent()
   await page.getByText('1 check of 4 needs a look.').waitFor()
+  t.match(
+    await text(),
+    /2.6 of 4 cores free.*480p.*360p is not made: the machine has no room for it/s,
+  )
+  t.match(await text(), /ladder · test.*warm, waiting for work/s)
+  t.match(await text(), /hooks\.example.*12 delivered.*status 500/s)
   t.match(await text(), /Joining http:\/\/10\.0\.0\.9:8080 failed/)
   t.notMatch(await text(), /sk_live_9a02/, 'keys are hidden at first')
   await page.getByRole('button', { name: 'Show: Stream key' }).last().click()
   t.match(await text(), /sk_live_9a02/)
 
+  await changeOptions(t, page, peer)
   await page.getByRole('button', { name: /^Disconnect/ }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click()
   t.same(peer.changes, [], 'a change needs a second yes')
@@ -221,10 +252,36 @@ test('the admin page asks for the token and refuses a wrong one', { skip }, asyn
   t.equal(await page.evaluate("sessionStorage.getItem('kairo.token')"), null)
 })
 
+test('videos stand on the wall as they are, and those who may not upload are not asked to', {
+  skip,
+}, async (t) => {
+  const peer = await fakePeer(t)
+  peer.answers.library.videos = [
+    fakeVideo('a', { title: '<b>Holiday</b>' }),
+    fakeVideo('b', { state: 'transcoding', progress: 0.4, etaS: 75, urls: null }),
+    fakeVideo('c', { state: 'failed', error: { code: 'ERR_X', message: 'no moov in it' } }),
+  ]
+  const { page, complaints } = await open(t, peer, '/')
+  const library = page.locator('.library')
+  await library.getByText('<b>Holiday</b>').waitFor()
+  t.match(await library.textContent(), /12:34.*40 %.*1 min 15 s left.*FAILED.*no moov in it/s)
+  await library.getByRole('button', { name: 'Upload' }).waitFor()
+  await page.locator('input[type=file]').setInputFiles([
+    { name: 'empty.mp4', mimeType: 'video/mp4', buffer: Buffer.alloc(0) },
+    { name: 'large.mp4', mimeType: 'video/mp4', buffer: Buffer.alloc(1_000_001) },
+  ])
+  const panel = page.getByRole('region', { name: 'Uploads' })
+  t.match(await panel.textContent(), /The file is empty.*larger than this peer takes/s)
+  peer.answers.library.uploads = { access: 'operator', fileBytesMax: 1 }
+  await library.getByRole('button', { name: 'Upload' }).waitFor({ state: 'hidden' })
+  t.same(complaints, [])
+})
+
 test('both pages fit a phone', { skip }, async (t) => {
   const peer = await fakePeer(t)
   const phone = { width: 360, height: 740 }
-  for (const path of ['/', '/#/watch/garage', '/admin?token=operator-secret']) {
+  peer.answers.library.videos = [fakeVideo('a'), fakeVideo('b')]
+  for (const path of ['/', '/#/watch/garage', '/#/video/a', '/admin?token=operator-secret']) {
     const { page } = await open(t, peer, path, phone)
     await page.locator('main h1, main h2').first().waitFor()
     t.equal(await fits(page), true, path)

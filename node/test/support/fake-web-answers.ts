@@ -66,6 +66,8 @@ export function fakeAnswers(): FakeAnswers {
       agent: 'kairo/0.1.0',
       multiaddrs: [`/ip4/192.168.1.20/tcp/4001/p2p/${self}`],
       rtmpPort: 1936,
+      srtPort: 8890,
+      encoders: ['libx264'],
       connectedPeers: 3,
       time: '2026-01-02T03:04:05.000Z',
     },
@@ -77,9 +79,11 @@ export function fakeAnswers(): FakeAnswers {
       addresses: {
         http: 'http://127.0.0.1:8080',
         rtmp: 'rtmp://127.0.0.1:1935/live',
+        srt: 'srt://127.0.0.1:8890',
         network: {
           http: ['http://192.168.1.20:8080'],
           rtmp: ['rtmp://192.168.1.20:1935/live'],
+          srt: ['srt://192.168.1.20:8890'],
         },
         multiaddrs: [
           `/ip4/192.168.1.20/tcp/4001/p2p/${self}`,
@@ -103,6 +107,18 @@ export function fakeAnswers(): FakeAnswers {
         diskBytesMax: 10_737_418_240,
         degraded: false,
       },
+      mediaChildren: [
+        {
+          pid: 4211,
+          state: 'working',
+          job: 'ladder',
+          label: 'test',
+          cpuS: 93,
+          rssBytes: 180_000_000,
+        },
+        { pid: 4212, state: 'warm', job: null, label: '', cpuS: 0, rssBytes: 90_000_000 },
+      ],
+      watchFolder: null,
       join: [{ target: 'http://10.0.0.9:8080', state: 'retrying', error: 'connection refused' }],
       testStream: { state: 'running', error: null },
     },
@@ -113,6 +129,7 @@ export function fakeAnswers(): FakeAnswers {
         title: 'Test picture',
         builtIn: true,
         pushUrl: 'rtmp://192.168.1.20:1935/live/sk_test_4f1c',
+        srtUrl: null,
         streamKey: 'sk_test_4f1c',
       },
       {
@@ -121,6 +138,7 @@ export function fakeAnswers(): FakeAnswers {
         title: '',
         builtIn: false,
         pushUrl: 'rtmp://192.168.1.20:1935/live/sk_live_9a02',
+        srtUrl: 'srt://192.168.1.20:8890?streamid=publish:sk_live_9a02',
         streamKey: 'sk_live_9a02',
       },
     ],
@@ -141,5 +159,93 @@ export function fakeAnswers(): FakeAnswers {
       { name: 'home', value: '/home/ada/.kairo', origin: 'environment' },
       { name: 'join', value: ['http://10.0.0.9:8080'], origin: 'command line' },
     ],
+    ...mediaAnswers(),
+  }
+}
+
+/** One video of the library. */
+export function fakeVideo(id: string, more: Record<string, unknown> = {}): Record<string, unknown> {
+  const [video] = fakeStream(id).renditions as unknown[]
+  return {
+    ...{
+      id,
+      title: `Video ${id}`,
+      state: 'ready',
+      origin: 'upload',
+      durationS: 754.2,
+      progress: 1,
+    },
+    ...{ createdAt: '2026-01-02T03:04:05.000Z', speed: null, etaS: null, error: null },
+    ...{ bytes: 48_000_000, renditions: [video], captions: [], storyboard: null },
+    urls: {
+      hls: `/vod/${id}/master.m3u8`,
+      dash: `/vod/${id}/manifest.mpd`,
+      download: `/vod/${id}/download.mp4`,
+      storyboard: null,
+      sound: null,
+    },
+    ...more,
+  }
+}
+
+function mediaAnswers() {
+  return {
+    library: {
+      videos: [] as Record<string, unknown>[],
+      usage: { bytes: 48_000_000, bytesMax: 10_737_418_240, bytesFree: 10_689_418_240 },
+      uploads: { access: 'local', fileBytesMax: 1_000_000 },
+    },
+    transcoding: {
+      ...{ budgetCores: 4, usedCores: 1.4, headroomCores: 2.6 },
+      streams: [fakeTranscoding()],
+    },
+    presets: [
+      {
+        ...{ name: 'auto', builtIn: true, description: 'What most viewers can watch.', video: [] },
+        audio: { aac: 'needed', aacKbps: 128, opus: false, opusKbps: 96 },
+      },
+    ],
+    options: { quality: 'auto', dvrWindowS: 600 },
+    restreaming: [
+      {
+        ...{ stream: 'live', live: true },
+        targets: [
+          {
+            ...{ name: 'elsewhere', host: 'rtmp://a.example', enabled: true, state: 'waiting' },
+            ...{ error: 'connection refused', since: null, bytes: 0, bitrateBps: 0 },
+            ...{ dropped: 0, retries: 3 },
+          },
+        ],
+      },
+    ],
+    pulls: [],
+    recordings: [],
+    webhooks: [
+      {
+        ...{ host: 'https://hooks.example', pending: 1, delivered: 12, failedAttempts: 2 },
+        ...{ dropped: 0, lastDelivered: null, error: 'status 500' },
+      },
+    ],
+  }
+}
+
+function fakeTranscoding(): Record<string, unknown> {
+  return {
+    ...{ stream: 'test', quality: 'auto', phase: 'running', pid: 4211, cores: 1.4, speed: 1 },
+    ...{ restarts: 0, problem: null },
+    source: {
+      video: {
+        ...{ codec: 'h264', codecString: 'avc1.4d401f', width: 1280, height: 720, frameRate: 30 },
+        ...{ bitrateBps: 2_500_000, videoRange: 'SDR' },
+      },
+      audio: { codec: 'aac', channels: 2, sampleRate: 48_000 },
+    },
+    rungs: [
+      {
+        ...{ name: '480p', kind: 'video', width: 854, height: 480, frameRate: 30 },
+        ...{ bitrateBps: 1_200_000, encoder: 'libx264', state: 'live', lagMs: 320 },
+      },
+    ],
+    dropped: [{ name: '360p', reason: 'the machine has no room for it' }],
   }
 }

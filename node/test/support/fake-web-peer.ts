@@ -35,6 +35,15 @@ export interface FakeAnswers {
   keys: Record<string, unknown>[]
   checks: Record<string, unknown>[]
   settings: Record<string, unknown>[]
+  library: { videos: Record<string, unknown>[]; [name: string]: unknown }
+  transcoding: Record<string, unknown>
+  presets: Record<string, unknown>[]
+  /** What was chosen for every stream. */
+  options: Record<string, unknown>
+  restreaming: Record<string, unknown>[]
+  pulls: Record<string, unknown>[]
+  recordings: Record<string, unknown>[]
+  webhooks: Record<string, unknown>[]
 }
 
 /** A running stand-in. */
@@ -132,13 +141,14 @@ function apiAnswer(
   answers: FakeAnswers,
   changes: string[],
 ): { readonly status: number; readonly body: unknown } {
-  const isPublic = pathname === '/api/streams' || pathname === '/api/peer'
+  const isPublic = ['/api/streams', '/api/peer', '/api/vods', '/api/presets'].includes(pathname)
   if (!isPublic && headers.authorization !== `Bearer ${answers.token}`) {
     const detail = 'The operator token is missing.'
     return { status: 401, body: { title: 'Unauthorized', status: 401, detail } }
   }
   if (method !== 'GET') {
     changes.push(`${method} ${pathname}`)
+    if (method === 'PATCH') return { status: 200, body: { options: answers.options } }
     if (method === 'DELETE') {
       const name = decodeURIComponent(pathname.split('/').at(-1) ?? '')
       answers.keys = answers.keys.filter((key) => key.name !== name)
@@ -152,6 +162,14 @@ function apiAnswer(
     '/api/keys': { keys: answers.keys },
     '/api/doctor': { checks: answers.checks },
     '/api/config': { settings: answers.settings },
+    '/api/vods': answers.library,
+    '/api/transcoding': answers.transcoding,
+    '/api/presets': { presets: answers.presets },
+    '/api/restream': { streams: answers.restreaming },
+    '/api/pulls': { pulls: answers.pulls },
+    '/api/recordings': { recordings: answers.recordings },
+    '/api/webhooks': { endpoints: answers.webhooks },
+    '/api/keys/live/options': { options: answers.options },
   }
   const body = bodies[pathname]
   return body === undefined

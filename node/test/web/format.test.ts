@@ -4,6 +4,7 @@ import { ReceivedBitrate } from '../../web/src/player/received-bitrate.ts'
 import {
   bitrate,
   bytes,
+  clockTime,
   codecName,
   count,
   describeRenditions,
@@ -11,7 +12,7 @@ import {
   shortPeerId,
 } from '../../web/src/shared/format.ts'
 import { isLoopback, reachableFrom } from '../../web/src/shared/url.ts'
-import { readRoute, watchHref } from '../../web/src/watch/route.ts'
+import { readRoute, videoHref, watchHref } from '../../web/src/watch/route.ts'
 import { fakeStream } from '../support/fake-web-answers.ts'
 
 test('numbers and names read well', async (t) => {
@@ -69,4 +70,16 @@ test('addresses of the peer are told as the page reaches them', async (t) => {
   t.equal(reachableFrom('', '192.168.1.20'), '')
   t.ok(isLoopback('http://localhost:8080/'))
   t.notOk(isLoopback('http://127.0.0.1.example:8080'))
+})
+
+test('times are told as players do', async (t) => {
+  t.equal(clockTime(7.9), '0:07')
+  t.equal(clockTime(754), '12:34')
+  t.equal(clockTime(3_723), '1:02:03')
+  t.equal(clockTime(-1), '0:00')
+})
+
+test('videos have addresses of their own', async (t) => {
+  t.same(readRoute({ hash: videoHref('abc-1'), search: '' }), { view: 'video', id: 'abc-1' })
+  t.same(readRoute({ hash: '#/video/', search: '' }), { view: 'wall' })
 })

@@ -16,9 +16,10 @@ import {
   renditionOf,
   soundChoices,
 } from './choices.ts'
+import { describeError } from './describe-error.ts'
 import { hlsSettings } from './hls-settings.ts'
 import { LiveEdge } from './live-edge.ts'
-import { describeError, playUnlessRefused } from './playback.ts'
+import { playUnlessRefused } from './play.ts'
 import { ReceivedBitrate } from './received-bitrate.ts'
 import { bufferedEnd, type Timeline } from './timeline.ts'
 

@@ -2,6 +2,7 @@
 
 import { type Component, h, setText } from '../shared/dom.ts'
 import { clockTime } from '../shared/format.ts'
+import { positionText } from './position-text.ts'
 import type { StoryboardPicture } from './storyboard.ts'
 import { showPicture } from './thumbnails.ts'
 import { isSeekable, shareOf, type Timeline, timeAt } from './timeline.ts'
@@ -140,13 +141,6 @@ function describe(element: HTMLElement, timeline: Timeline, timeS: number): void
       : `${clockTime(timeline.endS - timeS)} behind live`
     : `${clockTime(timeS)} of ${clockTime(timeline.endS)}`
   element.setAttribute('aria-valuetext', words)
-}
-
-/** A moment in figures: from the beginning of a video, behind the edge of a live stream. */
-export function positionText(timeline: Timeline, timeS: number): string {
-  if (!timeline.live) return clockTime(timeS)
-  const behindS = timeline.endS - timeS
-  return behindS < 1 ? 'Live' : `−${clockTime(behindS)}`
 }
 
 /** The time of day of a moment of a live stream. */
