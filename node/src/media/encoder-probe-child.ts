@@ -27,6 +27,7 @@ import {
   Packet,
   Rational,
 } from 'node-av/lib'
+import { closeInheritedFiles } from './inherited-files.ts'
 
 /** From the child: the name in work, then its result; `error` is null when it works. */
 export type ProbeMessage =
@@ -37,6 +38,7 @@ const width = 640
 const height = 384
 const sampleRate = 48_000
 
+closeInheritedFiles()
 Log.setLevel(AV_LOG_QUIET)
 process.on('disconnect', () => process.exit(0))
 process.on('message', (names: readonly string[]) => {

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { enableCompileCache } from 'node:module'
 import { systemClock } from '../../clock.ts'
 import { testStreamLimits } from '../../limits.ts'
+import { closeInheritedFiles } from '../../media/inherited-files.ts'
 import { Generator } from './generator.ts'
 import type { FromChild, TestStreamFormat, ToChild } from './messages.ts'
 import { TestPicture } from './picture.ts'
@@ -23,6 +24,7 @@ const clock = {
 
 let close: (() => void) | undefined
 
+closeInheritedFiles()
 process.on('disconnect', () => process.exit(0))
 process.on('message', (message: ToChild) => {
   if (message.type === 'stop') {

@@ -6,6 +6,7 @@ import { enableCompileCache } from 'node:module'
 import { Socket } from 'node:net'
 import { isKairoError, KairoError } from '../../errors.ts'
 import { mediaChildLimits } from '../../limits/media-child.ts'
+import { closeInheritedFiles } from '../inherited-files.ts'
 import { ChildPipe, leaveAtOnce } from './child-pipe.ts'
 import type { RunJob } from './context.ts'
 import type { MediaJob } from './job.ts'
@@ -26,6 +27,7 @@ const jobs: Partial<Record<MediaJob['type'], () => Promise<{ run: RunJob<never> 
   subtitles: () => import('./jobs/subtitles.ts'),
 }
 
+closeInheritedFiles()
 process.on('disconnect', leaveAtOnce)
 enableCompileCache()
 const pipe = new ChildPipe(new Socket({ fd: PIPE_FD, readable: true, writable: true }))
