@@ -90,6 +90,7 @@ export class VodLibrary implements PresentationSource {
   readonly #metrics: VodMetrics
   readonly #assets = new Map<string, Asset>()
   readonly #owners = new Map<Digest, Asset>()
+  #captionWork: Promise<unknown> = Promise.resolve()
 
   constructor(components: VodLibraryComponents, init: VodLibraryInit) {
     this.#components = components
@@ -267,7 +268,14 @@ export class VodLibrary implements PresentationSource {
    * Adds captions to a ready video, in place of those of the same language and label.
    * @throws KairoError `ERR_NOT_FOUND`, `ERR_INVALID_INPUT` for text that is no WebVTT, `ERR_LIMIT`, `ERR_STORAGE`.
    */
-  async addCaptions(id: string, language: string, label: string, vtt: string): Promise<VodStatus> {
+  addCaptions(id: string, language: string, label: string, vtt: string): Promise<VodStatus> {
+    // One after the other: each chooses a name that the one before has not taken, and adds to what it has left.
+    const added = this.#captionWork.then(() => this.#addCaptions(id, language, label, vtt))
+    this.#captionWork = added.catch(() => {})
+    return added
+  }
+
+  async #addCaptions(id: string, language: string, label: string, vtt: string): Promise<VodStatus> {
     const asset = this.#expect(id)
     if (asset.manifest.state !== 'ready') {
       throw new KairoError('ERR_INVALID_INPUT', 'this video is not ready yet')

@@ -149,6 +149,19 @@ test('a recording becomes a video', async (t) => {
     t.match(captions, [{ name: 'captions-en-2', language: 'en', label: 'English' }])
     const text = (await library.read(captions?.[0]?.digest ?? '', { signal })).toString()
     t.match(text, /^WEBVTT\n[^\r]*Hi/)
+    // Several at once neither take one name nor forget each other.
+    const labels = ['one', 'two', 'three']
+    await Promise.all(
+      labels.map((label) => library.addCaptions(id, 'fr', label, vtt.replace('Hello', label))),
+    )
+    const french = library.get(id)?.captions.filter(({ language }) => language === 'fr') ?? []
+    t.same(
+      french.map(({ label }) => label),
+      labels,
+    )
+    for (const { label, digest } of french) {
+      t.match((await library.read(digest, { signal })).toString(), label)
+    }
     await t.rejects(library.addCaptions(id, 'e n', '', vtt), { code: 'ERR_INVALID_INPUT' })
     await t.rejects(library.addCaptions(id, 'en', 'x'.repeat(65), vtt), {
       code: 'ERR_INVALID_INPUT',
@@ -171,7 +184,7 @@ test('a recording becomes a video', async (t) => {
 
   await t.test('is there after a restart; one that lost segments says so', async (t) => {
     const again = await openLibrary(directory)
-    t.equal(again.library.get(id)?.captions.length, 1)
+    t.equal(again.library.get(id)?.captions.length, 4)
     await again.library.stop()
     const index = join(directory, id, '720p.index')
     await truncate(index, (await stat(index)).size - 3)
