@@ -6,7 +6,7 @@ import { restreamLimits as limits } from '../../src/limits/restream.ts'
 import { silentLogger } from '../../src/logger.ts'
 import type { AccessUnit, AudioConfig, VideoConfig } from '../../src/media/access-unit.ts'
 import { RestreamService } from '../../src/restream/service.ts'
-import { hostOf, misfitOf, type RestreamTarget, refusalOf } from '../../src/restream/target.ts'
+import { misfitOf, type RestreamTarget, refusalOf } from '../../src/restream/target.ts'
 import type { RestreamFailure } from '../../src/restream/target-sender.ts'
 import type { TargetStatus } from '../../src/restream/target-status.ts'
 import { FakePublishedSession } from '../support/fake-published-session.ts'
@@ -144,6 +144,8 @@ test('a slow target loses pictures up to a keyframe, and nobody else does', asyn
   const sent = slow.units.length
   const lastMs = (slow.units.at(-1)?.dts ?? 0) / 90
   t.ok(lastMs <= limits.queueMsMax + 50, `${lastMs}`)
+  // In the middle of a group of pictures.
+  await bench.play(10)
   slow.reach(slow.units.at(-1)?.dts ?? 0)
   await bench.play(30)
   t.ok(slow.units.length > sent)
@@ -238,7 +240,6 @@ test('another configuration begins another connection', async (t) => {
 })
 
 test('addresses', async (t) => {
-  t.equal(hostOf('rtmp://user:pw@a.example:1936/live/key?x=1'), 'rtmp://a.example:1936')
   t.match(refusalOf('http://a.example/x', undefined), /rtmp/)
   t.match(refusalOf('srt://a.example:1?mode=listener', undefined), /caller/)
   t.match(refusalOf('srt://', undefined), /host/)
