@@ -1,6 +1,7 @@
 /**
- * Takes RTMP messages out of the chunk stream (Adobe RTMP 1.0 section 5.3). The payload of each message is copied once, from
- * the socket's buffer into its own; no object and no promise is made for a chunk.
+ * Takes RTMP messages out of the chunk stream (Adobe RTMP 1.0 section 5.3). A message that lies in one chunk, and that chunk in
+ * one of the socket's buffers, is a view of that buffer; every other one is copied once, into memory of its own. No object and
+ * no promise is made for a chunk.
  */
 import assert from 'node:assert/strict'
 import { KairoError } from '../../errors.ts'
@@ -16,6 +17,9 @@ const HEADER_BYTES_MAX = 18
 const MESSAGE_HEADER_BYTES = [11, 7, 3, 0] as const
 const FORMAT_FULL = 0
 const FORMAT_CONTINUE = 3
+const NO_BYTES: Buffer = Buffer.alloc(0)
+/** A view keeps the whole buffer alive, so a message is one only where it fills at least this share of it. */
+const VIEW_SHARE_MIN = 0.5
 
 /** What later chunks of the same chunk stream inherit. */
 interface ChunkStream {
@@ -27,7 +31,7 @@ interface ChunkStream {
   streamId: number
   /** The last header carried an extended timestamp, with this value. */
   extended: number | undefined
-  /** The message under assembly. */
+  /** The message under assembly; without memory until its first bytes are there. */
   payload: Buffer | undefined
   filled: number
 }
@@ -86,7 +90,8 @@ export class ChunkReader {
 
   /**
    * Reads from `data` at `offset` until a message is complete or the bytes are used up, and returns the new offset. Call
-   * {@link ChunkReader.take} after each call, and read again until it returns undefined: then all bytes are used.
+   * {@link ChunkReader.take} after each call, and read again until it returns undefined: then all bytes are used. The bytes
+   * must not change any more, because messages may be views of them.
    * @throws KairoError `ERR_PROTOCOL` or `ERR_LIMIT`; the connection cannot go on after either.
    */
   read(data: Buffer, offset: number): number {
@@ -128,13 +133,17 @@ export class ChunkReader {
   }
 
   #readPayload(stream: ChunkStream, data: Buffer, offset: number): number {
-    const payload = stream.payload
-    assert(payload !== undefined && this.#chunkLeft > 0)
+    assert(stream.payload !== undefined && this.#chunkLeft > 0)
     const count = Math.min(this.#chunkLeft, data.byteLength - offset)
-    data.copy(payload, stream.filled, offset, offset + count)
+    if (count === stream.length && count >= data.byteLength * VIEW_SHARE_MIN) {
+      stream.payload = data.subarray(offset, offset + count)
+    } else {
+      if (stream.filled === 0) stream.payload = Buffer.allocUnsafe(stream.length)
+      data.copy(stream.payload, stream.filled, offset, offset + count)
+    }
     stream.filled += count
     this.#chunkLeft -= count
-    if (this.#chunkLeft === 0) this.#finishChunk(stream, payload)
+    if (this.#chunkLeft === 0) this.#finishChunk(stream, stream.payload)
     return offset + count
   }
 
@@ -303,7 +312,7 @@ export class ChunkReader {
       throw new KairoError('ERR_LIMIT', 'too many incomplete RTMP messages at once')
     }
     this.#retainedBytes += stream.length
-    stream.payload = Buffer.allocUnsafe(stream.length)
+    stream.payload = NO_BYTES
     stream.filled = 0
   }
 

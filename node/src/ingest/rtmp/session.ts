@@ -136,7 +136,7 @@ export class Session {
     return this.#media !== undefined
   }
 
-  /** Takes bytes from the client. The buffer is not kept after the messages in it are complete. */
+  /** Takes bytes from the client. They must not change any more: what goes on to the sink may be a view of them. */
   receive(data: Buffer): void {
     if (this.#ended) return
     this.#receivedBytes += data.byteLength

@@ -52,6 +52,25 @@ for (const chunkStream of [2, 63, 64, 319, 320, 65_599]) {
   })
 }
 
+test('a message is a view of what was received where it fills most of it, and else a copy', async (t) => {
+  const small = messageBytes(video(1, payload(40)))
+  const large = messageBytes(video(2, payload(120, 5)), { chunkStream: 7 })
+  const received = Buffer.concat([small, large])
+  const [first, second] = readAll(received)
+  t.same([first?.data, second?.data], [payload(40), payload(120, 5)])
+  received.fill(0)
+  t.same(first?.data, payload(40), 'the small one has memory of its own')
+  t.same(second?.data, Buffer.alloc(120), 'the large one has not')
+  const parted = messageBytes(video(3, payload(300)))
+  const [whole] = readAll(parted)
+  parted.fill(0)
+  t.same(whole?.data, payload(300), 'chunk headers lie in between')
+  const cut = Buffer.from(large)
+  const [late] = readAll(cut, new ChunkReader(), cut.byteLength - 1)
+  cut.fill(0)
+  t.same(late?.data, payload(120, 5), 'its last byte came later')
+})
+
 test('inherits header fields', async (t) => {
   const base = { chunkStream: 5, payload: payload(3) }
   const bytes = Buffer.concat([
