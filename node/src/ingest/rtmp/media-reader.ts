@@ -162,7 +162,7 @@ export class MediaReader {
   }
 
   #write(unit: AccessUnit): Promise<void> | undefined {
-    this.#metrics.accessUnits.inc({ kind: unit.kind })
+    this.#metrics.units[unit.kind] += 1
     return this.sink.write(unit)
   }
 

@@ -50,8 +50,8 @@ export type PackagerEvent =
 /** Counters shared by every packager; made once with the peer's registry. */
 export class PackagerMetrics {
   readonly #events: Counter<'event'>
-  readonly #parts: Counter<'rendition'>
-  readonly #bytes: Counter<'rendition'>
+  /** What was made, by rendition; plain numbers, told when asked, since a counter with labels costs much for every part. */
+  readonly #made = new Map<string, { parts: number; bytes: number }>()
 
   constructor(registry: Registry) {
     const registers = [registry]
@@ -61,17 +61,26 @@ export class PackagerMetrics {
       labelNames: ['event'],
       registers,
     })
-    this.#parts = new Counter({
+    const made = this.#made
+    new Counter({
       name: 'kairo_packager_parts_total',
       help: 'Parts made.',
       labelNames: ['rendition'],
       registers,
+      collect() {
+        this.reset()
+        for (const [rendition, { parts }] of made) this.inc({ rendition }, parts)
+      },
     })
-    this.#bytes = new Counter({
+    new Counter({
       name: 'kairo_packager_bytes_total',
       help: 'Bytes of the parts made.',
       labelNames: ['rendition'],
       registers,
+      collect() {
+        this.reset()
+        for (const [rendition, { bytes }] of made) this.inc({ rendition }, bytes)
+      },
     })
   }
 
@@ -82,7 +91,12 @@ export class PackagerMetrics {
 
   /** Counts a finished part. */
   part(rendition: string, bytes: number): void {
-    this.#parts.inc({ rendition })
-    this.#bytes.inc({ rendition }, bytes)
+    let made = this.#made.get(rendition)
+    if (made === undefined) {
+      made = { parts: 0, bytes: 0 }
+      this.#made.set(rendition, made)
+    }
+    made.parts += 1
+    made.bytes += bytes
   }
 }
