@@ -26,7 +26,7 @@ import { freePort, rawServer } from '../support/restream-partners.ts'
 const skip = needs('ffmpeg', 'ffprobe')
 const mediamtx = join(homedir(), '.cache/kairo-bench/mediamtx-v1.14.0')
 const skipRtsp = skip || (existsSync(mediamtx) ? false : 'needs MediaMTX, not installed here')
-const timeout = 60_000
+const timeout = 120_000
 root.setTimeout(300_000)
 
 /** A peer's pulls and packager in this process, its children outside. */

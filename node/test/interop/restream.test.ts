@@ -23,7 +23,7 @@ import { PublishedStream } from '../support/published-stream.ts'
 import { ffmpegListener, freePort, rawServer } from '../support/restream-partners.ts'
 
 const skip = needs('ffmpeg', 'ffprobe')
-const timeout = 60_000
+const timeout = 120_000
 root.setTimeout(400_000)
 
 /** A peer's ingest and restreaming in this process, its children outside. */
@@ -203,6 +203,17 @@ test('sound that FLV has no place for becomes AAC', { skip, timeout }, async (t)
   await restreaming.reaches('rtmp', 'sending')
   await until(() => listener.received().byteLength > 50_000)
   t.same(codecsOf(t, listener.received()), ['aac', 'h264'])
+})
+
+test('HEVC and Opus go over SRT as they are', { skip, timeout }, async (t) => {
+  const port = await freePort()
+  const listener = ffmpegListener(t, `srt://127.0.0.1:${port}?mode=listener`)
+  const restreaming = new Restreaming([target('srt', `srt://127.0.0.1:${port}`)])
+  const source = { video: { codec: 'hevc' }, audio: [{ codec: 'opus' }], seconds: 60, live: true }
+  push(t, await restreaming.start(t), source as AvPushOptions)
+  await restreaming.reaches('srt', 'sending')
+  await until(() => listener.received().byteLength > 50_000)
+  t.same(codecsOf(t, listener.received()), ['hevc', 'opus'])
 })
 
 test('a codec that a target does not take is named', { skip, timeout }, async (t) => {
