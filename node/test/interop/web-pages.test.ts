@@ -222,7 +222,7 @@ test('the admin page keeps the token out of the address and works with it', { sk
   await page.getByRole('button', { name: 'Delete key' }).click()
   await page.getByRole('button', { name: 'Delete the key live' }).waitFor({ state: 'detached' })
   await page.getByRole('button', { name: 'New key' }).click()
-  await page.getByLabel(/^Name/).fill('stage-2')
+  await page.getByLabel(/^Name, as in/).fill('stage-2')
   await page.keyboard.press('Enter')
   while (peer.changes.length < 3) await page.waitForTimeout(20)
   t.same(peer.changes, [

@@ -58,13 +58,22 @@ function createRow(): Component<StreamTranscoding> {
       shown = wanted
       rungs.replaceChildren(...stream.rungs.map(rungItem))
       dropped.replaceChildren(
-        ...stream.dropped.map(({ name, reason }) =>
-          h('li', {}, h('strong', {}, name), ` is not made: ${reason}`),
-        ),
+        ...byReason(stream.dropped).map(([reason, names]) => {
+          const verb = names.length === 1 ? 'is' : 'are'
+          return h('li', {}, h('strong', {}, names.join(', ')), ` ${verb} not made: ${reason}`)
+        }),
       )
     },
     dispose: () => {},
   }
+}
+
+/** Rungs that are left out for one reason stand on one line. */
+function byReason(dropped: StreamTranscoding['dropped']): [reason: string, names: string[]][] {
+  const reasons = new Map<string, string[]>()
+  for (const { name, reason } of dropped)
+    reasons.set(reason, [...(reasons.get(reason) ?? []), name])
+  return [...reasons]
 }
 
 function rungItem(rung: Rung): HTMLElement {

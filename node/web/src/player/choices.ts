@@ -91,10 +91,21 @@ export function soundChoices(hls: Hls): readonly Choice[] {
   if (tracks.length < 2) return []
   return tracks.map((track, index) => ({
     id: track.name,
-    label: track.name,
+    label: trackName(track),
     detail: channels(track),
     selected: index === hls.audioTrack,
   }))
+}
+
+/** A track's name; one that is only a language code is that language in the viewer's own. */
+export function trackName({ name, lang }: Pick<MediaPlaylist, 'name' | 'lang'>): string {
+  if (lang === undefined || name.toLowerCase() !== lang.toLowerCase()) return name
+  try {
+    return new Intl.DisplayNames(navigator.language, { type: 'language' }).of(lang) ?? name
+  } catch {
+    // Not a language code after all.
+    return name
+  }
 }
 
 function channels({ channels: text }: MediaPlaylist): string {
@@ -127,7 +138,7 @@ export function captionChoices(
     selected: id === wanted,
   })
   return [
-    ...subtitles.map((track) => choice(subtitleId(track), track.name, '')),
+    ...subtitles.map((track) => choice(subtitleId(track), trackName(track), '')),
     ...closed.map((label) => choice(closedCaptionsId(label), label, 'in the picture')),
   ]
 }

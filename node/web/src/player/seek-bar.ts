@@ -18,6 +18,9 @@ export interface SeekBarInit {
 /** Width of the picture over the bar, in pixels; less on a narrow stage. */
 const pictureWidthPx = 168
 
+/** Nearer to the live edge than this is the live edge, in seconds. */
+const edgeS = 3
+
 /** Creates the bar. */
 export function createSeekBar(init: SeekBarInit): Component {
   const loaded = h('div', { class: 'seek-loaded' })
@@ -42,7 +45,7 @@ export function createSeekBar(init: SeekBarInit): Component {
     const timeline = init.timeline()
     element.hidden = !isSeekable(timeline)
     if (element.hidden) return
-    const at = dragged ?? shareOf(timeline, timeline.positionS)
+    const at = dragged ?? playedShare(timeline)
     element.style.setProperty('--played', String(at))
     element.style.setProperty('--loaded', String(shareOf(timeline, timeline.bufferedS)))
     describe(element, timeline, timeAt(timeline, at))
@@ -83,6 +86,12 @@ export function createSeekBar(init: SeekBarInit): Component {
   })
   element.addEventListener('keydown', (event) => onKey(event, init))
   return { element, update, dispose: () => {} }
+}
+
+/** Playback at the live edge stands at the end of the bar, although the playhead trails what is newest by a moment. */
+function playedShare(timeline: Timeline): number {
+  const isAtEdge = timeline.live && timeline.endS - timeline.positionS < edgeS
+  return isAtEdge ? 1 : shareOf(timeline, timeline.positionS)
 }
 
 /** What a pointer does on the bar; `undefined` says that it is gone. */

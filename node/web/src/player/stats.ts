@@ -53,7 +53,8 @@ function describeSize(figures: SessionFigures, stream: Stream | undefined): stri
 }
 
 function describeCodecs(stream: Stream | undefined): string {
-  const codecs = stream?.renditions.flatMap(({ codecs }) => codecs.split(',')) ?? []
+  const media = stream?.renditions.filter(({ kind }) => kind !== 'captions') ?? []
+  const codecs = media.flatMap((rendition) => rendition.codecs.split(','))
   return [...new Set(codecs.map(codecName))].filter(Boolean).join(' + ') || none
 }
 
