@@ -52,6 +52,8 @@ export const rtmpLimits = {
 export const bitstreamLimits = {
   /** Longest side of a picture in pixels. */
   pictureSideMax: 16_384,
+  /** Pixels of a picture: a square of 8K. A parameter set of ten bytes may claim more, and no decoder takes it. */
+  picturePixelsMax: 8_192 * 8_192,
   /** Samples a second of AAC (ISO/IEC 14496-3 table 1.18); an escaped rate may claim 1 Hz, of which one frame lasts minutes. */
   sampleRateMin: 7_350,
   sampleRateMax: 96_000,

@@ -2,9 +2,9 @@
  * The AV1 sequence header OBU (AV1 bitstream specification 5.5).
  */
 import { KairoError } from '../../errors.ts'
-import { bitstreamLimits } from '../../limits.ts'
 import type { VideoColour } from '../access-unit.ts'
 import { BitReader } from './bit-reader.ts'
+import { expectPictureSize } from './picture-size.ts'
 import { colourOf, UNSPECIFIED } from './video-signal.ts'
 
 /** What a sequence header says. */
@@ -112,10 +112,7 @@ function readSize(reader: BitReader): { readonly width: number; readonly height:
   const heightBits = reader.bits(4) + 1
   const width = reader.bits(widthBits) + 1
   const height = reader.bits(heightBits) + 1
-  const sideMax = bitstreamLimits.pictureSideMax
-  if (width > sideMax || height > sideMax) {
-    throw new KairoError('ERR_LIMIT', `a picture of ${width}x${height} exceeds ${sideMax} pixels`)
-  }
+  expectPictureSize(width, height)
   return { width, height }
 }
 

@@ -3,10 +3,10 @@
  * inside it (ISO/IEC 14496-10 7.3.2.1.1 and annex E).
  */
 import { KairoError } from '../../errors.ts'
-import { bitstreamLimits } from '../../limits.ts'
 import type { VideoColour, VideoConfig } from '../access-unit.ts'
 import { BitReader } from './bit-reader.ts'
 import { readParameterSets, withoutEmulationPrevention } from './nal-units.ts'
+import { expectPictureSize } from './picture-size.ts'
 import { readVideoSignalType } from './video-signal.ts'
 
 /** What a sequence parameter set says. */
@@ -200,10 +200,7 @@ function readPictureSize(
   if (width <= 0 || height <= 0) {
     throw new KairoError('ERR_PROTOCOL', 'the H.264 picture is cropped to nothing')
   }
-  const sideMax = bitstreamLimits.pictureSideMax
-  if (width > sideMax || height > sideMax) {
-    throw new KairoError('ERR_LIMIT', `a picture of ${width}x${height} exceeds ${sideMax} pixels`)
-  }
+  expectPictureSize(width, height)
   return { width, height }
 }
 

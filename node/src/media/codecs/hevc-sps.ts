@@ -3,10 +3,10 @@
  */
 import { KairoError } from '../../errors.ts'
 import { codecLimits } from '../../limits/codecs.ts'
-import { bitstreamLimits } from '../../limits.ts'
 import type { VideoColour } from '../access-unit.ts'
 import { BitReader } from './bit-reader.ts'
 import { withoutEmulationPrevention } from './nal-units.ts'
+import { expectPictureSize } from './picture-size.ts'
 import { readVideoSignalType } from './video-signal.ts'
 
 /** What a configuration record and a codec string repeat of profile, tier and level. */
@@ -114,10 +114,7 @@ function readPictureSize(
   if (width <= 0 || height <= 0) {
     throw new KairoError('ERR_PROTOCOL', 'the HEVC picture is cropped to nothing')
   }
-  const sideMax = bitstreamLimits.pictureSideMax
-  if (width > sideMax || height > sideMax) {
-    throw new KairoError('ERR_LIMIT', `a picture of ${width}x${height} exceeds ${sideMax} pixels`)
-  }
+  expectPictureSize(width, height)
   return { width, height }
 }
 

@@ -3,9 +3,9 @@
  * the configuration of a track, whose picture size only a keyframe tells.
  */
 import { KairoError } from '../../errors.ts'
-import { bitstreamLimits } from '../../limits.ts'
 import { FRAME_RATE_ASSUMED, type VideoColour, type VideoConfig } from '../access-unit.ts'
 import { BitReader } from './bit-reader.ts'
+import { expectPictureSize } from './picture-size.ts'
 import { colourOf, UNSPECIFIED } from './video-signal.ts'
 
 /** What a keyframe's header says. */
@@ -106,10 +106,7 @@ function readFrame(reader: BitReader): Vp9Keyframe | undefined {
   const chromaSubsampling = readSubsampling(reader, hasSampling, space)
   const width = reader.bits(16) + 1
   const height = reader.bits(16) + 1
-  const sideMax = bitstreamLimits.pictureSideMax
-  if (width > sideMax || height > sideMax) {
-    throw new KairoError('ERR_LIMIT', `a picture of ${width}x${height} exceeds ${sideMax} pixels`)
-  }
+  expectPictureSize(width, height)
   const matrix = MATRICES[space] ?? UNSPECIFIED
   return { profile, bitDepth, chromaSubsampling, fullRange, matrix, width, height }
 }
