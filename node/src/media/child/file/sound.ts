@@ -2,19 +2,24 @@
  * One sound track of a file, from end to end: decoded, resampled, encoded. It is never cut into chunks, since an encoder that begins
  * anew clicks. Holes are filled with silence and overlaps cut away, so that sound stays with the pictures.
  */
+import { AV_SAMPLE_FMT_FLT, AV_SAMPLE_FMT_FLTP } from 'node-av/constants'
 import { avChannelLayoutDefault, avChannelLayoutDescribe, FFmpegError, Frame } from 'node-av/lib'
 import { KairoError } from '../../../errors.ts'
+import { TICKS_PER_SECOND } from '../../access-unit.ts'
 import type { AudioRung } from '../../ladder/rung.ts'
 import { AudioEncoder } from '../av/audio-encoder.ts'
 import { FilterChain } from '../av/filter-chain.ts'
 import { soundSource } from '../av/frame-source.ts'
 import type { JobContext } from '../context.ts'
 import type { ChunkJob } from '../job.ts'
-import { FileInput } from './file-input.ts'
+import { FileInput, ptsOf } from './file-input.ts'
 import { StreamDecoder } from './stream-decoder.ts'
 
 /** A hole or overlap below this is jitter of time stamps, seconds. */
 const JITTER_S = 0.04
+/** A longer hole is filled step by step, seconds. */
+const HOLE_S = 2
+const FILL_S = 1
 
 /** Encodes a sound track into every audio rung; outputs count on from the video rungs. */
 export async function encodeSound(
@@ -47,6 +52,10 @@ export async function encodeSound(
     for (let packet = input.next(); packet !== undefined; packet = input.next()) {
       if (packet.streamIndex !== streamIndex) continue
       context.counters.unitsIn += 1
+      const pts = Math.min(job.to, (ptsOf(packet, stream) ?? 0) - job.origin)
+      for (const encoder of encoders) {
+        while (encoder.fill(pts)) await context.turn()
+      }
       decoder.decode(packet)
       await context.turn()
     }
@@ -97,6 +106,21 @@ class SoundEncoder {
     this.#chainFor(frame).push(this.#scratch, this.#out, (made) => this.#encode(made))
   }
 
+  /**
+   * Makes a step of silence where what follows begins at `pts`, long after what came so far; false when there is no such hole. In steps,
+   * since the resampler would make all of a hole at once, and hours of silence take gigabytes.
+   */
+  fill(pts: number): boolean {
+    const { sampleRate } = this.#rung
+    const hole = (pts * sampleRate) / TICKS_PER_SECOND - this.#position
+    if (hole < sampleRate * HOLE_S) return false
+    this.#endChain()
+    const silence = this.#silentBlock()
+    for (let made = 0; made < sampleRate * FILL_S; made += silence.nbSamples) this.#encode(silence)
+    silence.free()
+    return true
+  }
+
   finish(): void {
     this.#chain?.push(null, this.#out, (made) => this.#encode(made))
     this.#encoder.finish()
@@ -113,8 +137,7 @@ class SoundEncoder {
     const source = soundSource(frame)
     if (this.#chain !== undefined && source[1] === this.#shape) return this.#chain
     // A track that changes its format midway goes on where it was.
-    this.#chain?.push(null, this.#out, (made) => this.#encode(made))
-    this.#chain?.free()
+    this.#endChain()
     this.#shape = source[1]
     const { sampleRate, channels } = this.#rung
     const { sampleFormat, frameSamples } = this.#encoder
@@ -133,6 +156,27 @@ class SoundEncoder {
       1,
     )
     return this.#chain
+  }
+
+  /** Takes what is left in the chain; the next one begins behind it. */
+  #endChain(): void {
+    this.#chain?.push(null, this.#out, (made) => this.#encode(made))
+    this.#chain?.free()
+    this.#chain = undefined
+    this.#shape = ''
+  }
+
+  #silentBlock(): Frame {
+    const { sampleRate, channels } = this.#rung
+    const block = new Frame()
+    block.alloc()
+    block.format = this.#encoder.sampleFormat === 'fltp' ? AV_SAMPLE_FMT_FLTP : AV_SAMPLE_FMT_FLT
+    block.nbSamples = this.#encoder.frameSamples
+    block.sampleRate = sampleRate
+    block.channelLayout = avChannelLayoutDefault(channels)
+    FFmpegError.throwIfError(block.getBuffer(), 'silence')
+    for (const plane of block.data ?? []) plane.fill(0)
+    return block
   }
 
   #encode(block: Frame): void {
