@@ -16,8 +16,8 @@ export interface RefusedEnding {
 export interface RepairedEnding {
   /** Its length, least and most, seconds. */
   readonly seconds: readonly [number, number]
-  /** Its renditions, in their order. */
-  readonly renditions: readonly string[]
+  /** Its renditions, in their order; undefined where the damage decides which, but one there must be. */
+  readonly renditions?: readonly string[]
   /** Renditions whose pictures or sound are damaged inside, so that a decoder complains; their containers are whole all the same. */
   readonly damaged?: readonly string[]
   /** Rules of the segment checker that it may break. */

@@ -38,6 +38,15 @@ export class Clips {
     return made
   }
 
+  /** Has a file that something else than ffmpeg makes, under a name that {@link Clips.bytes} knows from then on. */
+  keep(name: string, make: (path: string) => Promise<unknown>): void {
+    const path = join(this.#directory, name)
+    this.#made.set(
+      name,
+      make(path).then(() => path),
+    )
+  }
+
   /** The bytes of that file. */
   async bytes(name: string, args: readonly string[] = ORDINARY): Promise<Buffer> {
     return readFile(await this.path(name, args))

@@ -110,7 +110,8 @@ export class FileRun {
     const seconds = status.durationUs / 1e6
     if (seconds < least || seconds > most) problems.push(`lasts ${seconds} s`)
     const names = status.renditions.join()
-    if (names !== ending.renditions.join()) problems.push(`has ${names}`)
+    if (names !== (ending.renditions?.join() ?? names)) problems.push(`has ${names}`)
+    if (names === '') problems.push('has nothing to play')
     for (const one of (await violations(library, id)) as readonly Violation[]) {
       if (ending.allowed?.includes(one.rule) !== true) problems.push(JSON.stringify(one))
     }

@@ -221,6 +221,14 @@ const tracks: readonly BrokenFile[] = [
     ends: { seconds: [32, 34], renditions: both },
   },
   {
+    ...{ name: 'silent-hour.mkv', about: 'an hour of the sound is missing' },
+    make: (clips) =>
+      clips.bytes('silent-hour.mkv', [
+        ...[...SOUND, '-af', "asetpts='PTS+gte(T,1)*3600/TB'", ...AAC],
+      ]),
+    ends: { seconds: [3_600, 3_605], renditions: ['audio'] },
+  },
+  {
     ...{ name: 'apart.ts', about: 'all pictures first, then all sound' },
     make: async (clips) => {
       const packets = tsPackets(await plainTs(clips))

@@ -309,7 +309,7 @@ const disguises: readonly BrokenFile[] = [
       const path = await clips.path('secret.mp4', [...SOUND, ...AAC])
       return withBoxBody(file, 'moov.trak.mdia.minf.dinf.dref', alias(path))
     },
-    ends: { seconds, renditions: ['source'] },
+    ends: { error: 'ERR_MEDIA', says: /before its first picture or sound|no media file/ },
   },
   {
     ...{ name: 'address.mp4', about: 'media that is said to lie at an address' },
