@@ -3,7 +3,7 @@
  * it gets can be decoded and its queue is bounded in bytes and in time.
  */
 import { restreamLimits as limits } from '../limits/restream.ts'
-import { TICKS_PER_SECOND } from '../media/access-unit.ts'
+import { TICKS_PER_MS } from '../media/access-unit.ts'
 
 /** What the judgement needs to know of the child's queue. */
 export interface QueueReadings {
@@ -18,6 +18,7 @@ export type QueueLimit = 'bytes' | 'time'
 
 /** The queue of one connection. */
 export class TargetQueue {
+  /** Where sending began, or began again after a gap. */
   #first: number | undefined
   #newest = 0
   #dropping = false
@@ -40,6 +41,8 @@ export class TargetQueue {
       const free = readings.queuedBytes <= share * queueBytesMax && sentLagMs <= share * queueMsMax
       if (!(free && resumes)) return 'drop'
       this.#dropping = false
+      // What was left out does not wait: without this a long gap alone would be taken for a slow target.
+      this.#first = dts
     } else if (readings.queuedBytes > limits.queueBytesMax || lagMs > limits.queueMsMax) {
       this.#dropping = true
       return readings.queuedBytes > limits.queueBytesMax ? 'bytes' : 'time'
@@ -50,6 +53,6 @@ export class TargetQueue {
 
   #lagMs(dts: number, position: number | undefined): number {
     const from = Math.max(position ?? Number.NEGATIVE_INFINITY, this.#first ?? dts)
-    return ((dts - from) * 1000) / TICKS_PER_SECOND
+    return (dts - from) / TICKS_PER_MS
   }
 }
