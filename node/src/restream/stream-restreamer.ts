@@ -1,6 +1,6 @@
 /** Everything that one live stream is sent to: it hears the stream and hands its main tracks to each target. */
 import { restreamLimits as limits } from '../limits/restream.ts'
-import { type AccessUnit, TICKS_PER_SECOND, type TrackConfig } from '../media/access-unit.ts'
+import { type AccessUnit, TICKS_PER_MS, type TrackConfig } from '../media/access-unit.ts'
 import type { PublishedSession, SessionListener } from '../media/published-session.ts'
 import type { RestreamTarget } from './target.ts'
 import { TargetSender, type TargetSenderComponents } from './target-sender.ts'
@@ -51,7 +51,7 @@ export class StreamRestreamer implements SessionListener {
   #hold(unit: AccessUnit, startup: AccessUnit[]): void {
     startup.push(unit)
     this.#startupBytes += unit.data.byteLength
-    const heldMs = ((unit.dts - (startup[0]?.dts ?? unit.dts)) * 1000) / TICKS_PER_SECOND
+    const heldMs = (unit.dts - (startup[0]?.dts ?? unit.dts)) / TICKS_PER_MS
     const full = heldMs >= limits.startupMs || this.#startupBytes >= limits.startupBytesMax
     if (this.#configs.size < 2 && !full) return
     this.#startup = undefined

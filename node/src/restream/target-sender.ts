@@ -2,6 +2,7 @@
  * Sends one stream to one target: a media child connects and sends, this feeds it, watches over its queue and tries again. A target
  * that is slow, dead or hostile costs its own child and nothing else.
  */
+import { backoffMs } from '../backoff.ts'
 import type { CancelTimer, Clock } from '../clock.ts'
 import { isKairoError, KairoError } from '../errors.ts'
 import { restreamLimits as limits } from '../limits/restream.ts'
@@ -9,8 +10,9 @@ import type { Logger } from '../logger.ts'
 import type { AccessUnit, TrackConfig } from '../media/access-unit.ts'
 import type { Json, PushJob } from '../media/child/job.ts'
 import type { MediaJobs, MediaRun } from '../media/child/media-run.ts'
+import { hostOf } from '../urls.ts'
 import type { RestreamMetrics } from './restream-metrics.ts'
-import { hostOf, misfitOf, type RestreamTarget, refusalOf } from './target.ts'
+import { misfitOf, type RestreamTarget, refusalOf } from './target.ts'
 import { TargetQueue } from './target-queue.ts'
 import type { TargetState, TargetStatus } from './target-status.ts'
 
@@ -243,13 +245,11 @@ export class TargetSender {
     )
     const code = isKairoError(error) ? error.code : 'ERR_WORKER'
     this.#components.metrics.failures.inc({ code })
+    const waitMs = backoffMs(limits, this.#failuresInRow, this.#components.random)
     this.#failuresInRow += 1
-    const { retryMsMin, retryMsMax, retryJitterShare } = limits
-    const waitMs = Math.min(retryMsMax, retryMsMin * 2 ** (this.#failuresInRow - 1))
-    const jittered = waitMs * (1 - retryJitterShare * this.#components.random())
-    this.#logger.warn({ code, waitMs: Math.round(jittered) }, `a restream target fails: ${reason}`)
+    this.#logger.warn({ code, waitMs: Math.round(waitMs) }, `a restream target fails: ${reason}`)
     this.#become('waiting', reason)
-    this.#cancelRetry = this.#components.clock.after(jittered, () => {
+    this.#cancelRetry = this.#components.clock.after(waitMs, () => {
       this.#cancelRetry = undefined
     })
     if (this.#failuresInRow === 1) this.#tell(reason, false)

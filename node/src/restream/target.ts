@@ -1,5 +1,6 @@
 /** A place that a stream is also sent to: what may be shown of its address, and whether it can take the stream at all. */
 import type { TrackConfig } from '../media/access-unit.ts'
+import { percentDecoded } from '../urls.ts'
 
 /** A target as the stream's owner chose it. */
 export interface RestreamTarget {
@@ -8,12 +9,6 @@ export interface RestreamTarget {
   /** `rtmp(s)://`, `srt://`. Secret: it holds the target's stream key. */
   readonly url: string
   readonly enabled: boolean
-}
-
-/** Scheme, host and port of a target; the rest of its address is secret. */
-export function hostOf(url: string): string {
-  const { protocol, host } = new URL(url)
-  return `${protocol}//${host}`
 }
 
 /**
@@ -29,7 +24,10 @@ export function refusalOf(url: string, streamKey: string | undefined): string | 
   if (address.protocol === 'srt:' && (address.searchParams.get('mode') ?? 'caller') !== 'caller') {
     return 'Kairo calls SRT targets; it does not wait for them (mode=caller)'
   }
-  if (streamKey !== undefined && (url.includes(streamKey) || decoded(url).includes(streamKey))) {
+  if (
+    streamKey !== undefined &&
+    (url.includes(streamKey) || percentDecoded(url).includes(streamKey))
+  ) {
     return "this is the stream's own ingest: it would be sent to itself"
   }
   return undefined
@@ -45,13 +43,4 @@ export function misfitOf(url: string, configs: Iterable<TrackConfig>): string | 
     return `${srt ? 'SRT' : 'RTMP'} targets do not take ${config.codec.toUpperCase()} pictures: ${others}`
   }
   return undefined
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    // Not percent-encoded after all.
-    return text
-  }
 }

@@ -2,7 +2,10 @@
  * When a child is replaced that failed. Pure but for the clock's readings that it is handed. The first new child comes at once, for
  * viewers wait; after that waits double, and after some failures in a row the rungs are given up and tried again later.
  */
+import { backoffMs } from '../backoff.ts'
 import { transcodeLimits as limits } from '../limits/transcode.ts'
+
+const restartBounds = { retryMsMin: limits.restartMsMin, retryMsMax: limits.restartMsMax }
 
 /** What to do after a failure. */
 export interface RestartDecision {
@@ -33,10 +36,10 @@ export class RestartPolicy {
     const suspectHardware = this.#failures >= limits.hardwareFailuresMax
     if (this.#failures < limits.failuresMax) {
       const again = this.#failures - 2
-      const waitMs = again < 0 ? 0 : Math.min(limits.restartMsMax, limits.restartMsMin * 2 ** again)
+      const waitMs = again < 0 ? 0 : backoffMs(restartBounds, again)
       return { action: 'restart', waitMs, suspectHardware }
     }
-    const waitMs = Math.min(limits.retryMsMax, limits.retryMsMin * 2 ** this.#givenUp)
+    const waitMs = backoffMs(limits, this.#givenUp)
     this.#givenUp += 1
     this.#failures = 0
     this.#stalls = 0

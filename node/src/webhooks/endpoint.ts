@@ -1,8 +1,10 @@
 /** One address that is told of events: sends what waits for it, a few at a time, and tries again with growing waits. */
+import { backoffMs } from '../backoff.ts'
 import type { CancelTimer, Clock } from '../clock.ts'
 import { isKairoError } from '../errors.ts'
 import { webhookLimits as limits } from '../limits/webhooks.ts'
 import type { Logger } from '../logger.ts'
+import { hostOf } from '../urls.ts'
 import type { Delivery, DeliveryJournal } from './journal.ts'
 import { type PostAgents, post } from './post.ts'
 import { signedHeaders } from './signature.ts'
@@ -30,12 +32,6 @@ export interface EndpointComponents {
   readonly metrics: WebhookMetrics
   readonly journal: DeliveryJournal
   readonly agents: PostAgents
-}
-
-/** Scheme, host and port of an address. */
-function hostOf(url: string): string {
-  const { protocol, host } = new URL(url)
-  return `${protocol}//${host}`
 }
 
 /** One endpoint. */
@@ -168,14 +164,10 @@ export class Endpoint {
     }
     const next = { ...delivery, attempts }
     journal.write(next)
-    const waitMs = Math.min(limits.retryMsMax, limits.retryMsMin * 2 ** (attempts - 1))
-    const jittered = waitMs * (1 - limits.retryJitterShare * random())
+    const waitMs = backoffMs(limits, delivery.attempts, random)
     const { event } = delivery
-    this.#logger.warn(
-      { event, attempts, waitMs: Math.round(jittered) },
-      `webhook failed: ${reason}`,
-    )
-    const cancel = clock.after(jittered, () => {
+    this.#logger.warn({ event, attempts, waitMs: Math.round(waitMs) }, `webhook failed: ${reason}`)
+    const cancel = clock.after(waitMs, () => {
       this.#waiting.delete(next)
       this.add(next)
     })

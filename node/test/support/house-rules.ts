@@ -9,7 +9,7 @@ export const rootFiles: Readonly<Record<string, readonly string[]>> = {
   shared: [
     ...['errors.ts', 'limits.ts', 'clock.ts', 'logger.ts', 'version.ts'],
     ...['deadline.ts', 'home.ts', 'files.ts', 'json.ts', 'address-group.ts'],
-    'failure-limiter.ts',
+    ...['failure-limiter.ts', 'urls.ts', 'backoff.ts'],
   ],
   /** The only files that know every room, with the folder `peer/`. */
   wiring: ['index.ts', 'peer.ts', 'components.ts'],

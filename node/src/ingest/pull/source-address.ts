@@ -1,12 +1,6 @@
-/** The address of a pulled source: what may be shown of it, and whether it may be pulled at all. */
+/** The address of a pulled source: whether it may be pulled at all. */
 
 const SCHEMES = new Set(['rtsp:', 'rtsps:', 'rtmp:', 'rtmps:', 'srt:', 'http:', 'https:'])
-
-/** Scheme, host and port; the rest may hold keys and passwords. */
-export function sourceHost(url: string): string {
-  const { protocol, host } = new URL(url)
-  return `${protocol}//${host}`
-}
 
 /** Why an address cannot be pulled from, in words; undefined when it can. */
 export function sourceRefusal(url: string): string | undefined {

@@ -2,6 +2,7 @@
  * Pulls one stream: a media child reads the source, this publishes what it hands out as any publisher would, paces a source that is
  * faster than real time, and tries again for as long as the stream's owner wants it.
  */
+import { backoffMs } from '../../backoff.ts'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { isKairoError, KairoError } from '../../errors.ts'
 import { pullLimits as limits } from '../../limits/pull.ts'
@@ -10,8 +11,9 @@ import type { AccessUnit, TrackConfig } from '../../media/access-unit.ts'
 import type { Json, PullJob } from '../../media/child/job.ts'
 import type { MediaJobs, MediaRun } from '../../media/child/media-run.ts'
 import type { PublicationSink, Publishing } from '../../media/sink.ts'
+import { hostOf } from '../../urls.ts'
 import type { PullMetrics } from './pull-metrics.ts'
-import { sourceHost, sourceRefusal } from './source-address.ts'
+import { sourceRefusal } from './source-address.ts'
 
 /**
  * `connecting`: a child is opening the source. `pulling`: the stream is published from it. `waiting`: for the next attempt.
@@ -77,7 +79,7 @@ export class StreamPull {
     this.#init = init
     this.url = init.url
     this.#sinceMs = components.clock.now()
-    const host = sourceHost(init.url)
+    const host = hostOf(init.url)
     this.#logger = components.logger.child({ stream: init.streamName, host })
   }
 
@@ -100,7 +102,7 @@ export class StreamPull {
   status(): PullStatus {
     return {
       stream: this.#init.streamName,
-      host: sourceHost(this.url),
+      host: hostOf(this.url),
       state: this.#state,
       error: this.#error,
       sinceMs: this.#sinceMs,
@@ -151,7 +153,7 @@ export class StreamPull {
       const sink = publishing.publish({
         streamKey: this.#init.streamKey,
         protocol: 'pull',
-        remote: sourceHost(this.url),
+        remote: hostOf(this.url),
         disconnect: (reason) => this.#onDisconnect(reason),
       })
       sink.expect(this.#kinds)
@@ -217,10 +219,10 @@ export class StreamPull {
     metrics.failures.inc({ code })
     const pulledMs = clock.monotonicMs() - this.#pulledSinceMs
     if (this.#state === 'pulling' && pulledMs >= limits.healthyMs) this.#failuresInRow = 0
-    const waitMs = Math.min(limits.retryMsMax, limits.retryMsMin * 2 ** this.#failuresInRow)
+    const waitMs = backoffMs(limits, this.#failuresInRow, random)
     this.#failuresInRow += 1
     this.#logger.warn({ code }, `a pulled source fails: ${reason}`)
-    this.#retryIn(waitMs * (1 - limits.retryJitterShare * random()), reason)
+    this.#retryIn(waitMs, reason)
   }
 
   #retryIn(waitMs: number, reason: string): void {

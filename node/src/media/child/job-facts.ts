@@ -1,6 +1,7 @@
 /** What the pool must know of a job before it runs: how long it may be silent, how much it may take, what to call it. */
 import { basename } from 'node:path'
 import { mediaChildLimits as limits } from '../../limits/media-child.ts'
+import { hostOf } from '../../urls.ts'
 import type { MediaJob } from './job.ts'
 
 /** Facts about one job. */
@@ -53,7 +54,5 @@ function labelOf(job: MediaJob): string {
   }
   if (job.type === 'thumbnail') return `${job.width}x${job.height}`
   if ('path' in job) return basename(job.path)
-  // The rest of an address may hold a key or a password.
-  const { protocol, host } = new URL(job.url)
-  return `${protocol}//${host}`
+  return hostOf(job.url)
 }

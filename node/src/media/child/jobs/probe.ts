@@ -12,6 +12,7 @@ import { KairoError } from '../../../errors.ts'
 import { mediaFileLimits } from '../../../limits/vod.ts'
 import { TICKS_PER_SECOND, type TrackConfig } from '../../access-unit.ts'
 import { videoRangeOf } from '../../codecs/video-signal.ts'
+import { languageTag } from '../../language-tag.ts'
 import { codecOf } from '../av/codecs.ts'
 import { PacketReader } from '../av/packet-reader.ts'
 import { ticksOf } from '../av/packets.ts'
@@ -294,20 +295,8 @@ function subtitleFacts(streams: readonly Stream[]): readonly FileSubtitles[] {
     .slice(0, mediaFileLimits.subtitlesMax)
 }
 
-/** The shortest tag of a language, as BCP 47 wants it: containers have three letters, sometimes old ones. */
-function bcp47(language: string): string {
-  try {
-    return Intl.getCanonicalLocales(language)[0] ?? ''
-  } catch {
-    // Not a language tag at all.
-    return ''
-  }
-}
-
 /** Language and title as the container has them; nothing that is no language tag. */
 function tagsOf(stream: Stream): { readonly language: string; readonly label: string } {
   const tags = stream.metadata?.getAll() ?? {}
-  const language = tags.language ?? ''
-  const isTag = /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$/.test(language) && language !== 'und'
-  return { language: isTag ? bcp47(language) : '', label: (tags.title ?? '').slice(0, 64) }
+  return { language: languageTag(tags.language) ?? '', label: (tags.title ?? '').slice(0, 64) }
 }

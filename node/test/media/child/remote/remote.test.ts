@@ -1,7 +1,7 @@
 // What a remote job says about its address, and how long one call may take.
 import { test } from 'tap'
 import { within } from '../../../../src/media/child/remote/deadline.ts'
-import { redact, secretsOf } from '../../../../src/media/child/remote/remote-log.ts'
+import { redact, secretsOf } from '../../../../src/media/child/remote/redaction.ts'
 
 test('no secret of an address is told', async (t) => {
   const url =
