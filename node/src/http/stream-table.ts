@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { addressGroup } from '../address-group.ts'
 import type { Clock } from '../clock.ts'
 import { KairoError } from '../errors.ts'
 import { streamRouteLimits } from '../limits/upload.ts'
@@ -138,7 +139,7 @@ export class StreamTable {
       const caller = callerOf(request.raw)
       await this.#components.admission.admit(route, request.raw, caller)
       const input = requestInput(route, request, caller, signal)
-      onPlace(this.#enter(route, caller.address))
+      onPlace(this.#enter(route, addressGroup(caller.address)))
       return await route.handler(input)
     } catch (error) {
       return this.#problem(error, request)

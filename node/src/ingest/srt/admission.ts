@@ -4,6 +4,7 @@
  */
 import { randomInt } from 'node:crypto'
 import type { RemoteInfo } from 'node:dgram'
+import { addressGroup } from '../../address-group.ts'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { FailureLimiter } from '../../failure-limiter.ts'
 import { srtLimits } from '../../limits/srt.ts'
@@ -45,6 +46,8 @@ export type SendDatagram = (packet: Buffer, remote: RemoteInfo) => void
 interface Member {
   readonly publisher: SrtPublisher
   readonly remote: RemoteInfo
+  /** See {@link addressGroup}. */
+  readonly group: string
   /** Address, port and socket id of the caller. */
   readonly name: string
   /** Repeated when the caller did not get it. */
@@ -180,7 +183,8 @@ export class Admission {
     })
     const answer = answerPacket(handshake, acceptance(caller, socketId))
     const publisher = this.#newPublisher(caller, decryptor, sink, { socketId, remote, name })
-    this.#members.set(socketId, { publisher, remote, name, answer })
+    const group = addressGroup(remote.address)
+    this.#members.set(socketId, { publisher, remote, group, name, answer })
     this.#ids.set(name, socketId)
     this.#tick()
     this.#components.metrics.accepted.inc()
@@ -205,8 +209,9 @@ export class Admission {
       throw new SrtRejection('overload', 'this peer takes no more SRT publishers')
     }
     let near = 0
+    const group = addressGroup(remote.address)
     for (const member of this.#members.values()) {
-      if (member.remote.address === remote.address) near += 1
+      if (member.group === group) near += 1
     }
     if (near >= srtLimits.connectionsPerAddressMax) {
       throw new SrtRejection('overload', 'this peer takes no more SRT publishers of this address')

@@ -7,6 +7,7 @@ import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import { Server, type Upload } from '@tus/server'
 import type { Registry } from 'prom-client'
+import { addressGroup } from '../../address-group.ts'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { type ErrorCode, errorStatus, isKairoError, KairoError } from '../../errors.ts'
 import { uploadLimits } from '../../limits/upload.ts'
@@ -180,7 +181,7 @@ export class UploadServer {
     const finished = await this.#finishedAnswer(request, id)
     if (finished !== undefined) return finished
     const message = webRequest(request)
-    const exchange: Exchange = { address: request.address }
+    const exchange: Exchange = { address: addressGroup(request.address) }
     this.#exchanges.set(message, exchange)
     const response = await tus.handleWeb(message)
     const answer = await this.#note(request, exchange.created ?? id ?? '', response)

@@ -206,6 +206,8 @@ test('callers at once, from one address and from all', async (t) => {
     await run.connect(new TestCaller({ socketId: id }))
   }
   t.equal((await run.connect(new TestCaller({ socketId: 9_999 })))?.type, 2_402)
+  const mapped = { ...REMOTE, address: `::ffff:${REMOTE.address}` }
+  t.equal((await run.connect(new TestCaller({ socketId: 9_998 }), mapped))?.type, 2_402)
   let admitted: number = srtLimits.connectionsPerAddressMax
   for (let host = 2; admitted < srtLimits.connectionsMax; host += 1) {
     const remote = { ...REMOTE, address: `192.0.2.${host}` }
