@@ -17,7 +17,7 @@ async function until(page: Page, expression: string): Promise<void> {
   while ((await page.evaluate(expression)) !== true) await page.waitForTimeout(50)
 }
 
-const video = (expression: string) => `document.querySelector('.stage video').${expression}`
+const video = (name: string) => `(document.querySelector('.stage video') ?? {}).${name}`
 
 /** A page at the peer that complains about what its policy forbids. */
 async function openPage(t: Test, peer: PeerProcess, path = '/') {
@@ -90,7 +90,7 @@ test('a dropped file becomes a video that plays', { skip }, async (t) => {
   const bar = page.getByRole('slider', { name: 'Seek' })
   await seekTo(page, bar, 0.5)
   await until(page, `${video('currentTime')} > 11`)
-  await until(page, "!document.querySelector('.seek-picture').hidden")
+  await until(page, "document.querySelector('.seek-picture')?.hidden === false")
   await page.keyboard.press('ArrowLeft')
   await page.keyboard.press('j')
   await until(page, `${video('currentTime')} < 4`)
@@ -119,6 +119,7 @@ test('a dropped file becomes a video that plays', { skip }, async (t) => {
   t.equal(file.headers.get('content-type'), 'video/mp4')
   await file.body?.cancel()
   t.same(complaints, [])
+  await peer.end('SIGTERM')
 })
 
 test('a live stream is gone back in, with captions as one likes', { skip }, async (t) => {
@@ -139,7 +140,7 @@ test('a live stream is gone back in, with captions as one likes', { skip }, asyn
   t.equal(captions.status, 204)
   const { page, complaints } = await openPage(t, peer, `/#/watch/${stream}`)
   await until(page, `${video('currentTime')} > 1`)
-  await until(page, "document.querySelector('.go-live').textContent === 'LIVE'")
+  await until(page, "document.querySelector('.go-live')?.textContent === 'LIVE'")
   await page.keyboard.press('c')
   await page.locator('.captions').getByText('Said live').waitFor()
   t.equal(await page.locator('.captions b').textContent(), 'live', 'markup is drawn')
@@ -154,7 +155,8 @@ test('a live stream is gone back in, with captions as one likes', { skip }, asyn
   t.match(await page.locator('.clock').textContent(), /^−0:\d\d$/)
   t.match(await bar.getAttribute('aria-valuetext'), /behind live/)
   await page.keyboard.press('End')
-  await until(page, "document.querySelector('.go-live').textContent === 'LIVE'")
+  await until(page, "document.querySelector('.go-live')?.textContent === 'LIVE'")
   t.equal(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), true)
   t.same(complaints, [])
+  await peer.end('SIGTERM')
 })

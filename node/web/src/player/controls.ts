@@ -95,7 +95,8 @@ export function createControls(init: ControlsInit): Controls {
     setControl(play, name, label)
   }
   const showChoices = () => {
-    const { choices, rate } = session
+    const { rate } = session
+    const { choices } = session.selection
     menu.update(playerSettings(choices, rate, actions.settings))
     showCaptions(captions, choices)
   }
@@ -126,7 +127,7 @@ export function createControls(init: ControlsInit): Controls {
     update: (data) => {
       seek.update()
       showChoices()
-      captions.hidden = !data.captions && session.choices.captions.length === 0
+      captions.hidden = !data.captions && session.selection.choices.captions.length === 0
       showTime(data, session.timeline, { live, liveText, clock })
     },
     dispose: () => {
@@ -155,7 +156,7 @@ function createActions({ session, flash, onSettings }: ControlsInit) {
       if (isSeekable(timeline)) session.seek(timeAt(timeline, share))
     },
     captions: () => {
-      if (session.choices.captions.length === 0) onSettings()
+      if (session.selection.choices.captions.length === 0) onSettings()
       const on = session.captions.toggle()
       flash(on === undefined ? 'Captions off' : `Captions: ${on.label}`)
     },
@@ -165,9 +166,9 @@ function createActions({ session, flash, onSettings }: ControlsInit) {
       if (next !== undefined) setRate(next)
     },
     settings: {
-      quality: (id: string) => session.chooseQuality(id),
+      quality: (id: string) => session.selection.chooseQuality(id),
       rate: setRate,
-      sound: (id: string) => session.chooseSound(id),
+      sound: (id: string) => session.selection.chooseSound(id),
       captions: (id: string | undefined) => session.captions.choose(id),
     },
   }

@@ -5,22 +5,14 @@
  */
 
 import Hls, { type ErrorData, ErrorDetails, ErrorTypes, Events } from 'hls.js'
-import { readStored, writeStored } from '../shared/stored.ts'
 import { Captions } from './captions.ts'
-import {
-  autoId,
-  type Choices,
-  levelIndex,
-  levelName,
-  qualityChoices,
-  renditionOf,
-  soundChoices,
-} from './choices.ts'
 import { describeError } from './describe-error.ts'
 import { hlsSettings } from './hls-settings.ts'
 import { LiveEdge } from './live-edge.ts'
 import { playUnlessRefused } from './play.ts'
+import { readTimeline } from './read-timeline.ts'
 import { ReceivedBitrate } from './received-bitrate.ts'
+import { Selection } from './selection.ts'
 import { bufferedEnd, type Timeline } from './timeline.ts'
 
 /** `connecting` until the first picture, `waiting` when it stops, `retrying` between attempts, `failed` for good. */
@@ -62,13 +54,12 @@ const retryMsMax = 8_000
 /** A second media error within this time of the first means that repairing in place does not help. */
 const mediaErrorWindowMs = 8_000
 const watchdogMs = 500
-const qualityKey = 'kairo.quality'
-const soundKey = 'kairo.sound'
-const local = () => localStorage
 
 /** One stream in one video element. */
 export class HlsSession {
   readonly captions = new Captions()
+  /** What the viewer may choose, and has chosen. */
+  readonly selection: Selection
   readonly #init: HlsSessionInit
   readonly #events = new AbortController()
   readonly #edge: LiveEdge
@@ -79,13 +70,12 @@ export class HlsSession {
   #mediaErrorAtMs = Number.NEGATIVE_INFINITY
   #retryTimer: ReturnType<typeof setTimeout> | undefined
   #watchdog: ReturnType<typeof setInterval> | undefined
-  /** Renditions that the playlist named when it was loaded, also those that this browser cannot play. */
-  #known: ReadonlySet<string> = new Set()
   #rate = 1
 
   constructor(init: HlsSessionInit) {
     this.#init = init
     this.#edge = new LiveEdge(init.video)
+    this.selection = new Selection(this.captions, init.onChoices)
   }
 
   /** False in a browser that has neither MSE nor HLS of its own. */
@@ -181,60 +171,7 @@ export class HlsSession {
 
   /** The span that can be played, and the playhead. */
   get timeline(): Timeline {
-    const { video, live } = this.#init
-    const positionS = video.currentTime
-    const bufferedS = bufferedEnd(video) ?? positionS
-    const details = this.#hls?.latestLevelDetails
-    const last = video.seekable.length - 1
-    let startS = last < 0 ? 0 : video.seekable.start(0)
-    let endS = last < 0 ? 0 : video.seekable.end(last)
-    let endDateMs: number | undefined
-    if (live && details) {
-      startS = details.fragmentStart
-      endS = details.live ? (this.#hls?.liveSyncPosition ?? details.edge) : details.edge
-      const dated = details.fragments.findLast((each) => each.programDateTime !== null)
-      const dateMs = dated?.programDateTime
-      if (dated !== undefined && dateMs != null) endDateMs = dateMs + (endS - dated.start) * 1_000
-    } else if (!live && Number.isFinite(video.duration)) {
-      startS = 0
-      endS = video.duration
-    }
-    // At the edge the playhead runs a little ahead of and behind what hls.js aims at.
-    if (live) endS = Math.max(endS, positionS)
-    return { live, startS, endS, positionS, bufferedS, endDateMs }
-  }
-
-  /** The menus of this moment. */
-  get choices(): Choices {
-    const hls = this.#hls
-    if (hls === undefined) return { qualities: [], playing: '', sounds: [], captions: [] }
-    const now = hls.levels[hls.currentLevel]
-    return {
-      qualities: qualityChoices(hls, readStored(local, qualityKey) ?? autoId),
-      playing: now === undefined ? '' : levelName(now),
-      sounds: soundChoices(hls),
-      captions: this.captions.choices,
-    }
-  }
-
-  /** Plays a quality from the next picture on that can be decoded alone, and remembers it; `auto` lets the player choose. */
-  chooseQuality(id: string): void {
-    writeStored(local, qualityKey, id === autoId ? undefined : id)
-    if (this.#hls !== undefined) this.#hls.nextLevel = levelIndex(this.#hls, id)
-    this.#init.onChoices()
-  }
-
-  /** Plays another sound track, and remembers it. */
-  chooseSound(id: string): void {
-    writeStored(local, soundKey, id)
-    const index = this.#hls?.audioTracks.findIndex(({ name }) => name === id) ?? -1
-    if (this.#hls !== undefined && index >= 0) this.#hls.audioTrack = index
-    this.#init.onChoices()
-  }
-
-  /** Whether the stream has renditions by now that the playlist did not name when it was loaded. */
-  isOutdated(renditions: readonly string[]): boolean {
-    return this.#known.size > 0 && renditions.some((name) => !this.#known.has(name))
+    return readTimeline(this.#init.video, this.#hls, this.#init.live)
   }
 
   /** The figures of this moment. */
@@ -272,43 +209,26 @@ export class HlsSession {
       void this.play()
       return
     }
-    const sound = readStored(local, soundKey)
     const hls = new Hls({
       ...hlsSettings(this.#init),
+      ...this.selection.settings,
       ...(startS === undefined ? {} : { startPosition: startS }),
-      ...(sound === undefined ? {} : { audioPreference: { name: sound } }),
     })
     this.#hls = hls
     this.captions.attach(hls)
+    this.selection.attach(hls)
     hls.on(Events.ERROR, (_event, data) => this.#onError(hls, data))
     hls.on(Events.FRAG_LOADED, (_event, { frag, part, payload }) => {
       this.#bitrate.add(frag.type, payload.byteLength, part?.duration ?? frag.duration)
     })
-    hls.on(Events.MANIFEST_LOADED, (_event, { levels, audioTracks, subtitles = [] }) => {
-      const urls = [...levels, ...audioTracks, ...subtitles].map((each) => each.url)
-      this.#known = new Set(urls.map(renditionOf))
-    })
-    hls.on(Events.MANIFEST_PARSED, () => {
-      const level = levelIndex(hls, readStored(local, qualityKey) ?? autoId)
-      if (level >= 0) hls.nextLevel = level
-      void this.play()
-    })
-    for (const event of [
-      Events.LEVEL_SWITCHED,
-      Events.LEVELS_UPDATED,
-      Events.AUDIO_TRACK_SWITCHED,
-      Events.AUDIO_TRACKS_UPDATED,
-      Events.SUBTITLE_TRACKS_UPDATED,
-      Events.SUBTITLE_TRACK_SWITCH,
-    ] as const) {
-      hls.on(event, () => this.#init.onChoices())
-    }
+    hls.on(Events.MANIFEST_PARSED, () => void this.play())
     hls.loadSource(url)
     hls.attachMedia(video)
   }
 
   #close(): void {
     this.captions.detach()
+    this.selection.detach()
     this.#hls?.destroy()
     this.#hls = undefined
   }

@@ -86,7 +86,7 @@ export function createPlayer(init: PlayerInit): Player {
     pictureAt: (timeS, timeline) => thumbnails.at(timeS, timeline),
     onSettings: () => {
       // Renditions that came after the playlist was loaded are learned when somebody wants to choose, not by a break in the picture.
-      if (session.isOutdated(shown.renditions)) session.reopen()
+      if (session.selection.isOutdated(shown.renditions)) session.reopen()
     },
     onTheatre: (on) => document.body.classList.toggle('theatre', on),
   })
