@@ -1,3 +1,4 @@
+// Whom limits by address count together.
 import { test } from 'tap'
 import { addressGroup } from '../src/address-group.ts'
 

@@ -1,3 +1,4 @@
+// Languages as sources write them, and what is let through.
 import { test } from 'tap'
 import { languageTag } from '../../src/media/language-tag.ts'
 
