@@ -12,9 +12,10 @@ import type { Digest } from '../content/digest.ts'
 import type { SegmentNotice } from '../content/publication/open-segment.ts'
 import { KairoError } from '../errors.ts'
 import { recordingLimits as limits } from '../limits/recording.ts'
-import type { RecordingMetrics } from './archive-metrics.ts'
 import { DvrWindow } from './dvr-window.ts'
+import { fileSegments } from './file-segments.ts'
 import type { Recording } from './recording.ts'
+import type { RecordingMetrics } from './recording-metrics.ts'
 import { segmentOf } from './segment-of.ts'
 
 /** What an archive of a rendition works with. */
@@ -215,11 +216,4 @@ export class RenditionArchive {
     this.#work = done.catch(() => {})
     return done
   }
-}
-
-/** Segments of one file, so that a window is made of several files. */
-export function fileSegments(windowUs: number, segmentUs: number): number {
-  if (windowUs === 0) return limits.fileSegmentsMax
-  const wanted = Math.ceil(windowUs / Math.max(1, segmentUs) / limits.filesPerWindow)
-  return Math.min(limits.fileSegmentsMax, Math.max(limits.fileSegmentsMin, wanted))
 }

@@ -12,8 +12,8 @@ import type { SegmentNotice } from '../content/publication/open-segment.ts'
 import { isKairoError, KairoError } from '../errors.ts'
 import { recordingLimits as limits } from '../limits/recording.ts'
 import type { Logger } from '../logger.ts'
-import type { RecordingMetrics } from './archive-metrics.ts'
 import { Recording } from './recording.ts'
+import type { RecordingMetrics } from './recording-metrics.ts'
 import { RenditionArchive } from './rendition-archive.ts'
 
 /** What the owner of a stream wants kept. */
@@ -208,7 +208,7 @@ export class StreamArchive {
     }
   }
 
-  /** Makes the windows half as long; false when nothing could go. */
+  /** Drops the oldest file of every window; false when that gives no disk back. */
   async shorten(): Promise<boolean> {
     const done = await Promise.all([...this.#renditions.values()].map((one) => one.shorten()))
     return done.includes(true)

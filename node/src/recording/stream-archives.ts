@@ -21,7 +21,6 @@ import { isKairoError, KairoError } from '../errors.ts'
 import { recordingLimits as limits } from '../limits/recording.ts'
 import type { Logger } from '../logger.ts'
 import type { PublishedSession, SessionObserver } from '../media/published-session.ts'
-import { RecordingMetrics } from './archive-metrics.ts'
 import { folderTimeMs, tidyRecording } from './finish.ts'
 import { makeStoryboard } from './recorded-storyboard.ts'
 import {
@@ -31,6 +30,7 @@ import {
   removeNote,
   writeNote,
 } from './recording.ts'
+import { RecordingMetrics } from './recording-metrics.ts'
 import { type KeepOptions, type StopReason, StreamArchive } from './stream-archive.ts'
 
 /** A stream that this peer publishes. */

@@ -4,9 +4,9 @@ import { test } from 'tap'
 import { liveStoryboardLimits } from '../../src/limits/live-storyboard.ts'
 import { recordingLimits } from '../../src/limits/recording.ts'
 import { DvrWindow } from '../../src/recording/dvr-window.ts'
+import { fileSegments } from '../../src/recording/file-segments.ts'
 import { selectRenditions } from '../../src/recording/selection.ts'
 import { planStoryboard } from '../../src/recording/storyboard-plan.ts'
-import { fileSegments } from '../../src/recording/file-segments.ts'
 import { segmentWrite } from '../support/archive-segments.ts'
 
 function segment(msn: number, durationUs = 2_000_000) {
