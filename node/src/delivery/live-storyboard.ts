@@ -8,6 +8,8 @@ import type { StreamId, StreamSource } from '../content/stream.ts'
 import { KairoError } from '../errors.ts'
 import type { PlainRoute } from '../http/plain-route.ts'
 import type { PlainHandler, PreparedResponse } from '../http/prepared-response.ts'
+import { serialiseWebVtt, type VttCue } from '../media/captions/webvtt.ts'
+import { STREAM_NAME } from './hls-request.ts'
 import { conditional, immutableHeaders, textResponse } from './responses.ts'
 
 /** One picture. */
@@ -50,36 +52,20 @@ export function createLiveStoryboardHandler(components: LiveStoryboardComponents
   }
 }
 
+/** The track; URLs are relative to it. */
 function track(pictures: readonly StoryboardPicture[]): PreparedResponse {
-  return textResponse('text/vtt', storyboardText(pictures))
-}
-
-/** The track's text; URLs are relative to it. */
-export function storyboardText(pictures: readonly StoryboardPicture[]): string {
-  const lines = ['WEBVTT', '']
   const originMs = pictures[0]?.wallMs ?? 0
-  for (const [index, { wallMs }] of pictures.entries()) {
+  const cues = pictures.map(({ wallMs }, index): VttCue => {
     const endMs = pictures[index + 1]?.wallMs ?? wallMs + LAST_CUE_MS
-    lines.push(
-      new Date(wallMs).toISOString(),
-      `${cueTime(wallMs - originMs)} --> ${cueTime(endMs - originMs)}`,
-      `storyboard/${wallMs}.jpg`,
-      '',
-    )
-  }
-  return lines.join('\n')
+    return {
+      ...{ id: new Date(wallMs).toISOString(), text: `storyboard/${wallMs}.jpg` },
+      ...{ startMs: wallMs - originMs, endMs: endMs - originMs },
+    }
+  })
+  return textResponse('text/vtt', serialiseWebVtt(cues).toString())
 }
 
-function cueTime(ms: number): string {
-  const hours = Math.floor(ms / 3_600_000)
-  const rest = new Date(ms % 3_600_000).toISOString().slice(14, 23)
-  return `${String(hours).padStart(2, '0')}:${rest}`
-}
-
-const stream = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,95}$/)
-  .describe('Alias or id of a stream.')
+const stream = z.string().regex(STREAM_NAME).describe('Alias or id of a stream.')
 
 /** What the handler answers, declared for the OpenAPI document. */
 export const liveStoryboardRoutes: readonly PlainRoute[] = [

@@ -120,7 +120,9 @@ export class LiveStoryboards implements SessionObserver {
     const { record, dvrWindowS } = this.#components.optionsOf(board.streamName)
     if (dvrWindowS === 0 && !record) return
     const intervalMs = Math.max(limits.intervalMs, (dvrWindowS * 1_000) / limits.picturesMax)
-    const { msn, wallMs } = from.cut
+    const { msn } = from.cut
+    // As playlists have it, since pictures are asked for by it.
+    const wallMs = Math.round(from.cut.wallMs)
     const sinceMs = wallMs - board.askedMs
     if (sinceMs >= 0 && sinceMs < intervalMs) return
     board.askedMs = wallMs
