@@ -127,6 +127,22 @@ test('publication', async (t) => {
     t.ok(store.has(last?.digest ?? ''))
   })
 
+  await t.test('the numbering counts discontinuities, in the window or gone from it', async (t) => {
+    const { publication, sequence } = setUp()
+    const used: number[] = []
+    sequence.note = (_, discontinuitySequence) => used.push(discontinuitySequence)
+    publication.setRenditions([setupOf()])
+    for (let msn = 0; msn < 8; msn += 1) {
+      publication.addPart(part(msn, 0, { discontinuity: msn === 1 || msn === 6 }))
+      publication.addPart(part(msn, 1))
+    }
+    t.same(used, [0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2])
+    publication.end()
+    publication.setRenditions([setupOf()])
+    publication.addPart(part(8, 0))
+    t.equal(used.at(-1), 3, 'the next session begins with one')
+  })
+
   await t.test('a session after another goes on with a discontinuity', async (t) => {
     const { publication, records, clock } = setUp()
     publication.setRenditions([setupOf()])
