@@ -8,11 +8,16 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
-import { type Test, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { MediaPool } from '../../src/media/child/pool.ts'
 import { needs } from '../support/needs.ts'
+
+const skip = needs('ffmpeg')
+// Each file has a child of its own.
+const timeout = 120_000
+root.setTimeout(300_000)
 
 /** Runs jobs over files, beside a server that must never be asked for anything. */
 async function bait(t: Test) {
@@ -45,7 +50,7 @@ function makeClip(path: string, ...options: string[]): void {
   execFileSync('ffmpeg', ['-v', 'error', '-y', ...source, ...options, path])
 }
 
-test('a file is read and nothing else', { skip: needs('ffmpeg') }, async (t) => {
+test('a file is read and nothing else', { skip, timeout }, async (t) => {
   const { directory, url, port, connections, probe } = await bait(t)
   const clip = join(directory, 'clip.ts')
   makeClip(clip, '-c:v', 'libx264', '-pix_fmt', 'yuv420p')
@@ -86,7 +91,7 @@ test('a movie whose samples lie elsewhere is not followed', {
   t.equal(connections(), 0)
 })
 
-test('pictures of a size that nobody has', { skip: needs('ffmpeg') }, async (t) => {
+test('pictures of a size that nobody has', { skip, timeout }, async (t) => {
   const { directory, probe } = await bait(t)
   const path = join(directory, 'bomb.mov')
   makeClip(path, '-c:v', 'png')
