@@ -277,6 +277,25 @@ test('videos stand on the wall as they are, and those who may not upload are not
   t.same(complaints, [])
 })
 
+test('the bar works by touch', { skip }, async (t) => {
+  const peer = await fakePeer(t, true)
+  assert(browser !== undefined)
+  const context = await browser.newContext({
+    ...{ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
+  })
+  t.teardown(() => context.close())
+  const page = await context.newPage()
+  await page.goto(`${peer.url}/#/watch/test`)
+  await until(page, "(document.querySelector('.stage video')?.currentTime ?? 0) > 0.5")
+  if (await page.evaluate("document.querySelector('.stage').classList.contains('idle')")) {
+    await page.locator('.stage video').tap()
+  }
+  await page.getByRole('button', { name: 'Settings' }).tap()
+  await page.getByRole('menuitem', { name: /^Speed/ }).tap()
+  await page.getByRole('menuitemradio', { name: 'Normal' }).waitFor()
+  t.equal(await page.evaluate("document.querySelector('.stage video').paused"), false)
+})
+
 test('both pages fit a phone', { skip }, async (t) => {
   const peer = await fakePeer(t)
   const phone = { width: 360, height: 740 }

@@ -92,9 +92,11 @@ test('places in a span and in words', async (t) => {
 
 test('qualities and failures have names', async (t) => {
   t.equal(renditionOf('http://peer/live/test/720p/media.m3u8?x=1'), '720p')
-  const level = { height: 1080, frameRate: 59.94, videoRange: 'PQ' as const }
+  const level = { width: 1920, height: 1080, frameRate: 59.94, videoRange: 'PQ' as const }
   t.equal(levelName(level), '1080p60 HDR')
-  t.equal(levelName({ height: 0, frameRate: 0, videoRange: undefined as never }), 'Sound only')
+  t.equal(levelName({ ...level, width: 1080, height: 1920 }), '1080p60 HDR', 'upright')
+  t.equal(levelName({ ...level, width: 1080, height: 1920 }), '1080p60 HDR', 'upright')
+  t.equal(levelName({ ...level, height: 0 }), 'Sound only')
   const error = (code: number, type = 'networkError') =>
     describeError({ type, response: { code } } as Parameters<typeof describeError>[0], true)
   t.match(error(404), /does not know the stream/)

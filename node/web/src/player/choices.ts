@@ -2,7 +2,7 @@
 
 import type Hls from 'hls.js'
 import type { Level, MediaPlaylist } from 'hls.js'
-import { bitrate } from '../shared/format.ts'
+import { bitrate, linesText } from '../shared/format.ts'
 
 /** One line of a menu. */
 export interface Choice {
@@ -78,11 +78,13 @@ export function levelIndex(hls: Hls, id: string): number {
 }
 
 /** `720p60`, `1080p HDR`, `Sound only`. */
-export function levelName(level: Pick<Level, 'height' | 'frameRate' | 'videoRange'>): string {
+export function levelName(
+  level: Pick<Level, 'width' | 'height' | 'frameRate' | 'videoRange'>,
+): string {
   if (level.height <= 0) return 'Sound only'
   const rate = level.frameRate > 31 ? String(Math.round(level.frameRate)) : ''
   const range = level.videoRange !== undefined && level.videoRange !== 'SDR' ? ' HDR' : ''
-  return `${level.height}p${rate}${range}`
+  return `${linesText(level)}${rate}${range}`
 }
 
 /** The sound tracks; none when there is only one. */

@@ -2,7 +2,7 @@
 
 import type { Video } from '../shared/api.ts'
 import { type Component, h } from '../shared/dom.ts'
-import { bitrate, bytes } from '../shared/format.ts'
+import { bitrate, bytes, linesText } from '../shared/format.ts'
 import { icon } from '../shared/icon.ts'
 
 /** Creates the menu; it is hidden while there is nothing to save. */
@@ -40,7 +40,7 @@ export function createDownloadMenu(): Component<Video | undefined> {
         ...pictures.map(({ name, width, height, bandwidthBps }) =>
           link(
             `${download}?rendition=${encodeURIComponent(name)}`,
-            `${height}p`,
+            linesText({ width, height }),
             `${width}×${height} · ${sizeText(bandwidthBps, video.durationS)} · MP4`,
           ),
         ),

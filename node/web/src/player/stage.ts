@@ -185,9 +185,14 @@ function trackIdle(element: HTMLElement, video: HTMLVideoElement, signal: AbortS
   for (const event of ['pointermove', 'pointerdown', 'keydown', 'focusin'] as const) {
     element.addEventListener(event, wake, { signal })
   }
-  element.addEventListener('pointerleave', () => element.classList.toggle('idle', !video.paused), {
-    signal,
-  })
+  element.addEventListener(
+    'pointerleave',
+    ({ pointerType }) => {
+      // A finger leaves when it is lifted, before its press is a click: hiding now would take the button from under it.
+      if (pointerType === 'mouse') element.classList.toggle('idle', !video.paused)
+    },
+    { signal },
+  )
   video.addEventListener('play', wake, { signal })
   video.addEventListener('pause', () => element.classList.remove('idle'), { signal })
   signal.addEventListener('abort', () => clearTimeout(timer))

@@ -88,13 +88,18 @@ export function describeRenditions(stream: Renditions): string {
   const video = mainVideo(stream)
   const audio = stream.renditions.find((rendition) => rendition.kind === 'audio')
   const parts: string[] = []
-  if (video !== undefined && video.height > 0) parts.push(`${video.height}p`)
+  if (video !== undefined && video.height > 0) parts.push(linesText(video))
   if (video !== undefined && video.frameRate > 0) parts.push(`${Math.round(video.frameRate)} fps`)
   const codecs = [video, audio].filter((rendition) => rendition !== undefined)
   const names = new Set(codecs.flatMap(({ codecs }) => codecs.split(',')).map(codecName))
   names.delete('')
   if (names.size > 0) parts.push([...names].join(' + '))
   return parts.join(' · ')
+}
+
+/** `720p`, upright video too: renditions are named after the short side. */
+export function linesText(size: { readonly width: number; readonly height: number }): string {
+  return `${size.width > 0 ? Math.min(size.width, size.height) : size.height}p`
 }
 
 /** `1 viewer`, `3 viewers`. */
