@@ -155,12 +155,17 @@ export class Connection {
       this.#drop('overflow')
       return
     }
-    const result = this.#buffer.insert(packet, nowMs)
+    let result = this.#buffer.insert(packet, nowMs)
+    const skipped = result === 'overflow' ? this.#buffer.skipTo(packet.sequence, nowMs) : 0
+    if (skipped > 0) {
+      this.#lose(skipped)
+      result = this.#buffer.insert(packet, nowMs)
+    }
     if (result !== 'held') {
       this.#drop(result)
       return
     }
-    if (ahead > 0) {
+    if (ahead > 0 && skipped === 0) {
       metrics.lost.inc(ahead)
       const range = { first: expected, last: addSequence(packet.sequence, -1) }
       this.#reportLoss([range], nowMs)

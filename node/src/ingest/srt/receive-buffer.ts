@@ -45,6 +45,8 @@ export class ReceiveBuffer {
   #span = 0
   #held = 0
   #heldBytes = 0
+  /** Since when nothing but packets beyond the buffer has come. */
+  #beyondSinceMs: number | undefined
 
   constructor(init: ReceiveBufferInit) {
     // So that a slot's place does not jump where sequence numbers wrap.
@@ -91,7 +93,23 @@ export class ReceiveBuffer {
     this.#held += 1
     this.#heldBytes += packet.payload.byteLength
     this.#span = Math.max(this.#span, offset + 1)
+    this.#beyondSinceMs = undefined
     return 'held'
+  }
+
+  /**
+   * Gives up a hole that is wider than the buffer, so that a caller who went on without us for seconds is heard again; how many
+   * packets are lost. Call it for each packet that is `overflow`. It waits for as long as for any other hole, and a packet that
+   * fits starts the wait anew: a single wild sequence number throws nothing away.
+   */
+  skipTo(sequence: number, nowMs: number): number {
+    if (this.#held > 0) return 0
+    this.#beyondSinceMs ??= nowMs
+    if (nowMs - this.#beyondSinceMs < this.#latencyMs) return 0
+    this.#beyondSinceMs = undefined
+    const lost = sequenceDistance(sequence, this.#next)
+    this.#advance(lost)
+    return lost
   }
 
   /** The next packet in order; undefined when it has not come. */

@@ -116,3 +116,27 @@ test('what the caller will not send again is given up at once, in front only', a
   t.equal(buffer.freePackets, 16)
   t.equal(buffer.drop({ first: 0, last: 1_000_000 }), 16, 'as far as the window')
 })
+
+test('a hole wider than the buffer is given up after the latency', async (t) => {
+  const buffer = newBuffer(10, 16)
+  const far = (sequence: number, nowMs: number) => {
+    t.equal(buffer.insert(packet(sequence), nowMs), 'overflow')
+    return buffer.skipTo(sequence, nowMs)
+  }
+  t.equal(far(1_000, 0), 0)
+  t.equal(far(1_001, LATENCY_MS - 1), 0)
+  t.equal(far(1_002, LATENCY_MS), 992)
+  t.equal(buffer.insert(packet(1_002), LATENCY_MS), 'held')
+  t.equal(buffer.insert(packet(1_003), LATENCY_MS), 'held')
+  t.same(taken(buffer), [1_002, 1_003])
+})
+
+test('a wild sequence number throws nothing away', async (t) => {
+  const buffer = newBuffer(10, 16)
+  t.equal(buffer.skipTo(1_000, 0), 0)
+  t.equal(buffer.insert(packet(10), 50), 'held')
+  t.same(taken(buffer), [10])
+  t.equal(buffer.skipTo(1_000, LATENCY_MS), 0, 'the wait began anew')
+  buffer.insert(packet(12), LATENCY_MS)
+  t.equal(buffer.skipTo(1_000, 10 * LATENCY_MS), 0, 'what is held is given up by its own deadline')
+})
