@@ -4,8 +4,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs'
-import { link, open, rm } from 'node:fs/promises'
+import { link, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { isKairoError, KairoError } from './errors.ts'
 
 const OWNER_ONLY = 0o600
 
@@ -45,6 +46,41 @@ export function replaceFile(path: string, content: string): void {
   writeFileSync(temporary, content, { mode: OWNER_ONLY, flush: true })
   renameSync(temporary, path)
   syncFolder(dirname(path))
+}
+
+/**
+ * As {@link replaceFile}, without holding the peer up while the disk works; two of the same path must not overlap.
+ * @throws the file system's error.
+ */
+export async function replaceFileLater(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.tmp`
+  try {
+    const file = await open(temporary, 'w', OWNER_ONLY)
+    try {
+      await file.writeFile(content)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+  if (process.platform === 'win32') return
+  const folder = await open(dirname(path), 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+/** An error as rooms that keep files report it: those on purpose as they are, the file system's as `ERR_STORAGE`. */
+export function storageError(what: string, cause: unknown): KairoError {
+  if (isKairoError(cause)) return cause
+  const { code, message } = cause as NodeJS.ErrnoException
+  return new KairoError('ERR_STORAGE', `${what}: ${code ?? message}`, { cause })
 }
 
 /** Makes a new name itself durable. */

@@ -10,6 +10,7 @@ import { type Digest, digestOf } from '../content/digest.ts'
 import type { SegmentNotice } from '../content/publication/open-segment.ts'
 import type { RenditionInfo } from '../content/stream.ts'
 import { KairoError } from '../errors.ts'
+import { storageError } from '../files.ts'
 import { parseJson } from '../json.ts'
 import { recordingLimits as limits } from '../limits/recording.ts'
 import { pictureFile } from './recorded-storyboard.ts'
@@ -179,8 +180,7 @@ export class Recording implements RecordingAbout {
       await writeNote(this.directory, this)
       await writeFile(join(this.directory, RESERVE), Buffer.alloc(limits.reserveBytes))
     } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException
-      throw new KairoError('ERR_STORAGE', `cannot begin to record: ${code ?? message}`, { cause })
+      throw storageError('cannot begin to record', cause)
     }
   }
 }

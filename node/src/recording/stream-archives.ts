@@ -18,6 +18,7 @@ import type { Publication } from '../content/publication/publication.ts'
 import type { ContentStore, ObjectSource } from '../content/store/store.ts'
 import type { StreamId } from '../content/stream.ts'
 import { isKairoError, KairoError } from '../errors.ts'
+import { storageError } from '../files.ts'
 import { recordingLimits as limits } from '../limits/recording.ts'
 import type { Logger } from '../logger.ts'
 import type { PublishedSession, SessionObserver } from '../media/published-session.ts'
@@ -158,11 +159,7 @@ export class StreamArchives implements SessionObserver, PresentationSource {
         else await this.#reopen(stream)
       }
     } catch (cause) {
-      if (isKairoError(cause)) throw cause
-      const { code, message } = cause as NodeJS.ErrnoException
-      throw new KairoError('ERR_STORAGE', `cannot open the DVR folder: ${code ?? message}`, {
-        cause,
-      })
+      throw storageError('cannot open the DVR folder', cause)
     }
     this.#sweepLater()
   }

@@ -11,6 +11,7 @@ import type { ArchivedRendition, Presentation } from '../content/archive/present
 import { SegmentLog, type SegmentLogComponents } from '../content/archive/segment-log.ts'
 import { type Digest, digestOf } from '../content/digest.ts'
 import { KairoError } from '../errors.ts'
+import { storageError } from '../files.ts'
 import type { VodProgress } from './vod-status.ts'
 
 /** A video and where it lies. */
@@ -64,10 +65,7 @@ export class Asset {
     try {
       await writeManifest(this.directory, manifest)
     } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException
-      throw new KairoError('ERR_STORAGE', `cannot write to the library: ${code ?? message}`, {
-        cause,
-      })
+      throw storageError('cannot write to the library', cause)
     }
     this.#manifest = manifest
   }

@@ -4,10 +4,10 @@ import type { CaptionFile } from '../content/archive/presentation.ts'
 import { digestOf } from '../content/digest.ts'
 import { LANGUAGE_TAG } from '../content/stream.ts'
 import { KairoError } from '../errors.ts'
+import { storageError } from '../files.ts'
 import { vodLimits } from '../limits/vod.ts'
 import { parseWebVtt, serialiseWebVtt } from '../media/captions/webvtt.ts'
 import type { Asset } from './asset.ts'
-import { storageError } from './files.ts'
 
 /**
  * The file as it is kept: its cues, written anew.

@@ -1,7 +1,6 @@
 /** Files on their way into the library. */
 import { constants } from 'node:fs'
 import { copyFile, rename, unlink } from 'node:fs/promises'
-import { isKairoError, KairoError } from '../errors.ts'
 
 /** Moves a file, over file systems too. @throws the file system's error. */
 export async function moveFile(from: string, to: string): Promise<void> {
@@ -17,11 +16,4 @@ export async function moveFile(from: string, to: string): Promise<void> {
 /** A copy that shares its blocks with the original where the file system can. */
 export async function cloneFile(from: string, to: string): Promise<void> {
   await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
-}
-
-/** An error as the library reports it: those on purpose as they are, the file system's as `ERR_STORAGE`. */
-export function storageError(what: string, cause: unknown): KairoError {
-  if (isKairoError(cause)) return cause
-  const { code, message } = cause as NodeJS.ErrnoException
-  return new KairoError('ERR_STORAGE', `${what}: ${code ?? message}`, { cause })
 }

@@ -7,10 +7,10 @@ import { SegmentFile, type SegmentWrite } from '../content/archive/segment-file.
 import { segmentFilePath } from '../content/archive/segment-log.ts'
 import type { RenditionInfo } from '../content/stream.ts'
 import { KairoError } from '../errors.ts'
+import { storageError } from '../files.ts'
 import { vodLimits } from '../limits/vod.ts'
 import type { AccessUnit, TrackConfig } from '../media/access-unit.ts'
 import { AudioSegmenter } from './audio-segmenter.ts'
-import { storageError } from './files.ts'
 import { VideoSegmenter } from './video-segmenter.ts'
 
 /** One output of a child, and where it goes. */

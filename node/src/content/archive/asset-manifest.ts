@@ -1,8 +1,9 @@
 /** What the library knows of a video on demand, as it is kept in the video's folder: `manifest`, replaced whole. */
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { KairoError } from '../../errors.ts'
+import { replaceFileLater } from '../../files.ts'
 import { archiveLimits } from '../../limits/vod.ts'
 import { type VodManifest, VodManifestSchema } from '../../protocol/generated/vod_pb.js'
 import { digestFromBytes, digestToBytes } from '../digest.ts'
@@ -12,6 +13,7 @@ import type { CaptionFile, Storyboard } from './presentation.ts'
 import { renditionFromMessage, renditionToMessage } from './rendition-codec.ts'
 
 const VERSION = 1
+/** Name of the file in a video's folder. */
 export const MANIFEST_FILE = 'manifest'
 
 /** How far a video is on its way from a file to something that plays. */
@@ -49,27 +51,7 @@ export interface AssetManifest {
  */
 export async function writeManifest(directory: string, manifest: AssetManifest): Promise<void> {
   const bytes = encodeCheckedRecord(toBinary(VodManifestSchema, messageOf(manifest)))
-  const temporary = join(directory, `${MANIFEST_FILE}.tmp`)
-  try {
-    const file = await open(temporary, 'w', 0o600)
-    try {
-      await file.writeFile(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, join(directory, MANIFEST_FILE))
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
-  if (process.platform === 'win32') return
-  const folder = await open(directory, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
+  await replaceFileLater(join(directory, MANIFEST_FILE), bytes)
 }
 
 /**

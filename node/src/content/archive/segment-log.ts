@@ -10,7 +10,8 @@ import { strict as assert } from 'node:assert'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Registry } from 'prom-client'
-import { isKairoError, KairoError } from '../../errors.ts'
+import { KairoError } from '../../errors.ts'
+import { storageError } from '../../files.ts'
 import { archiveLimits } from '../../limits/vod.ts'
 import { type Digest, digestOf } from '../digest.ts'
 import type { RenditionInfo } from '../stream.ts'
@@ -426,10 +427,4 @@ async function fileNumbers(directory: string, name: string): Promise<readonly nu
 /** Path of a log's file, as {@link SegmentFile} takes it: for those who write the files of one log side by side. */
 export function segmentFilePath(directory: string, name: string, number: number): string {
   return join(directory, number === 0 ? name : `${name}.${number}`)
-}
-
-function storageError(what: string, cause: unknown): KairoError {
-  if (isKairoError(cause)) return cause
-  const { code, message } = cause as NodeJS.ErrnoException
-  return new KairoError('ERR_STORAGE', `${what}: ${code ?? message}`, { cause })
 }
