@@ -30,8 +30,6 @@ export const rtmpLimits = {
   windowAckBytes: 2_500_000,
   /** Chunk size we use for what we send. */
   sendChunkBytes: 4_096,
-  /** How far media time may run ahead of real time before reading pauses (a file pushed without pacing). */
-  leadMsMax: 4_000,
   /** One RTMP message before `publish` is accepted, so that a stranger cannot make the peer reserve memory. */
   commandBytesMax: 64 * KiB,
   /** Message streams one connection may create; encoders create one. */
@@ -85,6 +83,8 @@ export const streamOptionsLimits = {
 export const publishingLimits = {
   /** A publisher silent for this long may be replaced by a new one. */
   silentPublisherMs: 4_000,
+  /** How far media time may run ahead of real time before reading pauses (a file pushed without pacing). */
+  leadMsMax: 4_000,
   /** Media time further ahead than this is a jump of the timestamps, not a fast publisher. */
   paceResetMs: 10_000,
   /** Time over which a publisher's bit rate is measured. */

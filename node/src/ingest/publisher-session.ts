@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert'
 import type { Clock } from '../clock.ts'
 import type { Publication } from '../content/publication/publication.ts'
-import { publishingLimits, rtmpLimits } from '../limits.ts'
+import { publishingLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import { type AccessUnit, TICKS_PER_MS, type TrackConfig } from '../media/access-unit.ts'
 import type { PackagerMetrics } from '../media/packager/packager-metrics.ts'
@@ -202,7 +202,7 @@ class Pace {
       this.#anchor = { dts, atMs: nowMs }
       return undefined
     }
-    const excessMs = leadMs - rtmpLimits.leadMsMax
+    const excessMs = leadMs - publishingLimits.leadMsMax
     if (excessMs <= 0) return undefined
     return new Promise((resolve) => {
       this.#clock.after(excessMs, resolve)

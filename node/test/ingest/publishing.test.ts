@@ -5,7 +5,7 @@ import { Publication } from '../../src/content/publication/publication.ts'
 import { ContentStore } from '../../src/content/store/store.ts'
 import { PublishingService } from '../../src/ingest/publishing.ts'
 import { type OwnedStream, StreamKeys } from '../../src/ingest/stream-keys.ts'
-import { publishingLimits, rtmpLimits } from '../../src/limits.ts'
+import { publishingLimits } from '../../src/limits.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { PackagerMetrics } from '../../src/media/packager/packager-metrics.ts'
 import type { PublicationSink } from '../../src/media/sink.ts'
@@ -194,8 +194,8 @@ test('a publisher ahead of real time waits; a jump of its timestamps and a pause
   const write = (seconds: number) =>
     sink.write({ ...unit, dts: unit.dts + seconds * 90_000, pts: unit.pts + seconds * 90_000 })
   t.equal(write(0), undefined)
-  t.equal(write(rtmpLimits.leadMsMax / 1_000 - 0.5), undefined)
-  const wait = write(rtmpLimits.leadMsMax / 1_000 + 1)
+  t.equal(write(publishingLimits.leadMsMax / 1_000 - 0.5), undefined)
+  const wait = write(publishingLimits.leadMsMax / 1_000 + 1)
   t.ok(wait)
   let waited = false
   void wait?.then(() => {
@@ -211,7 +211,7 @@ test('a publisher ahead of real time waits; a jump of its timestamps and a pause
   t.equal(write(3_600.1), undefined)
   clock.advance(20_000)
   t.equal(write(3_600.2), undefined, 'late after a pause')
-  t.ok(write(3_600.2 + rtmpLimits.leadMsMax / 1_000 + 0.1), 'the pause has earned no lead')
+  t.ok(write(3_600.2 + publishingLimits.leadMsMax / 1_000 + 0.1), 'the pause has earned no lead')
 })
 
 test('the bit rate is what came in the last seconds', async (t) => {
