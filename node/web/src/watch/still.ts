@@ -3,7 +3,9 @@
  * needed for it. A new one replaces the old only when it has loaded; without any there is a coloured blank.
  */
 
+import type { Stream } from '../shared/api.ts'
 import { type Component, h } from '../shared/dom.ts'
+import { mainVideo } from '../shared/format.ts'
 import { blankPicture } from './blank-picture.ts'
 
 /** A still is renewed this often while its card is on the screen. */
@@ -12,8 +14,10 @@ const refreshMs = 15_000
 /** A stream whose still could not be had is asked again this soon. */
 const retryMs = 4_000
 
-/** Creates the still of the stream called `name`. */
-export function createStill(name: string): Component {
+/** Creates the still of `stream`; one that is sound alone keeps the blank. */
+export function createStill(stream: Stream): Component<Stream> {
+  const { name } = stream
+  let hasPicture = mainVideo(stream) !== undefined
   const element = h('div', {}, blankPicture(name))
   let shown: HTMLVideoElement | undefined
   let loading: HTMLVideoElement | undefined
@@ -26,7 +30,7 @@ export function createStill(name: string): Component {
     timer = setTimeout(load, waitMs)
   }
   const load = () => {
-    if (!onScreen || document.hidden || loading !== undefined) return settleLater()
+    if (!onScreen || !hasPicture || document.hidden || loading !== undefined) return settleLater()
     const video = h('video', {
       playsinline: true,
       preload: 'auto',
@@ -57,7 +61,9 @@ export function createStill(name: string): Component {
   observer.observe(element)
   return {
     element,
-    update: () => {},
+    update: (next) => {
+      hasPicture = mainVideo(next) !== undefined
+    },
     dispose: () => {
       observer.disconnect()
       clearTimeout(timer)

@@ -19,7 +19,7 @@ export function createCardList(): Component<readonly Stream[]> {
 
 /** Creates the card of `stream`, which stays the card of this name. */
 function createStreamCard(stream: Stream): Component<Stream> {
-  const still = createStill(stream.name)
+  const still = createStill(stream)
   const badge = h('span')
   const viewers = h('span')
   const viewersChip = h('span', { class: 'chip', hidden: true })
@@ -43,6 +43,7 @@ function createStreamCard(stream: Stream): Component<Stream> {
   )
   const update = (next: Stream) => {
     showBadge(badge, next)
+    still.update(next)
     viewersChip.hidden = next.viewers === 0
     setText(viewers, String(next.viewers))
     viewersChip.title = `${count(next.viewers, 'viewer')} at this peer`
