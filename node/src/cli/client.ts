@@ -10,6 +10,15 @@ import { programName } from './program.ts'
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024
 const ANSWER_TIMEOUT_MS = 30_000
 
+/** What is read of a problem document (RFC 9457). */
+interface Problem {
+  readonly code?: string
+  readonly detail?: string
+  readonly title?: string
+  /** Which fields of the request are wrong, and how. */
+  readonly errors?: readonly { readonly field: string; readonly message: string }[]
+}
+
 /** Asks the peer that runs on a home folder. */
 export class PeerClient {
   readonly url: string
@@ -59,10 +68,12 @@ export class PeerClient {
     const { status, text } = await this.#send(method, path, body)
     const value = parseJson(text)
     if (status >= 400) {
-      const problem = (value ?? {}) as { code?: string; detail?: string; title?: string }
+      const problem = (value ?? {}) as Problem
       throw new KairoError(
         (problem.code ?? 'ERR_PROTOCOL') as 'ERR_PROTOCOL',
-        problem.detail ?? problem.title ?? `the peer answered ${status}`,
+        [problem.detail ?? problem.title ?? `the peer answered ${status}`]
+          .concat((problem.errors ?? []).map(({ field, message }) => `${field}: ${message}`))
+          .join('; '),
       )
     }
     const parsed = schema.safeParse(value)

@@ -29,7 +29,10 @@ export async function vod(input: Arguments): Promise<number> {
     case 'captions': {
       const video = await addCaptions(client, words)
       if (input.json) printJson(video)
-      else print(`${video.title} has ${video.captions.length} caption files now.`)
+      else
+        print(
+          `${video.title} has ${video.captions.length} caption file${video.captions.length === 1 ? '' : 's'} now.`,
+        )
       return 0
     }
   }
@@ -47,14 +50,13 @@ async function list(client: PeerClient, json: boolean): Promise<number> {
   }
   const rows = answer.videos.map((video) => [
     ...[video.id, stateOf(video), formatSeconds(video.durationS), formatBytes(video.bytes)],
-    video.title,
+    ...[video.title, video.error?.message ?? ''],
   ])
-  print(formatTable([['id', 'state', 'length', 'size', 'title'], ...rows]))
+  print(formatTable([['id', 'state', 'length', 'size', 'title', 'error'], ...rows]))
   return 0
 }
 
-function stateOf({ state, progress, error }: VodView): string {
-  if (state === 'failed') return `failed: ${error?.message ?? 'unknown'}`
+function stateOf({ state, progress }: VodView): string {
   return state === 'transcoding' ? `${state} ${Math.floor(progress * 100)} %` : state
 }
 
