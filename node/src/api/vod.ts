@@ -180,8 +180,8 @@ export function vodStreamRoutes(components: VodRouteComponents, init: VodRouteIn
       requestsMax: captionUploadLimits.requestsMax,
       requestsPerAddressMax: captionUploadLimits.requestsPerAddressMax,
       handler: async ({ params, query, body }) => {
-        const text = new TextDecoder().decode(await readBody(body, captionUploadLimits.bytesMax))
-        await library.addCaptions(params.id, query.language, query.label, text)
+        const file = await readBody(body, captionUploadLimits.bytesMax)
+        await library.addCaptions(params.id, query.language, query.label, file)
         const status = library.status(params.id)
         if (status === undefined) throw new KairoError('ERR_NOT_FOUND', 'the video is gone')
         const answer = vodSchema.parse(vodView(status, library.get(params.id)))

@@ -13,17 +13,17 @@ import type { Asset } from './asset.ts'
  * The file as it is kept: its cues, written anew.
  * @throws KairoError `ERR_INVALID_INPUT`, `ERR_LIMIT`.
  */
-function checkCaptions(language: string, label: string, vtt: string): Buffer {
+function checkCaptions(language: string, label: string, vtt: Uint8Array): Buffer {
   if (!LANGUAGE_TAG.test(language)) {
     throw new KairoError('ERR_INVALID_INPUT', `${JSON.stringify(language)} is no language tag`)
   }
   if (label.length > vodLimits.labelLengthMax || /\p{Cc}/u.test(label)) {
     throw new KairoError('ERR_INVALID_INPUT', 'the label is too long or holds control characters')
   }
-  if (Buffer.byteLength(vtt) > vodLimits.captionBytesMax) {
+  if (vtt.byteLength > vodLimits.captionBytesMax) {
     throw new KairoError('ERR_LIMIT', `captions take ${vodLimits.captionBytesMax} bytes at most`)
   }
-  return serialiseWebVtt(parseWebVtt(Buffer.from(vtt)))
+  return serialiseWebVtt(parseWebVtt(vtt))
 }
 
 /**
@@ -35,7 +35,7 @@ export async function addCaptionFile(
   captions: readonly CaptionFile[],
   language: string,
   label: string,
-  vtt: string,
+  vtt: Uint8Array,
 ): Promise<readonly CaptionFile[]> {
   const bytes = checkCaptions(language, label, vtt)
   const others = captions.filter((one) => one.language !== language || one.label !== label)

@@ -269,14 +269,19 @@ export class VodLibrary implements PresentationSource {
    * Adds captions to a ready video, in place of those of the same language and label.
    * @throws KairoError `ERR_NOT_FOUND`, `ERR_INVALID_INPUT` for text that is no WebVTT, `ERR_LIMIT`, `ERR_STORAGE`.
    */
-  addCaptions(id: string, language: string, label: string, vtt: string): Promise<VodStatus> {
+  addCaptions(id: string, language: string, label: string, vtt: Uint8Array): Promise<VodStatus> {
     // One after the other: each chooses a name that the one before has not taken, and adds to what it has left.
     const added = this.#captionWork.then(() => this.#addCaptions(id, language, label, vtt))
     this.#captionWork = added.catch(() => {})
     return added
   }
 
-  async #addCaptions(id: string, language: string, label: string, vtt: string): Promise<VodStatus> {
+  async #addCaptions(
+    id: string,
+    language: string,
+    label: string,
+    vtt: Uint8Array,
+  ): Promise<VodStatus> {
     const asset = this.#expect(id)
     if (asset.manifest.state !== 'ready') {
       throw new KairoError('ERR_INVALID_INPUT', 'this video is not ready yet')

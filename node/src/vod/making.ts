@@ -304,17 +304,17 @@ export class Making {
 
   async #subtitles(facts: FileFacts, signal: AbortSignal): Promise<readonly CaptionFile[]> {
     const { origin, subtitles } = facts
-    const texts = new Map<number, string>()
+    const files = new Map<number, Buffer>()
     const onBlob = (about: Json, bytes: Buffer): void => {
-      texts.set((about as { stream: number }).stream, bytes.toString('utf8'))
+      files.set((about as { stream: number }).stream, bytes)
     }
     const streams = subtitles.map(({ stream }) => stream)
     await this.#job({ type: 'subtitles', path: this.#path, origin, streams }, { onBlob }, signal)
     let captions: readonly CaptionFile[] = []
     for (const { stream, language, label } of subtitles) {
-      const text = texts.get(stream)
-      if (text === undefined) continue
-      captions = await addCaptionFile(this.#asset, captions, language || 'und', label, text)
+      const file = files.get(stream)
+      if (file === undefined) continue
+      captions = await addCaptionFile(this.#asset, captions, language || 'und', label, file)
     }
     return captions
   }

@@ -143,8 +143,8 @@ test('a recording becomes a video', async (t) => {
 
   await t.test('captions are checked and replaced by language and label', async (t) => {
     const vtt = 'WEBVTT\r\n\r\n00:01.000 --> 00:02.000\r\nHello\r\n'
-    await library.addCaptions(id, 'en', 'English', `\uFEFF${vtt}`)
-    await library.addCaptions(id, 'en', 'English', vtt.replace('Hello', 'Hi'))
+    await library.addCaptions(id, 'en', 'English', Buffer.from(`\uFEFF${vtt}`))
+    await library.addCaptions(id, 'en', 'English', Buffer.from(vtt.replace('Hello', 'Hi')))
     const { captions } = library.get(id) ?? {}
     t.match(captions, [{ name: 'captions-en-2', language: 'en', label: 'English' }])
     const text = (await library.read(captions?.[0]?.digest ?? '', { signal })).toString()
@@ -152,7 +152,9 @@ test('a recording becomes a video', async (t) => {
     // Several at once neither take one name nor forget each other.
     const labels = ['one', 'two', 'three']
     await Promise.all(
-      labels.map((label) => library.addCaptions(id, 'fr', label, vtt.replace('Hello', label))),
+      labels.map((label) =>
+        library.addCaptions(id, 'fr', label, Buffer.from(vtt.replace('Hello', label))),
+      ),
     )
     const french = library.get(id)?.captions.filter(({ language }) => language === 'fr') ?? []
     t.same(
@@ -162,14 +164,17 @@ test('a recording becomes a video', async (t) => {
     for (const { label, digest } of french) {
       t.match((await library.read(digest, { signal })).toString(), label)
     }
-    await t.rejects(library.addCaptions(id, 'e n', '', vtt), { code: 'ERR_INVALID_INPUT' })
-    await t.rejects(library.addCaptions(id, 'en', 'x'.repeat(65), vtt), {
+    await t.rejects(library.addCaptions(id, 'e n', '', Buffer.from(vtt)), {
       code: 'ERR_INVALID_INPUT',
     })
-    await t.rejects(library.addCaptions(id, 'en', '', 'no captions'), { code: 'ERR_INVALID_INPUT' })
-    await t.rejects(library.addCaptions(id, 'en', '', `WEBVTT\n${'x'.repeat(5e6)}`), {
-      code: 'ERR_LIMIT',
+    await t.rejects(library.addCaptions(id, 'en', 'x'.repeat(65), Buffer.from(vtt)), {
+      code: 'ERR_INVALID_INPUT',
     })
+    const refused = async (file: Buffer, code: string) =>
+      await t.rejects(library.addCaptions(id, 'en', '', file), { code })
+    await refused(Buffer.from('no captions'), 'ERR_INVALID_INPUT')
+    await refused(Buffer.from(vtt.replace('Hello', 'Gr\xfc\xdfe'), 'latin1'), 'ERR_INVALID_INPUT')
+    await refused(Buffer.from(`WEBVTT\n${'x'.repeat(5e6)}`), 'ERR_LIMIT')
   })
 
   await t.test('two videos may share objects', async (t) => {
