@@ -55,7 +55,11 @@ test('a server for this machine alone is joined by multiaddr', async (t) => {
 })
 
 test('a server bound to one address is told once, and joined there', async (t) => {
-  const one = { ...addresses, http: 'http://192.168.1.20:80', network: { http: [], rtmp: [], srt: [] } }
+  const one = {
+    ...addresses,
+    http: 'http://192.168.1.20:80',
+    network: { http: [], rtmp: [], srt: [] },
+  }
   t.match(welcome(one, 'kairo up'), /^Join +kairo up --join http:\/\/192\.168\.1\.20:80$/m)
 })
 

@@ -41,9 +41,7 @@ export async function makeClip(path: string, options: ClipOptions = {}): Promise
 }
 
 /** What ffprobe says of the first stream of a file: codec, where it starts, how many frames decode. */
-export async function probeClip(
-  path: string,
-): Promise<{
+export async function probeClip(path: string): Promise<{
   readonly codec: string
   readonly startS: number
   readonly frames: number

@@ -34,7 +34,7 @@ test('numbers and names read well', async (t) => {
 })
 
 test('renditions are told by the largest picture', async (t) => {
-  const stream = fakeStream('test') as Parameters<typeof describeRenditions>[0]
+  const stream = fakeStream('test') as unknown as Parameters<typeof describeRenditions>[0]
   t.equal(describeRenditions(stream), '720p · 30 fps · H.264 + AAC')
   t.equal(describeRenditions({ ...stream, renditions: [] }), '')
 })
