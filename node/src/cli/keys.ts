@@ -37,6 +37,7 @@ export async function keys(input: Arguments): Promise<number> {
           formatTable([
             ['stream', key.name],
             ['push to', key.pushUrl ?? key.streamKey],
+            ...(key.srtUrl === null ? [] : [['or by SRT', key.srtUrl]]),
             ['id', key.id],
           ]),
         )

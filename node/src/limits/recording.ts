@@ -5,8 +5,8 @@ const GiB = 1024 * 1024 * KiB
 
 /** What is kept of live streams beyond their window. */
 export const recordingLimits = {
-  /** Segments of one rendition that wait for the disk: fewer than a live window has, so that both always join. */
-  pendingSegmentsMax: 6,
+  /** Segments of one rendition that wait for the disk: fewer than the default live window has, so that both join. */
+  pendingSegmentsMax: 12,
   /** Segments of one file: old ones leave by whole files, so a window reaches back by up to this much further. */
   fileSegmentsMin: 2,
   fileSegmentsMax: 30,

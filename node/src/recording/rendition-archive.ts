@@ -109,7 +109,10 @@ export class RenditionArchive {
   add(notice: SegmentNotice, recording: Recording | undefined): void {
     if (this.#pending >= limits.pendingSegmentsMax) {
       this.#components.metrics.skipped.inc({ reason: 'disk too slow' })
-      const slow = new KairoError('ERR_LIMIT', `the disk is too slow to keep ${this.name}`)
+      const slow = new KairoError(
+        'ERR_LIMIT',
+        `segments of ${this.name} come faster than the disk of this busy machine takes them`,
+      )
       this.#init.onFailed(slow, recording)
       return
     }

@@ -19,10 +19,20 @@ export function transcodeCores(setting: number, cores: number): number {
   return cores <= 2 ? cores / 2 : cores - 1
 }
 
+/** The time between samples of the event loop, nanoseconds; `monitorEventLoopDelay` makes one. */
+type DelayMonitor = Pick<
+  ReturnType<typeof monitorEventLoopDelay>,
+  'enable' | 'disable' | 'reset' | 'count' | 'percentile'
+>
+
 /** This machine. */
 export class SystemLoad implements MachineLoad {
-  readonly #delay = monitorEventLoopDelay({ resolution: resolutionMs })
+  readonly #delay: DelayMonitor
   #before = cpuTimes()
+
+  constructor(delay: DelayMonitor = monitorEventLoopDelay({ resolution: resolutionMs })) {
+    this.#delay = delay
+  }
 
   /** Begins to sample. */
   start(): void {

@@ -9,6 +9,7 @@ import { isKairoError, KairoError } from '../errors.ts'
 import { storageError } from '../files.ts'
 import { vodLimits } from '../limits/vod.ts'
 import type { FileFacts, FileVideo } from '../media/child/file/file-facts.ts'
+import { readFileFacts } from '../media/child/file/read-file-facts.ts'
 import type { Json, MediaJob } from '../media/child/job.ts'
 import type { MediaRun, MediaRunHandlers } from '../media/child/media-run.ts'
 import { type Asset, spriteFile } from './asset.ts'
@@ -64,7 +65,7 @@ export class Making {
     const probe = await this.#attempt((signal) =>
       this.#job({ type: 'probe', path: this.#path }, {}, signal),
     )(this.#signal)
-    const facts = probe as unknown as FileFacts
+    const facts = readFileFacts(probe)
     const durationUs = microseconds(facts.duration)
     await library.update(this.#asset, { state: 'transcoding', durationUs })
     try {
