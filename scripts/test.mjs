@@ -54,6 +54,7 @@ async function runTests(
   const read = process.stdout.isTTY ? undefined : logInto(output)
   const code =
     files.length === 0 ? 1 : await runUnderNode(node, tapArguments(files, output, gate), read)
+  rmSync(join(root, '.tap/fixtures'), { recursive: true, force: true })
   const tally = readTally(output)
   if (gate) {
     const problem = checkCoverage(root, report)
