@@ -7,6 +7,8 @@
 const NAMES = new Set([
   ...['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LANGUAGE', 'TZ', 'TMPDIR', 'TMP', 'TEMP'],
   ...['DISPLAY', 'WAYLAND_DISPLAY', 'XDG_RUNTIME_DIR', 'XDG_CACHE_HOME', 'GLIBC_TUNABLES'],
+  // Which build of FFmpeg its binding loads.
+  'AV_FROM_SOURCE',
   ...['SYSTEMROOT', 'WINDIR', 'USERPROFILE', 'APPDATA', 'LOCALAPPDATA', 'PROGRAMDATA'],
 ])
 /** Node's own, the loader's, and what drivers of graphics cards and encoders are set up with. */
