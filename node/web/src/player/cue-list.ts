@@ -11,6 +11,9 @@ export interface TimedCue {
 /** Cues kept of one track: three hours of talk at one cue a second. The oldest go. */
 const cuesMax = 10_800
 
+/** The same words at times this near, in seconds, are the same cue. */
+const sameS = 0.1
+
 /** Cues in the order of their beginning. */
 export class CueList<T extends TimedCue> {
   #cues: T[] = []
@@ -19,7 +22,7 @@ export class CueList<T extends TimedCue> {
   add(cues: readonly T[]): void {
     for (const cue of cues) {
       const at = this.#firstAfter(cue.startTime)
-      if (this.#has(cue, at)) continue
+      if (this.#has(cue)) continue
       this.#cues.splice(at, 0, cue)
     }
     if (this.#cues.length > cuesMax) this.#cues.splice(0, this.#cues.length - cuesMax)
@@ -37,12 +40,12 @@ export class CueList<T extends TimedCue> {
     return this.#cues.length
   }
 
-  #has(cue: T, at: number): boolean {
-    for (let i = at - 1; i >= 0; i--) {
+  /** A cue that goes on in the next segment comes again with it, its times rounded another way. */
+  #has(cue: T): boolean {
+    for (let i = this.#firstAfter(cue.startTime + sameS) - 1; i >= 0; i--) {
       const other = this.#cues[i] as T
-      if (other.startTime < cue.startTime - 0.01) return false
-      // A cue that goes on in the next segment comes again from there with its own end.
-      if (other.text === cue.text && Math.abs(other.endTime - cue.endTime) < 0.01) return true
+      if (other.startTime < cue.startTime - sameS) return false
+      if (other.text === cue.text && Math.abs(other.endTime - cue.endTime) <= sameS) return true
     }
     return false
   }
