@@ -20,6 +20,8 @@ export class Captions {
   #closed: readonly string[] = []
   #cues = new Map<string, CueList<VTTCue>>()
   #wanted = readStored(local, storageKey)
+  /** Asked for while there were none: the first that come are turned on. */
+  #awaited = false
 
   /** Follows an hls.js instance from before it loads. */
   attach(hls: Hls): void {
@@ -28,7 +30,7 @@ export class Captions {
     hls.on(Events.MANIFEST_LOADED, (_event, { captions }) => {
       this.#closed = (captions ?? []).map(({ name }) => name)
     })
-    hls.on(Events.SUBTITLE_TRACKS_UPDATED, () => this.#apply())
+    hls.on(Events.SUBTITLE_TRACKS_UPDATED, () => this.#arrived())
     hls.on(Events.CUES_PARSED, (_event, data) => this.#take(data))
   }
 
@@ -54,6 +56,10 @@ export class Captions {
   /** Turns captions off, or on: the first there are. Returns what is on now, undefined for none. */
   toggle(): Choice | undefined {
     const { choices } = this
+    if (choices.length === 0) {
+      this.#awaited = !this.#awaited
+      return undefined
+    }
     const next = choices.some(({ selected }) => selected) ? undefined : choices[0]
     this.choose(next?.id)
     return next
@@ -63,6 +69,16 @@ export class Captions {
   at(timeS: number): readonly VTTCue[] {
     const wanted = this.#wanted
     return wanted === undefined ? [] : (this.#cues.get(wanted)?.at(timeS) ?? [])
+  }
+
+  #arrived(): void {
+    const [first] = this.choices
+    if (!this.#awaited || first === undefined) {
+      this.#apply()
+      return
+    }
+    this.#awaited = false
+    this.choose(first.id)
   }
 
   #apply(): void {
