@@ -138,7 +138,9 @@ test('a live stream is gone back in, with captions as one likes', { skip }, asyn
     body: 'WEBVTT\n\n00:00.000 --> 10:00.000\nSaid <b>live</b>\n',
   })
   t.equal(captions.status, 204)
-  while (!(await (await fetch(`${http}/live/${stream}/master.m3u8`)).text()).includes('captions-en'))
+  while (
+    !(await (await fetch(`${http}/live/${stream}/master.m3u8`)).text()).includes('captions-en')
+  )
     await setTimeout(200)
   const { page, complaints } = await openPage(t, peer, `/#/watch/${stream}`)
   await until(page, `${video('currentTime')} > 1`)
