@@ -48,8 +48,6 @@ export class LiveCaptions implements SessionObserver {
     // Tracks belong to the session before; the next captions of a language open it anew.
     this.#tracks.set(streamName, new Map())
     session.listen({
-      configured: () => {},
-      unit: () => {},
       ended: () => {
         if (this.#sessions.get(streamName) !== session) return
         this.#sessions.delete(streamName)

@@ -32,11 +32,11 @@ export class SessionListeners {
     }
     this.#listeners.add(listener)
     for (const config of this.#configs.values()) {
-      this.#tell(listener, () => listener.configured(config))
+      this.#tell(listener, () => listener.configured?.(config))
     }
     const reason = this.#ended
     if (reason !== undefined) {
-      this.#tell(listener, () => listener.ended(reason))
+      this.#tell(listener, () => listener.ended?.(reason))
       this.#listeners.delete(listener)
     }
     return () => this.#listeners.delete(listener)
@@ -44,16 +44,20 @@ export class SessionListeners {
 
   configured(config: TrackConfig): void {
     this.#configs.set(`${config.kind} ${config.track ?? 0}`, config)
-    for (const listener of this.#listeners) this.#tell(listener, () => listener.configured(config))
+    for (const listener of this.#listeners)
+      this.#tell(listener, () => listener.configured?.(config))
   }
 
   unit(unit: AccessUnit, cut: SegmentCut | undefined): void {
-    for (const listener of this.#listeners) this.#tell(listener, () => listener.unit(unit, cut))
+    for (const listener of this.#listeners) {
+      // Runs for every unit: who hears only of the end costs nothing.
+      if (listener.unit !== undefined) this.#tell(listener, () => listener.unit?.(unit, cut))
+    }
   }
 
   ended(reason: string): void {
     this.#ended = reason
-    for (const listener of this.#listeners) this.#tell(listener, () => listener.ended(reason))
+    for (const listener of this.#listeners) this.#tell(listener, () => listener.ended?.(reason))
     this.#listeners.clear()
   }
 

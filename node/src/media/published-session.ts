@@ -19,17 +19,17 @@ export interface SegmentCut {
   readonly wallMs: number
 }
 
-/** Hears everything that a publisher sends, as it is packaged. Calls come in order and must return at once. */
+/** Hears what a publisher sends, as it is packaged; each leaves out what it does not need. Calls come in order and must return at once. */
 export interface SessionListener {
   /** A track's configuration, before its first unit and again at each change. */
-  configured(config: TrackConfig): void
+  configured?(config: TrackConfig): void
   /**
    * A unit, its times on the stream's timeline. `cut` is there when the unit opens a segment (only units of the track that leads
    * the cuts carry one: video, else audio). The bytes must not be changed; they may be kept.
    */
-  unit(unit: AccessUnit, cut: SegmentCut | undefined): void
+  unit?(unit: AccessUnit, cut: SegmentCut | undefined): void
   /** The session is over; nothing follows. */
-  ended(reason: string): void
+  ended?(reason: string): void
 }
 
 /** A rendition made out of the publisher's, for example a transcoded rung. */

@@ -83,7 +83,6 @@ export class LiveStoryboards implements SessionObserver {
         const config = configs.get(unit.track ?? 0)
         if (config !== undefined) this.#keyframe(session.streamId, board, { config, unit, cut })
       },
-      ended: () => {},
     }
     session.listen(listener)
   }

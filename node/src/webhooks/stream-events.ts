@@ -19,8 +19,6 @@ export class StreamEvents implements SessionObserver {
       this.#emit('stream.started', { stream, streamId, protocol })
     }
     session.listen({
-      configured: () => {},
-      unit: () => {},
       ended: (reason) => {
         // A peer that stops does not lose its publishers, it leaves them.
         if (reason !== 'stopping') this.#emit('stream.publisher_lost', { stream, reason })

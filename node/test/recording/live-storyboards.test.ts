@@ -77,7 +77,7 @@ function setUp(dvrWindowS = 60) {
       ...{ streamId, streamName: streamId },
       listen: (one: SessionListener) => {
         listener = one
-        one.configured(config)
+        one.configured?.(config)
         return () => {}
       },
     } as unknown as PublishedSession)
@@ -86,7 +86,7 @@ function setUp(dvrWindowS = 60) {
   }
   const keyframe = (to: SessionListener, atS: number): void => {
     const cut = { time: 0, msn: atS / 2, discontinuity: false, wallMs: clock.now() + atS * 1_000 }
-    to.unit({ kind: 'video', pts: 7, dts: 7, keyframe: true } as AccessUnit, cut)
+    to.unit?.({ kind: 'video', pts: 7, dts: 7, keyframe: true } as AccessUnit, cut)
   }
   return { clock, registry, storyboards, children, told, state, begin, keyframe }
 }
@@ -110,8 +110,8 @@ test('a picture every ten seconds, for as long as the window is', async (t) => {
   )
   t.ok(told.includes(0) && told.includes(2))
   t.same(storyboards.pictures('three'), [])
-  one.unit({ kind: 'video', pts: 0, dts: 0, keyframe: true } as AccessUnit, undefined)
-  one.ended('gone')
+  one.unit?.({ kind: 'video', pts: 0, dts: 0, keyframe: true } as AccessUnit, undefined)
+  one.ended?.('gone')
   storyboards.stop()
   t.same(children[0]?.calls.at(-1), 'cancel')
 })

@@ -75,7 +75,7 @@ export class FakePublishedSession implements PublishedSession {
 
   listen(listener: SessionListener): () => void {
     this.#listeners.add(listener)
-    for (const config of this.#configs.values()) listener.configured(config)
+    for (const config of this.#configs.values()) listener.configured?.(config)
     return () => this.#listeners.delete(listener)
   }
 
@@ -105,7 +105,7 @@ export class FakePublishedSession implements PublishedSession {
 
   configure(config: TrackConfig): void {
     this.#configs.set(`${config.kind}-${config.track ?? 0}`, config)
-    for (const listener of this.#listeners) listener.configured(config)
+    for (const listener of this.#listeners) listener.configured?.(config)
   }
 
   /** Every keyframe that comes, and every second of sound alone, begins a segment. */
@@ -114,11 +114,11 @@ export class FakePublishedSession implements PublishedSession {
     const begins = leads && unit.keyframe && unit.pts >= this.#lastCut + 90_000
     if (begins) this.#lastCut = unit.pts
     const cut = { time: unit.pts, msn: 0, discontinuity: false, wallMs: 0 }
-    for (const listener of [...this.#listeners]) listener.unit(unit, begins ? cut : undefined)
+    for (const listener of [...this.#listeners]) listener.unit?.(unit, begins ? cut : undefined)
   }
 
   end(reason = 'closed'): void {
-    for (const listener of [...this.#listeners]) listener.ended(reason)
+    for (const listener of [...this.#listeners]) listener.ended?.(reason)
     this.#listeners.clear()
   }
 }
