@@ -233,7 +233,7 @@ export class Peer {
       srtUrl: () => (srt === undefined ? null : srtUrl(srt)),
       srtPort: () => srt?.address().port ?? null,
       status: () => peerStatus(this.#running(), this.addresses(), this.#init.settings),
-      doctor: () => peerDoctor(this.#running(), this.addresses(), this.#init.settings),
+      doctor: async () => peerDoctor(this.#running(), this.addresses(), this.#init.settings),
     })
     return new HttpServer(components, {
       ...address,

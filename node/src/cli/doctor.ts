@@ -5,6 +5,7 @@ import { settingsFixed } from '../config/load.ts'
 import type { Check } from '../doctor/check.ts'
 import { checkDisk, checkEncoders, checkHome, checkNode, checkPorts } from '../doctor/machine.ts'
 import { homeAt, readRunning } from '../home.ts'
+import { probeEncoders } from '../media/encoders.ts'
 import type { Arguments } from './arguments.ts'
 import { PeerClient } from './client.ts'
 import { formatTable, print, printJson } from './output.ts'
@@ -26,9 +27,9 @@ export async function doctor(input: Arguments): Promise<number> {
         },
         checkNode(),
         checkHome(settings.home),
-        checkDisk(settings.home, settings.diskBytesMax),
+        checkDisk(settings.home, settings),
         ...(await checkPorts(settings, settingsFixed(loaded))),
-        await checkEncoders(),
+        checkEncoders(await probeEncoders(settings)),
       ]
   if (input.json) printJson({ checks })
   else print(render(checks))

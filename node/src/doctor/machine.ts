@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { parseAddress } from '../config/address.ts'
 import type { SettingKey, Settings } from '../config/schema.ts'
 import { isPortFree } from '../host/ports.ts'
-import { type EncoderProbe, probeEncoders } from '../media/encoders.ts'
+import type { EncoderProbe } from '../media/encoders.ts'
 import type { Check } from './check.ts'
 
 const NODE_MAJOR_MIN = 24
@@ -50,11 +50,18 @@ export function checkHome(home: string): Check {
 }
 
 /** Free space for the disk cache. */
-export function checkDisk(home: string, diskBytesMax: number): Check {
+export function checkDisk(
+  home: string,
+  { diskBytesMax, vodBytesMax }: Pick<Settings, 'diskBytesMax' | 'vodBytesMax'>,
+): Check {
   const { bavail, bsize } = statfsSync(nearestExisting(home))
   const free = bavail * bsize
-  const detail = `${Math.round(free / MiB)} MiB free; the cache may use up to ${Math.round(diskBytesMax / MiB)} MiB`
-  const hint = 'Free some space, or lower --disk-bytes-max (0 keeps the cache in RAM).'
+  const [freeMiB, cacheMiB, vodMiB] = [free, diskBytesMax, vodBytesMax].map((bytes) =>
+    Math.round(bytes / MiB),
+  )
+  const detail = `${freeMiB} MiB free; the cache may use up to ${cacheMiB} MiB, videos and recordings up to ${vodMiB} MiB`
+  const hint =
+    'Free some space, or lower --disk-bytes-max (0 keeps the cache in RAM) or --vod-bytes-max.'
   if (free < DISK_FREE_FAIL_BYTES) return { name: 'disk', status: 'fail', detail, hint }
   if (free < DISK_FREE_WARN_BYTES) return { name: 'disk', status: 'warn', detail, hint }
   return { name: 'disk', status: 'ok', detail }
@@ -99,11 +106,9 @@ async function checkPort(
   }
 }
 
-/** Which encoders really work here. */
-export async function checkEncoders(
-  probe: () => Promise<readonly EncoderProbe[]> = probeEncoders,
-): Promise<Check> {
-  const encoders = await probe()
+/** Which encoders really work here; undefined while they are tried. */
+export function checkEncoders(encoders: readonly EncoderProbe[] | undefined): Check {
+  if (encoders === undefined) return { name: 'encoders', status: 'ok', detail: 'being tried' }
   const working = encoders.filter(({ ok }) => ok).map(({ name }) => name)
   const missing = encoders.filter(({ ok }) => !ok).map(({ name }) => name)
   const detail = `working: ${working.join(', ') || 'none'}; not here: ${missing.join(', ') || 'none'}`

@@ -14,16 +14,28 @@ export interface EncoderCatalogComponents {
   readonly registry: Registry
 }
 
+/** What the operator allows. */
+export interface EncoderCatalogInit {
+  /** False: NVENC is neither tried nor offered. */
+  readonly nvencEnabled: boolean
+}
+
 /** The encoders of this machine. */
 export class EncoderCatalog {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #works: Gauge<'encoder' | 'kind'>
   readonly #probe: typeof probeEncoders
+  readonly #nvencEnabled: boolean
   #found: readonly EncoderProbe[] | undefined
   #stopped = false
 
-  constructor(components: EncoderCatalogComponents, probe: typeof probeEncoders = probeEncoders) {
+  constructor(
+    components: EncoderCatalogComponents,
+    init: EncoderCatalogInit,
+    probe: typeof probeEncoders = probeEncoders,
+  ) {
+    this.#nvencEnabled = init.nvencEnabled
     this.#clock = components.clock
     this.#logger = components.logger.child({ name: 'kairo:media' })
     this.#probe = probe
@@ -58,7 +70,7 @@ export class EncoderCatalog {
   }
 
   async #survey(): Promise<void> {
-    const found = await this.#probe({ clock: this.#clock })
+    const found = await this.#probe({ clock: this.#clock, nvencEnabled: this.#nvencEnabled })
     if (this.#stopped) return
     this.#found = found
     for (const { name, kind, ok } of found) this.#works.set({ encoder: name, kind }, ok ? 1 : 0)

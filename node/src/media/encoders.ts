@@ -26,6 +26,8 @@ export interface ProbeEncodersOptions {
   readonly clock?: Clock
   /** Bound of the whole probe. Default: `encoderProbeLimits.timeoutMs`. */
   readonly timeoutMs?: number
+  /** Whether NVENC is tried at all (setting `nvencEnabled`). Default: true. */
+  readonly nvencEnabled?: boolean
   /** The program that the fork runs. Default: this folder's `encoder-probe-child.ts`. */
   readonly childPath?: string
 }
@@ -54,12 +56,16 @@ function hardware(kind: string): [string, EncoderProbe['kind']][] {
  */
 export async function probeEncoders(options: ProbeEncodersOptions = {}): Promise<EncoderProbe[]> {
   const { clock = systemClock, timeoutMs = encoderProbeLimits.timeoutMs } = options
+  const { nvencEnabled = true } = options
   const childPath =
     options.childPath ?? fileURLToPath(new URL('./encoder-probe-child.ts', import.meta.url))
   const errors = new Map<string, string | null>()
+  for (const name of nvencEnabled ? [] : encoderKinds.keys()) {
+    if (name.endsWith('_nvenc')) errors.set(name, 'switched off by the setting nvencEnabled')
+  }
   const timedOut = new AbortController()
   const cancel = clock.after(timeoutMs, () => timedOut.abort())
-  let waiting = [...encoderKinds.keys()]
+  let waiting = [...encoderKinds.keys()].filter((name) => !errors.has(name))
   while (waiting.length > 0 && !timedOut.signal.aborted) {
     await probeInChild(childPath, waiting, errors, timedOut.signal)
     // Each round answers for at least one encoder, so this ends.

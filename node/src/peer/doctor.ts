@@ -7,16 +7,16 @@ import type { RunningRooms } from '../peer.ts'
 import type { PeerAddresses } from './addresses.ts'
 
 /** Runs every check on a running peer. */
-export async function peerDoctor(
+export function peerDoctor(
   { components, testStream }: RunningRooms,
   addresses: PeerAddresses,
   settings: Settings,
-): Promise<Check[]> {
-  const { clock, host, join, store, directory } = components
+): Check[] {
+  const { clock, host, join, store, directory, encoders } = components
   return [
     checkNode(),
     checkHome(settings.home),
-    checkDisk(settings.home, settings.diskBytesMax),
+    checkDisk(settings.home, settings),
     checkStore(store.health()),
     {
       name: 'ports',
@@ -30,7 +30,7 @@ export async function peerDoctor(
       multiaddrs: host.multiaddrs(),
       observed: host.observedAddresses(),
     }),
-    await checkEncoders(),
+    checkEncoders(encoders.found),
     ...(testStream === undefined ? [] : [checkTestStream(testStream.status)]),
   ]
 }

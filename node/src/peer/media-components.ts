@@ -40,7 +40,7 @@ export function createMedia(
   }
   return {
     presets,
-    encoders: new EncoderCatalog(base),
+    encoders: new EncoderCatalog(base, settings),
     media: new MediaPool(base, {
       warm: Math.min(readinessLimits.warmChildren, settings.mediaChildrenMax),
       childrenMax: settings.mediaChildrenMax,
@@ -121,13 +121,7 @@ export function createLibrary(
       library,
       media,
       ladder: (source) =>
-        planLadder(
-          source,
-          presets.get(settings.defaultQuality),
-          (encoders.found ?? []).filter(
-            ({ name }) => settings.nvencEnabled || !name.endsWith('_nvenc'),
-          ),
-        ),
+        planLadder(source, presets.get(settings.defaultQuality), encoders.found ?? []),
       // A file can wait: live streams take what they need first.
       canStart: () => encoders.found !== undefined && transcoding.headroomCores > 0,
     },

@@ -39,7 +39,6 @@ export interface TranscodeComponents {
 export interface TranscodeInit {
   /** 0 takes a share of the machine. */
   readonly transcodeCores: number
-  readonly nvencEnabled: boolean
 }
 
 /** Where the peer's transcoding stands. */
@@ -78,12 +77,10 @@ export class TranscodeService implements SessionObserver {
       },
       { budgetCores: transcodeCores(init.transcodeCores, availableParallelism()) },
     )
-    const isShut = (name: string): boolean => !init.nvencEnabled && name.endsWith('_nvenc')
     this.#components = {
       ...{ clock, logger, media, metrics, presets },
       admission: this.#admission,
-      encoders: () =>
-        components.encoders()?.map(({ name, ok }) => ({ name, ok: ok && !isShut(name) })),
+      encoders: components.encoders,
     }
   }
 

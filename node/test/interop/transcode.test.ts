@@ -48,7 +48,7 @@ class LiveLadder {
         // A machine that other tests keep busy says nothing about this one.
         machine: { eventLoopDelayMs: () => 0, idleCores: () => 8 },
       },
-      { transcodeCores: 8, nvencEnabled: true },
+      { transcodeCores: 8 },
     )
     this.stream = new PublishedStream({
       realClock: systemClock,

@@ -15,7 +15,11 @@ const found: EncoderProbe[] = [
 function catalogWith(probe: () => Promise<EncoderProbe[]>): [EncoderCatalog, Registry] {
   const registry = new Registry()
   return [
-    new EncoderCatalog({ clock: systemClock, logger: silentLogger, registry }, probe),
+    new EncoderCatalog(
+      { clock: systemClock, logger: silentLogger, registry },
+      { nvencEnabled: true },
+      probe,
+    ),
     registry,
   ]
 }

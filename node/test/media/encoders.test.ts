@@ -77,3 +77,21 @@ test('a child that cannot start is an answer, too', async (t) => {
   t.equal(probes.length, 18)
   t.ok(probes.every(({ ok, error }) => !ok && /code 3/.test(error ?? '')))
 })
+
+test('what the operator switched off is not even tried', async (t) => {
+  const folder = t.testdir({
+    'child.mjs': `
+      process.on('message', (names) => {
+        for (const name of names) process.send({ type: 'tried', name, error: null })
+        process.disconnect()
+      })`,
+  })
+  const probes = await probeEncoders({
+    childPath: `${folder}/child.mjs`,
+    nvencEnabled: false,
+  })
+  t.match(
+    probes.filter(({ ok }) => !ok),
+    ['h264', 'hevc', 'av1'].map((codec) => ({ name: `${codec}_nvenc`, error: /nvencEnabled/ })),
+  )
+})

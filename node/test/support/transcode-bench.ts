@@ -15,7 +15,6 @@ export interface TranscodeBenchInit {
   readonly cores?: number
   readonly quality?: string
   readonly encoders?: readonly EncoderProbe[] | undefined
-  readonly nvencEnabled?: boolean
 }
 
 const softwareEncoders: readonly EncoderProbe[] = ['libx264', 'libx265', 'aac', 'libopus'].map(
@@ -85,7 +84,7 @@ export class TranscodeBench {
           idleCores: () => this.idleCores,
         },
       },
-      { transcodeCores: init.cores ?? 8, nvencEnabled: init.nvencEnabled ?? true },
+      { transcodeCores: init.cores ?? 8 },
     )
     this.service.start()
   }

@@ -158,12 +158,6 @@ test('hardware that fails gives way to software', async (t) => {
     await source.play(2_000)
     t.strictSame(encodersOf(bench), Array(4).fill('libx264'))
   })
-
-  await t.test('one that the operator shut', async (t) => {
-    const bench = new TranscodeBench({ encoders: [nvenc, x264], nvencEnabled: false })
-    await bench.source().play(2_000)
-    t.strictSame(encodersOf(bench), Array(4).fill('libx264'))
-  })
 })
 
 test('another size of the source makes another ladder', async (t) => {
