@@ -18,7 +18,7 @@ export const codecLimits = {
   configBytesMax: 64 * 1024,
   /** Channels of one audio track: the 8 of mapping family 1 and of FLAC; more cannot be played by browsers. */
   channelsMax: 8,
-  /** Tracks of each kind that one publisher may send; more are dropped and counted. */
+  /** Tracks of each kind that one publisher may send; more are dropped and counted. Encoders that send several send 2 to 6. */
   tracksMax: 8,
   /** Characters of a track's language and name as the publisher tells them. */
   labelCharsMax: 64,

@@ -1,9 +1,11 @@
 /** Bounds of what is made beside the packager: derived renditions, several tracks, listeners, captions. */
 
+import { codecLimits } from './codecs.ts'
+
 /** Sessions of publishers and what is derived from them. */
 export const sessionLimits = {
-  /** Tracks of one kind that a publisher may send; further ones are not packaged. Encoders that send several send 2 to 6. */
-  tracksMax: 8,
+  /** Tracks of one kind that a publisher may send; further ones are not packaged. */
+  tracksMax: codecLimits.tracksMax,
   /** Listeners of one session: transcoder, relay, thumbnails, and each restream target. */
   listenersMax: 64,
   /** Cuts remembered for derived renditions; one that lags by more segments goes on with the oldest that is left. */

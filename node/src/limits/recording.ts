@@ -16,8 +16,6 @@ export const recordingLimits = {
   durationUsMax: 12 * 3_600 * 1_000_000,
   /** Size of one recording; a larger one goes on in another video. */
   bytesMax: 64 * GiB,
-  /** Renditions of one recording: what a stream may have. */
-  renditionsMax: 32,
   /** Segments that a rendition may lack at the beginning and at the end of a recording: an encoder needs a moment to start. */
   missingSegmentsMax: 4,
   /** Bytes that a recording holds back, so that it can be finished on a full disk: its manifest, with folders. */

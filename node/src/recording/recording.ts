@@ -13,6 +13,7 @@ import { KairoError } from '../errors.ts'
 import { storageError } from '../files.ts'
 import { parseJson } from '../json.ts'
 import { recordingLimits as limits } from '../limits/recording.ts'
+import { contentLimits } from '../limits.ts'
 import { pictureFile } from './recorded-storyboard.ts'
 
 const NOTE = 'recording.json'
@@ -131,7 +132,7 @@ export class Recording implements RecordingAbout {
     this.#bytes += segment.bytes
     const known = this.#tracks.get(info.name)
     if (known === undefined) {
-      if (this.#tracks.size >= limits.renditionsMax) return
+      if (this.#tracks.size >= contentLimits.renditionsMax) return
       const { durationUs } = segment
       this.#tracks.set(info.name, { info, segments: [segment], durationUs, targetDurationS })
       return

@@ -11,6 +11,7 @@ import type { Digest } from '../content/digest.ts'
 import type { SegmentNotice } from '../content/publication/open-segment.ts'
 import { isKairoError, KairoError } from '../errors.ts'
 import { recordingLimits as limits } from '../limits/recording.ts'
+import { contentLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import { Recording } from './recording.ts'
 import type { RecordingMetrics } from './recording-metrics.ts'
@@ -257,7 +258,7 @@ export class StreamArchive {
   #rendition(name: string): RenditionArchive | undefined {
     const known = this.#renditions.get(name)
     if (known !== undefined) return known
-    if (this.#renditions.size >= limits.renditionsMax) return undefined
+    if (this.#renditions.size >= contentLimits.renditionsMax) return undefined
     const made = new RenditionArchive(this.#components, {
       ...{ directory: this.#init.directory, name },
       windowUs: () => this.#init.options().dvrWindowS * 1_000_000,
