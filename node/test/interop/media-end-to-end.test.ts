@@ -10,7 +10,8 @@ import { HlsChecker } from '../support/hls-checker.ts'
 import { readPlaylist } from '../support/hls-playlist.ts'
 import { httpRequest, httpUntil } from '../support/http-get.ts'
 import { needs } from '../support/needs.ts'
-import { type PeerProcess, startPeer } from '../support/peer-process.ts'
+import { operatorOf } from '../support/operator-client.ts'
+import { startPeer } from '../support/peer-process.ts'
 import { pushWithFfmpeg } from '../support/srt-push.ts'
 
 const run = promisify(execFile)
@@ -18,24 +19,6 @@ const run = promisify(execFile)
 const PASSPHRASE = 'correcthorsebattery'
 /** The ladder waits for the encoders to be tried and the source to be measured; a loaded machine takes its time. */
 const PATIENT = { attempts: 900 }
-
-interface Operator {
-  get<T>(path: string): Promise<T>
-  patch(path: string, body: unknown): Promise<void>
-}
-
-function operatorOf({ ready }: PeerProcess): Operator {
-  const token = new URL(ready.admin).searchParams.get('token') ?? ''
-  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
-  return {
-    get: async (path) => (await (await fetch(`${ready.http}${path}`, { headers })).json()) as never,
-    patch: async (path, body) => {
-      const init = { method: 'PATCH', headers, body: JSON.stringify(body) }
-      const answer = await fetch(`${ready.http}${path}`, init)
-      if (!answer.ok) throw new Error(await answer.text())
-    },
-  }
-}
 
 interface Transcoding {
   readonly streams: readonly {
