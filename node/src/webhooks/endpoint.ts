@@ -64,7 +64,7 @@ export class Endpoint {
     return this.#due.length + this.#waiting.size + this.#inFlight.size
   }
 
-  /** Takes a delivery that is in the journal. */
+  /** Takes a delivery that the journal was given. */
   add(delivery: Delivery): void {
     this.#due.push(delivery)
     this.#sendDue()

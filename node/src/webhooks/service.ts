@@ -59,10 +59,11 @@ export class WebhookService {
     this.#init = init
     const { clock, random, registry } = components
     this.#logger = components.logger.child({ name: 'kairo:webhooks' })
-    this.#journal = new DeliveryJournal(init.directory, this.#logger)
+    const logger = this.#logger
+    const metrics = createWebhookMetrics(registry, () => this.#pending)
+    this.#journal = new DeliveryJournal(init.directory, { logger, metrics })
     this.#endpointComponents = {
-      ...{ clock, random, logger: this.#logger, journal: this.#journal, agents: this.#agents },
-      metrics: createWebhookMetrics(registry, () => this.#pending),
+      ...{ clock, random, logger, metrics, journal: this.#journal, agents: this.#agents },
     }
   }
 
@@ -77,11 +78,13 @@ export class WebhookService {
       const words = 'the webhook secret is too short to sign with: 16 characters at least'
       throw new KairoError('ERR_CONFIG', words)
     }
+    if (urls.length === 0) return
+    // Read before anything new is told, which is written into the same folder.
+    const deliveries = await this.#journal.open()
     this.#endpoints = [...new Set(urls)].map(
       (url) => new Endpoint(this.#endpointComponents, url, secret),
     )
-    if (urls.length === 0) return
-    for (const delivery of this.#journal.open()) {
+    for (const delivery of deliveries) {
       const endpoint = this.#endpoints.find(({ url }) => url === delivery.url)
       // The operator took the address away: nobody waits for this any more.
       if (endpoint === undefined) this.#journal.remove(delivery)
@@ -89,15 +92,19 @@ export class WebhookService {
     }
   }
 
-  /** Stops; what is not delivered waits for the next start. */
-  stop(): void {
+  /** Stops; what is not delivered is on disk then, and waits for the next start. */
+  async stop(): Promise<void> {
     for (const endpoint of this.#endpoints) endpoint.stop()
     this.#endpoints = []
     this.#agents.http.destroy()
     this.#agents.https.destroy()
+    await this.#journal.idle()
   }
 
-  /** Tells every endpoint; returns at once and never throws for what endpoints do. */
+  /**
+   * Tells every endpoint; returns at once and never throws for what endpoints do. The first attempt does not wait for the disk: a
+   * peer that is killed before the file is written has then told its endpoints all the same, if they heard.
+   */
   readonly emit: EmitWebhook = (event, data) => {
     if (this.#endpoints.length === 0) return
     const createdMs = this.#components.clock.now()

@@ -6,6 +6,7 @@ export interface WebhookMetrics {
   readonly delivered: Counter
   readonly failedAttempts: Counter
   readonly dropped: Counter<'reason'>
+  readonly unwritten: Counter
 }
 
 /** Registers the metrics; `pending` is asked at each scrape. */
@@ -34,6 +35,11 @@ export function createWebhookMetrics(registry: Registry, pending: () => number):
       name: 'kairo_webhooks_dropped_total',
       help: 'Webhooks given up: too many waiting, too many attempts, or the endpoint is gone (410)',
       labelNames: ['reason'],
+      registers,
+    }),
+    unwritten: new Counter({
+      name: 'kairo_webhooks_unwritten_total',
+      help: 'Times that the disk refused to keep webhooks over a restart; they are delivered all the same',
       registers,
     }),
   }

@@ -14,6 +14,7 @@ import { WebhookService } from '../../src/webhooks/service.ts'
 import { StreamEvents } from '../../src/webhooks/stream-events.ts'
 import { FakePublishedSession } from '../support/fake-published-session.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { metricOf } from '../support/registry-value.ts'
 
 interface Received {
   readonly headers: IncomingMessage['headers']
@@ -55,11 +56,8 @@ function startWebhooks(t: Test, home: string, urls: readonly string[], secret = 
     { urls, secret, secretFile: join(home, 'webhook.secret'), directory: join(home, 'webhooks') },
   )
   t.teardown(() => service.stop())
-  const metric = async (name: string, reason?: string): Promise<number> => {
-    const found = await registry.getSingleMetric(name)?.get()
-    const values = found?.values.filter(({ labels }) => !reason || labels.reason === reason) ?? []
-    return values.reduce((sum, { value }) => sum + value, 0)
-  }
+  const metric = (name: string, reason?: string): Promise<number> =>
+    metricOf(registry, name, reason === undefined ? {} : { reason })
   return { service, clock, metric }
 }
 
@@ -85,8 +83,9 @@ test('an event is signed as the specification says', async (t) => {
   const expected = createHmac('sha256', key).update(signed).digest('base64')
   t.equal(headers['webhook-signature'], `v1,${expected}`)
   await until(() => service.status()[0]?.delivered === 1)
-  t.same(readdirSync(join(home, 'webhooks')), [], 'nothing waits')
   t.notMatch(JSON.stringify(service.status()), /secret-path/)
+  await service.stop()
+  t.same(readdirSync(join(home, 'webhooks')), [], 'nothing waits')
 })
 
 test('a secret of the operator is taken as it is, and a damaged file is told', async (t) => {
@@ -176,15 +175,34 @@ test('what was not delivered is delivered after a restart', async (t) => {
   hook.answer = (response) => void response.writeHead(503).end()
   first.service.emit('vod.ready', { video: 'v', title: 'A', durationMs: 1 })
   await until(() => first.service.status().every(({ failedAttempts }) => failedAttempts === 1))
-  first.service.stop()
+  await first.service.stop()
   writeFileSync(join(home, 'webhooks', 'broken.json'), '{')
   t.equal(readdirSync(join(home, 'webhooks')).length, 3)
   hook.answer = (response) => void response.writeHead(200).end()
   const second = startWebhooks(t, home, [hook.url])
   await second.service.start()
   await until(() => second.service.status()[0]?.delivered === 1)
+  await second.service.stop()
   t.equal(hook.received[0]?.headers['webhook-id'], hook.received[1]?.headers['webhook-id'])
   t.same(readdirSync(join(home, 'webhooks')), [], 'what nobody waits for is gone too')
+})
+
+test('what is told right before a stop is told after the restart', async (t) => {
+  const home = t.testdir({})
+  const hook = await receiver(t)
+  hook.answer = () => {}
+  const first = startWebhooks(t, home, [hook.url])
+  await first.service.start()
+  const streams = ['one', 'two', 'three', 'four', 'five', 'six']
+  for (const stream of streams) first.service.emit('stream.ended', { stream })
+  await first.service.stop()
+  hook.received.length = 0
+  hook.answer = (response) => void response.writeHead(200).end()
+  const second = startWebhooks(t, home, [hook.url])
+  await second.service.start()
+  await until(() => second.service.status()[0]?.delivered === streams.length)
+  const told = hook.received.map(({ body }) => JSON.parse(body).data.stream)
+  t.same(told.sort(), streams.toSorted(), 'each once')
 })
 
 test('too many that wait cost the oldest of the endpoint that is most behind', async (t) => {
