@@ -37,6 +37,8 @@ export interface Home {
   readonly networkDirectory: string
   /** Cached objects. */
   readonly contentDirectory: string
+  /** Host rules, and the index of cached responses. */
+  readonly cdnDirectory: string
   /** Ports that were free last time. */
   readonly portsFile: string
   /** Where the running peer answers. */
@@ -79,6 +81,7 @@ export function homeAt(root: string): Home {
     stateDirectory: join(root, 'state'),
     networkDirectory: join(root, 'network'),
     contentDirectory: join(root, 'content'),
+    cdnDirectory: join(root, 'cdn'),
     portsFile: join(root, 'ports.json'),
     runningFile: join(root, 'running.json'),
   }

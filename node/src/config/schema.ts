@@ -195,6 +195,95 @@ export const settingsSchema = z.strictObject({
     { flag: '--takeover', env: 'KAIRO_TAKEOVER' },
     'What happens to a second publisher of a stream: `reject` it, or `replace` the first. A silent first one is replaced in both.',
   ),
+  adminHttp: named(
+    z.union([z.literal('same'), address]).default('same'),
+    { flag: '--admin-http', env: 'KAIRO_ADMIN_HTTP' },
+    'Address of pages, API and metrics where they are not to stand on `http`; `kairo cdn` takes a free port of 127.0.0.1.',
+  ),
+  origin: named(
+    z.union([z.literal(''), z.url({ protocol: /^https?$/ })]).default(''),
+    { flag: '--origin', env: 'KAIRO_ORIGIN' },
+    'Origin that this peer is a shared cache in front of, for every host and path that no other host rule takes; empty: none. Needs `adminHttp`.',
+  ),
+  peerHttps: named(
+    z.union([z.literal('off'), address]).default('0.0.0.0:4443'),
+    { flag: '--peer-https', env: 'KAIRO_PEER_HTTPS' },
+    'Address at which other peers fetch objects by HTTPS, or `off`. When the default port is taken, a free one is used.',
+  ),
+  region: named(
+    z
+      .string()
+      .regex(/^[a-z0-9-]{0,32}$/, 'expected up to 32 of a-z, 0-9 and -')
+      .default(''),
+    { flag: '--region', env: 'KAIRO_REGION' },
+    'Where this peer stands, in your own words: peers of one region share shields and are preferred by its clients.',
+  ),
+  location: named(
+    z
+      .string()
+      .regex(/^(-?\d{1,2}(\.\d+)?,-?\d{1,3}(\.\d+)?)?$/, 'expected latitude,longitude')
+      .default(''),
+    { flag: '--location', env: 'KAIRO_LOCATION' },
+    'Latitude and longitude of this peer in degrees, `52.52,13.40`; empty keeps it out of geographic choices.',
+  ),
+  uplinkBitsPerSecond: named(
+    z.number().int().min(0).default(0),
+    { flag: '--uplink-bits-per-second', env: 'KAIRO_UPLINK_BITS_PER_SECOND' },
+    'What this peer may send; clients are led elsewhere before it is used up. 0: not known.',
+  ),
+  cdnPeers: named(
+    z.array(z.string().min(1)).default([]),
+    { flag: '--cdn-peers', env: 'KAIRO_CDN_PEERS' },
+    'Peer ids whose cached copies of origins are believed, besides the peers named by `join`; `network` believes every peer, for networks of your own.',
+  ),
+  purgePeers: named(
+    z.array(z.string().min(1)).default(['network']),
+    { flag: '--purge-peers', env: 'KAIRO_PURGE_PEERS' },
+    'Peer ids whose purges are carried out here; `network` takes those of every peer, within limits.',
+  ),
+  dns: named(
+    z.union([z.literal('off'), address]).default('off'),
+    { flag: '--dns', env: 'KAIRO_DNS' },
+    'Address (UDP and TCP) of the DNS server that leads clients to the best peers, or `off`.',
+  ),
+  dnsZone: named(
+    z
+      .string()
+      .regex(/^([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*)?$/)
+      .default(''),
+    { flag: '--dns-zone', env: 'KAIRO_DNS_ZONE' },
+    'Name that the DNS server answers for, with everything below it: `cdn.example`.',
+  ),
+  geoDatabase: named(
+    z.string().default(''),
+    { flag: '--geo-database', env: 'KAIRO_GEO_DATABASE' },
+    'MMDB file (GeoLite2-City or alike, yours to supply) that places clients by address; empty: round trips and regions alone.',
+  ),
+  ipfs: named(
+    z.boolean().default(true),
+    { flag: '--ipfs', env: 'KAIRO_IPFS' },
+    'Serve stored objects under /ipfs/ and by bitswap.',
+  ),
+  relay: named(
+    z.boolean().default(true),
+    { flag: '--relay', env: 'KAIRO_RELAY' },
+    'Carry the control traffic of peers that nobody can reach (circuit relay), within limits. Media never pass a relay.',
+  ),
+  trustedProxies: named(
+    z.array(z.string().min(1)).default(['127.0.0.0/8', '::1/128']),
+    { flag: '--trusted-proxies', env: 'KAIRO_TRUSTED_PROXIES' },
+    'Networks whose connections are not counted against the limits of one address and whose X-Forwarded-For names the client.',
+  ),
+  requestsPerSecondMax: named(
+    z.number().int().min(0).default(1_000),
+    { flag: '--requests-per-second-max', env: 'KAIRO_REQUESTS_PER_SECOND_MAX' },
+    'HTTP requests a second of one client address (four times that of its subnet); more get 429. 0: no limit.',
+  ),
+  connectionsPerAddressMax: named(
+    z.number().int().min(0).default(1_000),
+    { flag: '--connections-per-address-max', env: 'KAIRO_CONNECTIONS_PER_ADDRESS_MAX' },
+    'HTTP connections of one client address (four times that of its subnet). 0: no limit.',
+  ),
   replicaIdleMs: named(
     z.number().int().min(1_000).max(3_600_000).default(30_000),
     { flag: '--replica-idle-ms', env: 'KAIRO_REPLICA_IDLE_MS' },
@@ -217,6 +306,21 @@ export const settingsSchema = z.strictObject({
       .default(10 * GiB),
     { flag: '--disk-bytes-max', env: 'KAIRO_DISK_BYTES_MAX' },
     'Disk for cached objects, under the home folder. 0 keeps objects in RAM only.',
+  ),
+  diskFilesMax: named(
+    z.number().int().min(1_000).default(1_000_000),
+    { flag: '--disk-files-max', env: 'KAIRO_DISK_FILES_MAX' },
+    'Files of cached objects on disk.',
+  ),
+  streamBytesMax: named(
+    z.number().int().min(0).default(0),
+    { flag: '--stream-bytes-max', env: 'KAIRO_STREAM_BYTES_MAX' },
+    'Disk for cached objects of one stream. 0: as much as all have.',
+  ),
+  tenantBytesMax: named(
+    z.number().int().min(0).default(0),
+    { flag: '--tenant-bytes-max', env: 'KAIRO_TENANT_BYTES_MAX' },
+    'Disk for cached objects of one tenant: a host rule, or all streams of one owner. 0: as much as all have.',
   ),
 })
 

@@ -36,12 +36,18 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   recording: ['shared', 'content', 'media'],
   vod: ['shared', 'content', 'media'],
   delivery: ['shared', 'content', 'media', 'http'],
-  doctor: ['shared', 'config', 'host', 'content', 'media'],
+  // Which peer is best for whom: adverts, coordinates, load; and the DNS server that says so.
+  nearest: ['shared', 'protocol', 'host'],
+  dns: ['shared', 'nearest'],
+  // A shared cache in front of any origin; purges, replication.
+  cdn: ['shared', 'protocol', 'host', 'content', 'nearest', 'http'],
+  ipfs: ['shared', 'host', 'content', 'http'],
+  doctor: ['shared', 'config', 'host', 'content', 'media', 'nearest'],
   // The API fronts every domain, and is handed them as the one object that the wiring builds.
   api: [
     ...['shared', 'config', 'metrics', 'auth', 'http', 'host', 'content', 'media', 'ingest'],
     ...['transcode', 'restream', 'webhooks', 'recording', 'vod'],
-    ...['delivery', 'doctor', 'components.ts'],
+    ...['nearest', 'dns', 'cdn', 'ipfs', 'delivery', 'doctor', 'components.ts'],
   ],
   wiring: [
     ...[
@@ -58,7 +64,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
       'delivery',
     ],
     ...['transcode', 'restream', 'webhooks', 'recording', 'vod'],
-    ...['doctor', 'api'],
+    ...['nearest', 'dns', 'cdn', 'ipfs', 'doctor', 'api'],
   ],
   cli: [
     'shared',
@@ -83,8 +89,13 @@ export const packageRooms: Readonly<Record<string, readonly string[]>> = {
   '@multiformats/multiaddr': ['host', 'config'],
   'datastore-level': ['host'],
   level: ['content', 'host'],
-  multiformats: ['content', 'host'],
-  '@bufbuild/protobuf': ['protocol', 'content', 'host'],
+  multiformats: ['content', 'host', 'ipfs'],
+  '@helia/': ['ipfs'],
+  aws4fetch: ['cdn'],
+  'dns-packet': ['dns'],
+  maxmind: ['nearest'],
+  '@peculiar/x509': ['host'],
+  '@bufbuild/protobuf': ['protocol', 'content', 'host', 'nearest', 'cdn'],
   fastify: ['http', 'api'],
   'node-av': ['media', 'ingest', 'doctor'],
   '@tus/': ['vod'],
