@@ -10,6 +10,7 @@ import type { Logger } from '../logger.ts'
 import type { AccessUnit, TrackConfig } from '../media/access-unit.ts'
 import type { Json, PushJob } from '../media/child/job.ts'
 import type { MediaJobs, MediaRun } from '../media/child/media-run.ts'
+import { readPushNote } from '../media/child/remote/notes.ts'
 import { hostOf } from '../urls.ts'
 import type { RestreamMetrics } from './restream-metrics.ts'
 import { misfitOf, type RestreamTarget, refusalOf } from './target.ts'
@@ -207,25 +208,27 @@ export class TargetSender {
   #onNote(run: MediaRun, note: Json): void {
     const connection = this.#connection
     if (connection?.run !== run) return
-    const { event, bytes } = note as { readonly event?: string; readonly bytes?: number }
+    const told = readPushNote(note)
     const nowMs = this.#components.clock.monotonicMs()
-    if (event === 'connected') {
+    if (told.event === 'connected') {
       connection.connectedMs = nowMs
       connection.reportedMs = nowMs
       this.#become('sending', undefined)
       this.#logger.info({}, 'restreaming')
     }
-    if (event === 'sent' && bytes !== undefined) {
-      const more = Math.max(0, bytes - connection.bytes)
-      const elapsedMs = nowMs - connection.reportedMs
-      this.#bytes += more
-      this.#components.metrics.sentBytes.inc(more)
-      if (elapsedMs > 0) this.#bitrateBps = (more * 8_000) / elapsedMs
-      connection.bytes = bytes
-      connection.reportedMs = nowMs
-      const sentMs = nowMs - (connection.connectedMs ?? nowMs)
-      if (sentMs >= limits.healthyMs) this.#failuresInRow = 0
-    }
+    if (told.event === 'sent') this.#onSent(connection, told.bytes, nowMs)
+  }
+
+  #onSent(connection: Connection, bytes: number, nowMs: number): void {
+    const more = Math.max(0, bytes - connection.bytes)
+    const elapsedMs = nowMs - connection.reportedMs
+    this.#bytes += more
+    this.#components.metrics.sentBytes.inc(more)
+    if (elapsedMs > 0) this.#bitrateBps = (more * 8_000) / elapsedMs
+    connection.bytes = bytes
+    connection.reportedMs = nowMs
+    const sentMs = nowMs - (connection.connectedMs ?? nowMs)
+    if (sentMs >= limits.healthyMs) this.#failuresInRow = 0
   }
 
   #onEnd(run: MediaRun, error: unknown): void {

@@ -86,16 +86,17 @@ class Bench {
 test('a target gets everything from a keyframe on', async (t) => {
   const bench = new Bench(a).begin()
   await bench.play(40)
-  const { job, units, configs, handlers } = bench.jobs.last
+  const run = bench.jobs.last
+  const { job, units, configs } = run
   t.match(job, { type: 'push', url: a.url })
   t.strictSame(configs, [video, audio])
   t.equal(units.length, 80)
   t.match(units[0], { kind: 'video', keyframe: true })
   t.equal(bench.target('a').state, 'connecting')
-  handlers.onNote?.({ event: 'connected' })
+  run.note({ event: 'connected' })
   t.match(bench.target('a'), { state: 'sending', host: 'rtmp://a.example' })
   bench.clock.advance(1_000)
-  handlers.onNote?.({ event: 'sent', bytes: 5_000 })
+  run.note({ event: 'sent', bytes: 5_000 })
   t.match(bench.target('a'), { bytes: 5_000, bitrateBps: 40_000 })
   t.equal(await bench.metric('kairo_restream_sent_bytes_total'), 5_000)
   t.equal(await bench.metric('kairo_restream_targets', { state: 'sending' }), 1)
@@ -104,6 +105,20 @@ test('a target gets everything from a keyframe on', async (t) => {
   bench.clock.advance(limits.finishMsMax)
   t.equal(bench.jobs.last.state, 'cancelled', 'but not for ever')
   t.match(bench.service.status(), [{ live: false, targets: [{ state: 'off' }] }])
+})
+
+test('a child that tells what cannot be has failed', async (t) => {
+  const bench = new Bench(a).begin()
+  await bench.play(2)
+  bench.jobs.last.note({ event: 'connected' })
+  t.equal(bench.target('a').state, 'sending')
+  bench.jobs.last.note({ event: 'sent', bytes: -1 })
+  await settle()
+  t.match(bench.target('a'), {
+    ...{ state: 'waiting', bytes: 0, error: /^the push said what cannot be: bytes: / },
+  })
+  t.equal(await bench.metric('kairo_restream_failures_total', { code: 'ERR_WORKER' }), 1)
+  t.match(bench.failures, [{ target: 'a', final: false }])
 })
 
 test('pictures that come before their sound are held until both are known', async (t) => {
@@ -172,9 +187,9 @@ test('a target that fails is tried again for ever, ever later', async (t) => {
   t.equal(bench.failures.length, 1, 'failures in a row are told once')
   t.match(bench.failures, [{ stream: 'main', target: 'a', final: false }])
   t.equal(await bench.metric('kairo_restream_failures_total', { code: 'ERR_NO_PROVIDER' }), 8)
-  bench.jobs.last.handlers.onNote?.({ event: 'connected' })
+  bench.jobs.last.note({ event: 'connected' })
   bench.clock.advance(limits.healthyMs)
-  bench.jobs.last.handlers.onNote?.({ event: 'sent', bytes: 1 })
+  bench.jobs.last.note({ event: 'sent', bytes: 1 })
   bench.jobs.last.fail(gone())
   await settle()
   t.equal(bench.failures.length, 2, 'after a good time it is news again')

@@ -1,5 +1,5 @@
 /** Push and pull jobs without processes, for tests of what happens around their children. */
-import { KairoError } from '../../src/errors.ts'
+import { isKairoError, KairoError } from '../../src/errors.ts'
 import type { AccessUnit, TrackConfig } from '../../src/media/access-unit.ts'
 import type { Json, MediaJob } from '../../src/media/child/job.ts'
 import type { MediaJobs, MediaRun, MediaRunHandlers } from '../../src/media/child/media-run.ts'
@@ -54,6 +54,16 @@ export class ScriptedRemoteRun implements MediaRun {
   reach(position: number): void {
     const counts = { unitsIn: this.units.length, unitsOut: 0, damaged: 0, cpuS: 0, rssBytes: 1 }
     this.handlers.onProgress?.({ ...counts, position })
+  }
+
+  /** Tells something; a receiver that refuses it ends the run, as it ends a child. */
+  note(note: Json): void {
+    try {
+      this.handlers.onNote?.(note)
+    } catch (error) {
+      if (!isKairoError(error, 'ERR_WORKER')) throw error
+      this.fail(error)
+    }
   }
 
   fail(error: KairoError): void {

@@ -10,6 +10,7 @@ import type { Logger } from '../../logger.ts'
 import type { AccessUnit, TrackConfig } from '../../media/access-unit.ts'
 import type { Json, PullJob } from '../../media/child/job.ts'
 import type { MediaJobs, MediaRun } from '../../media/child/media-run.ts'
+import { readPullNote } from '../../media/child/remote/notes.ts'
 import type { PublicationSink, Publishing } from '../../media/sink.ts'
 import { hostOf } from '../../urls.ts'
 import type { PullMetrics } from './pull-metrics.ts'
@@ -137,9 +138,8 @@ export class StreamPull {
   }
 
   #onNote(note: Json): void {
-    const { event, video, audio } = note as { event?: string; video?: boolean; audio?: number }
-    if (event !== 'opened') return
-    this.#kinds = { video: video === true, audio: (audio ?? 0) > 0 }
+    const { video, audio } = readPullNote(note)
+    this.#kinds = { video, audio: audio > 0 }
   }
 
   #onConfig(config: TrackConfig): void {

@@ -12,7 +12,7 @@ export type KillReason =
   | 'stuck'
   /** More resident memory than allowed. */
   | 'memory'
-  /** Bytes on the pipe that no child writes. */
+  /** Something on the pipe that no child writes. */
   | 'garbage'
   /** More input waits than allowed. */
   | 'queue'

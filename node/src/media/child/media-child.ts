@@ -7,7 +7,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { setPriority } from 'node:os'
 import type { CancelTimer, Clock } from '../../clock.ts'
-import { KairoError } from '../../errors.ts'
+import { isKairoError, KairoError } from '../../errors.ts'
 import { mediaChildLimits as limits } from '../../limits/media-child.ts'
 import type { Logger } from '../../logger.ts'
 import type { AccessUnit, TrackConfig } from '../access-unit.ts'
@@ -272,11 +272,15 @@ export class MediaChild implements MediaRun, ChildView {
     }
   }
 
-  /** A receiver that throws is a fault of this program; it costs the job and not the peer. */
+  /** A receiver that throws anything else than what it has against the child is at fault itself; both cost the job and not the peer. */
   #hand(call: (handlers: MediaRunHandlers) => void): void {
     try {
       if (this.#work !== undefined) call(this.#work.handlers)
     } catch (cause) {
+      if (isKairoError(cause, 'ERR_WORKER')) {
+        this.#kill('garbage', cause.message)
+        return
+      }
       this.#components.logger.error({ err: cause, job: this.job }, 'a receiver of media failed')
       this.#kill('receiver', 'whoever takes its output failed')
     }

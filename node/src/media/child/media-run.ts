@@ -2,7 +2,10 @@
 import type { AccessUnit, TrackConfig } from '../access-unit.ts'
 import type { JobProgress, Json, MediaJob } from './job.ts'
 
-/** Takes what a job makes. Calls come in order. */
+/**
+ * Takes what a job makes. Calls come in order. One that throws `ERR_WORKER` says that the child sent what cannot be: the child is
+ * killed, and the job fails with these words.
+ */
 export interface MediaRunHandlers {
   /** An output's configuration, before its first unit and again when it changes. */
   readonly onConfig?: (output: number, config: TrackConfig) => void

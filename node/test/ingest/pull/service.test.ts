@@ -9,6 +9,7 @@ import type { StreamOptions } from '../../../src/ingest/stream-options.ts'
 import { pullLimits as limits } from '../../../src/limits/pull.ts'
 import { silentLogger } from '../../../src/logger.ts'
 import type { AccessUnit, AudioConfig } from '../../../src/media/access-unit.ts'
+import type { Json } from '../../../src/media/child/job.ts'
 import type { PublicationSink, Publishing, PublishRequest } from '../../../src/media/sink.ts'
 import { ManualClock, settle } from '../../support/manual-clock.ts'
 import { RecordingSink } from '../../support/recording-publishing.ts'
@@ -77,11 +78,31 @@ class Bench implements Publishing {
   /** The source is there and sends. */
   open(): void {
     const { handlers } = this.jobs.last
-    handlers.onNote?.({ event: 'opened', format: 'rtsp', video: false, audio: 1 })
+    this.jobs.last.note({ event: 'opened', format: 'rtsp', video: false, audio: 1 })
     handlers.onConfig?.(1, config)
     handlers.onUnit?.(1, unit)
   }
 }
+
+test('a child that tells what cannot be has failed', async (t) => {
+  const bench = new Bench()
+  bench.service.start()
+  const notes: readonly Json[] = [
+    'opened',
+    { event: 'closed' },
+    { event: 'opened', format: 'rtsp', video: 1, audio: 1 },
+    { event: 'opened', format: 'rtsp', video: true, audio: limits.audioTracksMax + 1 },
+  ]
+  for (const note of notes) {
+    bench.jobs.last.note(note)
+    await settle()
+    t.match(bench.status, { state: 'waiting', error: /^the pull said what cannot be: / })
+    bench.clock.advance(limits.retryMsMax)
+  }
+  t.equal(bench.requests.length, 0, 'nothing was published')
+  bench.open()
+  t.equal(bench.status?.state, 'pulling')
+})
 
 test('a source is published like any publisher', async (t) => {
   const bench = new Bench()

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { Registry } from 'prom-client'
 import { type Test, test } from 'tap'
+import { KairoError } from '../../../src/errors.ts'
 import { mediaChildLimits as limits } from '../../../src/limits/media-child.ts'
 import { type Logger, silentLogger } from '../../../src/logger.ts'
 import type { AccessUnit } from '../../../src/media/access-unit.ts'
@@ -187,6 +188,21 @@ test('a receiver that throws costs its job', async (t) => {
   void run.write(0, unit)
   await t.rejects(run.done, { code: 'ERR_WORKER', message: /takes its output/ })
   t.match(JSON.stringify(lines.map(({ message }) => message)), /receiver/)
+})
+
+test('a receiver that refuses what the child says has it killed, with its words', async (t) => {
+  const { follow, lines, metric } = scripted(t)
+  const run = follow('echo', {
+    onUnit: () => {
+      throw new KairoError('ERR_WORKER', 'nobody sends such a picture')
+    },
+  })
+  void run.write(0, unit)
+  await t.rejects(run.done, {
+    ...{ code: 'ERR_WORKER', message: /killed: nobody sends such a picture/ },
+  })
+  t.equal(await metric('kills_total', { reason: 'garbage' }), 1)
+  t.notMatch(JSON.stringify(lines.map(({ message }) => message)), /receiver/)
 })
 
 test('a child that lingers is killed, and its result counts', async (t) => {

@@ -5,11 +5,12 @@
 import { KairoError } from '../../../errors.ts'
 import type { RunJob } from '../context.ts'
 import type { PullJob } from '../job.ts'
+import type { PullNote } from '../remote/notes.ts'
 import { type PulledTrack, pulledTrack } from '../remote/pulled-track.ts'
 import { RemoteDemuxer } from '../remote/remote-demuxer.ts'
 import { RemoteLog } from '../remote/remote-log.ts'
 
-/** Runs the job. Note: `{"event":"opened","format":"hls","video":true,"audio":1}`. Its result, null, means that the source ended. */
+/** Runs the job. It tells one {@link PullNote}; its result, null, means that the source ended. */
 export const run: RunJob<PullJob> = async (context, job) => {
   const source = new RemoteDemuxer(job, new RemoteLog(job.url))
   await source.open()
@@ -22,7 +23,13 @@ export const run: RunJob<PullJob> = async (context, job) => {
   if (tracks.size === 0)
     throw new KairoError('ERR_MEDIA', 'the source has no pictures and no sound')
   const { format } = source
-  context.note({ event: 'opened', format, video: video !== undefined, audio: audio.length })
+  const opened: PullNote = {
+    event: 'opened',
+    format,
+    video: video !== undefined,
+    audio: audio.length,
+  }
+  context.note(opened)
   for (let packet = await source.next(); packet !== undefined; packet = await source.next()) {
     context.counters.unitsIn += 1
     tracks.get(packet.streamIndex)?.take(packet)

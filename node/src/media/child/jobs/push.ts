@@ -9,14 +9,15 @@ import { AudioRungEncoder } from '../av/audio-rung.ts'
 import { UnitDecoder } from '../av/unit-decoder.ts'
 import type { JobContext, RunJob } from '../context.ts'
 import type { PushJob } from '../job.ts'
+import type { PushNote } from '../remote/notes.ts'
 import { RemoteLog } from '../remote/remote-log.ts'
 import { RemoteMuxer } from '../remote/remote-muxer.ts'
 
-/** Runs the job. Notes: `{"event":"connected"}`, then `{"event":"sent","bytes":n}` now and then. Its result is null. */
+/** Runs the job. Its notes are each a {@link PushNote}, its result is null. */
 export const run: RunJob<PushJob> = async (context, job) => {
   const muxer = new RemoteMuxer(job, new RemoteLog(job.url))
   await muxer.connect()
-  context.note({ event: 'connected' })
+  context.note({ event: 'connected' } satisfies PushNote)
   const pusher = new Pusher(context, job, muxer)
   for await (const input of context.input) {
     if (input.type === 'config') pusher.configure(input.config)
@@ -88,7 +89,7 @@ class Pusher {
     const nowMs = performance.now()
     if (!now && nowMs - this.#reportedMs < restreamLimits.reportMs) return
     this.#reportedMs = nowMs
-    this.#context.note({ event: 'sent', bytes: this.#muxer.bytes })
+    this.#context.note({ event: 'sent', bytes: this.#muxer.bytes } satisfies PushNote)
   }
 }
 
