@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { KairoError } from '../errors.ts'
 import type { PeerStream } from '../host/transport.ts'
 import { contentLimits } from '../limits.ts'
-import { FrameDecoder } from './feed/frame-codec.ts'
+import { FrameDecoder } from '../protocol/frame-codec.ts'
 
 /**
  * Reads the request of a stream just opened; the stream is broken when it does not come in time.

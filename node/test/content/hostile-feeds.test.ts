@@ -1,10 +1,10 @@
 /** Providers that send genuine windows of the past, for as long as anybody listens: signatures hold, and nothing goes on. */
 import { create } from '@bufbuild/protobuf'
 import { test } from 'tap'
-import { encodeFrameHeader } from '../../src/content/feed/frame-codec.ts'
 import type { IndexWindow } from '../../src/content/index/index-window.ts'
 import { FEED_PROTOCOL } from '../../src/host/protocols.ts'
 import { contentLimits } from '../../src/limits.ts'
+import { encodeFrameHeader } from '../../src/protocol/frame-codec.ts'
 import { FeedFrameSchema } from '../../src/protocol/generated/feed_pb.js'
 import { type ContentPeer, never } from '../support/content-peer.ts'
 import { network } from '../support/raw-feed.ts'

@@ -1,11 +1,11 @@
 /** Both ends of a feed by hand, for tests that send what a correct peer would not. */
 import { create } from '@bufbuild/protobuf'
-import { encodeFrameHeader, FrameDecoder } from '../../src/content/feed/frame-codec.ts'
 import type { IndexWindow } from '../../src/content/index/index-window.ts'
 import { parseStreamId } from '../../src/content/stream-key.ts'
 import { FEED_PROTOCOL } from '../../src/host/protocols.ts'
 import type { PeerStream } from '../../src/host/transport.ts'
 import { contentLimits } from '../../src/limits.ts'
+import { encodeFrameHeader, FrameDecoder } from '../../src/protocol/frame-codec.ts'
 import { FeedFrameSchema, FeedRequestSchema } from '../../src/protocol/generated/feed_pb.js'
 import { ContentPeer, never, SharedDirectory, type TestPublisher } from './content-peer.ts'
 import { ManualClock } from './manual-clock.ts'

@@ -4,7 +4,7 @@
  */
 import { strict as assert } from 'node:assert'
 import { crc32 } from 'node:zlib'
-import { encodeUvarint } from '../uvarint.ts'
+import { encodeUvarint } from '../../protocol/uvarint.ts'
 
 const CRC_BYTES = 4
 const LENGTH_BYTES_MAX = 4

@@ -8,13 +8,13 @@ import { deadline } from '../../deadline.ts'
 import { KairoError } from '../../errors.ts'
 import type { PeerStream } from '../../host/transport.ts'
 import { contentLimits } from '../../limits.ts'
+import { encodeFrameHeader } from '../../protocol/frame-codec.ts'
 import { FeedFrameSchema } from '../../protocol/generated/feed_pb.js'
 import { type Digest, digestToBytes } from '../digest.ts'
 import type { IndexWindow, Position } from '../index/index-window.ts'
 import type { RenditionChange, WindowedRendition } from '../index/live-rendition.ts'
 import type { ServedStream } from '../served-stream.ts'
 import { backlogDigests, backlogStart } from './backlog.ts'
-import { encodeFrameHeader } from './frame-codec.ts'
 
 type FrameBody = NonNullable<MessageInitShape<typeof FeedFrameSchema>['body']>
 

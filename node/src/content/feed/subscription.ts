@@ -9,6 +9,7 @@ import { type ErrorCode, errorStatus, isKairoError, KairoError } from '../../err
 import { FEED_PROTOCOL } from '../../host/protocols.ts'
 import type { PeerStream, Transport } from '../../host/transport.ts'
 import { contentLimits } from '../../limits.ts'
+import { encodeFrameHeader, type Frame, FrameDecoder } from '../../protocol/frame-codec.ts'
 import {
   type FeedFrame,
   FeedFrameSchema,
@@ -23,7 +24,6 @@ import type { RenditionChange } from '../index/live-rendition.ts'
 import type { StreamPublicKey } from '../stream-key.ts'
 import { backlogDigests } from './backlog.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
-import { encodeFrameHeader, type Frame, FrameDecoder } from './frame-codec.ts'
 import { FEED_VERSION } from './server.ts'
 
 /** Where a feed's verified contents go. */

@@ -2,7 +2,7 @@
  * The encoded entries of a window, each behind its length, in one piece of memory, because the signature covers them as
  * one and they are hashed with every part. A change makes a new value; values that follow each other share their memory.
  */
-import { encodeUvarint } from '../uvarint.ts'
+import { encodeUvarint } from '../../protocol/uvarint.ts'
 
 /** Room for this many times the entries at hand, so that most appends copy only the new one. */
 const SPARE_FACTOR = 2

@@ -6,12 +6,12 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Clock } from '../../clock.ts'
 import { deadline } from '../../deadline.ts'
 import { KairoError } from '../../errors.ts'
+import { PerPeerLimit } from '../../host/per-peer-limit.ts'
 import { RECORDS_PROTOCOL } from '../../host/protocols.ts'
 import type { PeerStream, Transport } from '../../host/transport.ts'
 import { contentLimits, recordLimits } from '../../limits.ts'
 import type { Logger } from '../../logger.ts'
 import { RecordListSchema, SignedRecordSchema } from '../../protocol/generated/records_pb.js'
-import { PerPeerLimit } from '../per-peer-limit.ts'
 import type { KnownRecord } from './record-table.ts'
 
 /** Records judged in one turn; their signatures cost about 0.1 ms each. */

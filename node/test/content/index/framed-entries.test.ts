@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import { FramedEntries } from '../../../src/content/index/framed-entries.ts'
-import { encodeUvarint } from '../../../src/content/uvarint.ts'
+import { encodeUvarint } from '../../../src/protocol/uvarint.ts'
 
 /** What the bytes are to be, the plain way. */
 function plain(entries: readonly Uint8Array[]): Buffer {

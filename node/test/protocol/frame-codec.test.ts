@@ -1,9 +1,9 @@
 /** Frames: any cutting of the bytes gives the same frames, and limits hold before memory is spent. */
 import { create } from '@bufbuild/protobuf'
 import { test } from 'tap'
-import { encodeFrameHeader, FrameDecoder } from '../../src/content/feed/frame-codec.ts'
-import { encodeUvarint } from '../../src/content/uvarint.ts'
+import { encodeFrameHeader, FrameDecoder } from '../../src/protocol/frame-codec.ts'
 import { FeedFrameSchema } from '../../src/protocol/generated/feed_pb.js'
+import { encodeUvarint } from '../../src/protocol/uvarint.ts'
 import { seededRandom } from '../support/content-peer.ts'
 
 const limits = { headerBytesMax: 1_000, payloadBytesMax: 2_000_000 }

@@ -4,8 +4,8 @@
  */
 import { Buffer } from 'node:buffer'
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf'
-import { KairoError } from '../../errors.ts'
-import { encodeUvarint } from '../uvarint.ts'
+import { KairoError } from '../errors.ts'
+import { encodeUvarint } from './uvarint.ts'
 
 /** One frame off the stream. */
 export interface Frame<Header> {
