@@ -288,28 +288,45 @@ export class Making {
   ): Promise<Storyboard | undefined> {
     if (board === undefined) return undefined
     const sprites: Digest[] = []
+    const spritesMax = Math.ceil(board.count / (board.columns * board.rows))
     let writing = Promise.resolve()
     const job: MediaJob = {
       ...{ type: 'storyboard', path: this.#path, origin, videoStream: video.stream },
       ...{ ...board, rotation: video.rotation },
     }
     const onBlob = (_about: Json, bytes: Buffer): void => {
+      if (sprites.length === spritesMax) {
+        throw new KairoError('ERR_WORKER', `more than the ${spritesMax} sprites asked for`)
+      }
       const path = this.#asset.path(spriteFile(sprites.length))
       sprites.push(digestOf(bytes))
       writing = writing.then(() => writeFile(path, bytes, { mode: 0o600 }))
+      // It is awaited below; until then a refusal of the disk must not be one that nobody handles, which ends the peer.
+      writing.catch(() => {})
     }
-    await this.#job(job, { onBlob }, signal)
-    await writing
+    try {
+      await this.#job(job, { onBlob }, signal)
+    } finally {
+      // After a failed job too: what it has left would be written over the next attempt's.
+      await writing.catch((cause: unknown) => {
+        throw storageError('cannot write to the library', cause)
+      })
+    }
     return { ...board, sprites }
   }
 
   async #subtitles(facts: FileFacts, signal: AbortSignal): Promise<readonly CaptionFile[]> {
     const { origin, subtitles } = facts
     const files = new Map<number, Buffer>()
-    const onBlob = (about: Json, bytes: Buffer): void => {
-      files.set((about as { stream: number }).stream, bytes)
-    }
     const streams = subtitles.map(({ stream }) => stream)
+    const onBlob = (about: Json, bytes: Buffer): void => {
+      const stream =
+        typeof about === 'object' && about !== null && 'stream' in about && about.stream
+      if (typeof stream !== 'number' || !streams.includes(stream)) {
+        throw new KairoError('ERR_WORKER', 'subtitles that nobody asked for')
+      }
+      files.set(stream, bytes)
+    }
     await this.#job({ type: 'subtitles', path: this.#path, origin, streams }, { onBlob }, signal)
     let captions: readonly CaptionFile[] = []
     for (const { stream, language, label } of subtitles) {

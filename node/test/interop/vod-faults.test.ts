@@ -1,10 +1,12 @@
 /** Videos on their way when things go wrong: children killed, work taken back, the peer killed, the disk full. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, writeFile } from 'node:fs/promises'
+import { existsSync, mkdirSync } from 'node:fs'
+import { readdir, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'tap'
+import { spriteFile } from '../../src/vod/asset.ts'
 import { makeClip } from '../support/make-clip.ts'
 import { needs } from '../support/needs.ts'
 import { needsSmallDisk, smallDisk } from '../support/small-disk.ts'
@@ -91,4 +93,24 @@ test('a full disk fails the video and nothing else', {
   await writeFile(join(disk.directory, 'ballast'), '')
   await peer.library.retry(id)
   t.equal((await peer.settled(id)).state, 'ready')
+})
+
+test('a storyboard that cannot be written fails the video, and nothing else', {
+  skip,
+}, async (t) => {
+  const folder = t.testdir()
+  const clip = await makeClip(join(folder, 'clip.mp4'), { seconds: 5 })
+  const peer = await startVodPeer(join(folder, 'vod'))
+  t.teardown(() => peer.stop())
+  const { id } = await peer.library.addFile({ path: clip, title: '', mode: 'copy' })
+  const asset = join(folder, 'vod', id)
+  // The folder has been cleared, and the child that makes sprites begins.
+  while (!existsSync(join(asset, 'plan'))) await new Promise((resolve) => setImmediate(resolve))
+  const sprite = join(asset, spriteFile(0))
+  mkdirSync(sprite)
+  t.match(await peer.settled(id), { state: 'failed', error: { code: 'ERR_STORAGE' } })
+  await rmdir(sprite)
+  await peer.library.retry(id)
+  t.equal((await peer.settled(id)).state, 'ready')
+  t.equal(peer.library.get(id)?.storyboard?.sprites.length, 1)
 })
