@@ -1,0 +1,116 @@
+/** What an origin is asked, and which requests this peer answers itself (RFC 9110 7.6). */
+import { cdnRuleLimits } from '../../limits/cdn-rules.ts'
+import type { CacheRequest, Fields } from '../message.ts'
+import { conditionalFields } from './conditional.ts'
+import { withoutHopByHop } from './connection.ts'
+import { fieldOf, listOf, withoutFields } from './field.ts'
+import { normalise } from './vary.ts'
+
+/** How a request is passed on. */
+export interface OriginRequestInit {
+  /** This peer, to others that forward (RFC 9110 7.6.3) and to itself (RFC 8586); a token. */
+  readonly name: string
+  /** IP address of the client. */
+  readonly clientAddress: string
+  /** What the client says of those before it is believed: it is a proxy that the operator named. Default: false. */
+  readonly trusted?: boolean
+  /**
+   * For a response that is to be kept: the client's conditions and ranges are left out, these fields are put in (conditions of the cache, a slice).
+   * Undefined for a request that passes through.
+   */
+  readonly fill?: Fields
+}
+
+/** Fields that the connection to the origin makes anew, or that this peer has dealt with. */
+const replaced = new Set(['host', 'expect', 'proxy-authorization', 'proxy-authenticate'])
+
+/** The request as the origin gets it. */
+export function requestForOrigin(request: CacheRequest, init: OriginRequestInit): CacheRequest {
+  const { fill } = init
+  const kept = withoutFields(
+    withoutHopByHop(request.headers),
+    (name) =>
+      replaced.has(name) ||
+      (fill !== undefined && (name === 'range' || conditionalFields.has(name))),
+  )
+  const headers = {
+    ...kept,
+    ...forwardedFields(request, init),
+    ...maxForwards(request),
+    ...(fill === undefined ? {} : fillFields(request, fill)),
+  }
+  return { ...request, headers }
+}
+
+/** What is kept must be the same for all whose requests select it, so the origin is asked in the words of the key (see vary.ts). */
+function fillFields(request: CacheRequest, fill: Fields): Fields {
+  const encoding = fieldOf(request.headers, 'accept-encoding') ?? ''
+  return { 'accept-encoding': normalise('accept-encoding', encoding), ...fill }
+}
+
+/** Who asked whom: what the client says of it is dropped unless it is trusted, since anybody can write it. */
+function forwardedFields(request: CacheRequest, init: OriginRequestInit): Fields {
+  const { name, clientAddress, trusted = false } = init
+  const before = (field: string): string | undefined =>
+    trusted ? fieldOf(request.headers, field) : undefined
+  const node = clientAddress.includes(':') ? `"[${clientAddress}]"` : clientAddress
+  const own = `for=${node};host="${request.host}";proto=${request.scheme}`
+  return {
+    via: chain(fieldOf(request.headers, 'via'), `1.1 ${name}`),
+    'cdn-loop': chain(fieldOf(request.headers, 'cdn-loop'), name),
+    forwarded: chain(before('forwarded'), own),
+    'x-forwarded-for': chain(before('x-forwarded-for'), clientAddress),
+    'x-forwarded-host': before('x-forwarded-host') ?? request.host,
+    'x-forwarded-proto': before('x-forwarded-proto') ?? request.scheme,
+  }
+}
+
+/** A list with one more member; its oldest members go when it is too long. */
+export function chain(before: string | undefined, member: string): string {
+  if (before === undefined || before.trim() === '') return member
+  if (before.length <= cdnRuleLimits.chainCharsMax) return `${before}, ${member}`
+  const newest: string[] = [member]
+  let chars = 0
+  for (const entry of listOf(before).reverse()) {
+    chars += entry.length
+    if (chars > cdnRuleLimits.chainCharsMax) break
+    newest.unshift(entry)
+  }
+  return newest.join(', ')
+}
+
+/** One less than the client allows, for the methods that it is for (RFC 9110 7.6.2). */
+function maxForwards(request: CacheRequest): Fields {
+  const left = forwardsLeft(request)
+  return left === undefined ? {} : { 'max-forwards': String(Math.max(0, left - 1)) }
+}
+
+function forwardsLeft(request: CacheRequest): number | undefined {
+  if (request.method !== 'OPTIONS' && request.method !== 'TRACE') return undefined
+  const text = fieldOf(request.headers, 'max-forwards')
+  if (text === undefined || !/^\d+$/.test(text)) return undefined
+  return text.length > cdnRuleLimits.maxForwardsDigitsMax ? undefined : Number(text)
+}
+
+/**
+ * The status with which this peer answers a request itself, without an origin; undefined for all others. TRACE would show what proxies add (RFC 9110
+ * 9.3.8), CONNECT would make a tunnel of a cache, an OPTIONS that may go no further ends here (7.6.2), expectations other than 100-continue are not
+ * met (10.1.1), and a request that has been here before would go round for ever (RFC 8586).
+ */
+export function ownAnswer(
+  request: CacheRequest,
+  name: string,
+): 204 | 405 | 417 | 501 | 508 | undefined {
+  if (request.method === 'CONNECT') return 501
+  if (request.method === 'TRACE') return 405
+  if (request.method === 'OPTIONS' && forwardsLeft(request) === 0) return 204
+  const expect = fieldOf(request.headers, 'expect')
+  if (expect !== undefined && expect.trim().toLowerCase() !== '100-continue') return 417
+  const loop = fieldOf(request.headers, 'cdn-loop')
+  const been = loop !== undefined && listOf(loop).some((member) => idOf(member) === name)
+  return been ? 508 : undefined
+}
+
+function idOf(member: string): string {
+  return member.split(';', 1)[0]?.trim() ?? ''
+}
