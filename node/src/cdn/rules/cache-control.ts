@@ -36,7 +36,11 @@ export interface CacheControl {
   readonly staleIfErrorS?: number
 }
 
-type Draft = { -readonly [K in keyof CacheControl]: CacheControl[K] }
+type Draft = {
+  -readonly [K in keyof CacheControl]: CacheControl[K] extends readonly string[]
+    ? string[]
+    : CacheControl[K]
+}
 
 /** A directive's argument; `malformed` has white space or bytes where none may be. */
 interface Argument {
@@ -158,9 +162,9 @@ function applyQualified(
   const lower = names.map((field) => field.toLowerCase())
   const qualified = lower.length > 0 && lower.every((field) => isToken(field) && !judged.has(field))
   if (name === 'no-cache') {
-    if (qualified) draft.noCacheFields = [...draft.noCacheFields, ...lower]
+    if (qualified) draft.noCacheFields.push(...lower)
     else draft.noCache = true
-  } else if (qualified) draft.privateFields = [...draft.privateFields, ...lower]
+  } else if (qualified) draft.privateFields.push(...lower)
   else draft.isPrivate = true
 }
 

@@ -1,6 +1,5 @@
 /** What a 304 does to stored responses (RFC 9111 4.3.4). */
 import type { CacheRequest, ResponseHead, StoredHead } from '../message.ts'
-import { hasValidator } from './conditional.ts'
 import { entityTagOf, matchesStrongly, matchesWeakly } from './entity-tag.ts'
 import { fieldOf, withoutFields } from './field.ts'
 import { dateOf } from './freshness.ts'
@@ -43,9 +42,7 @@ export function validatedBy(
     return candidates.filter((stored) => hasSameDate(stored, response)).slice(0, 1)
   }
   // Many servers leave the validators out; with one candidate there is no doubt which was meant.
-  return candidates.length === 1 && (candidates[0] === undefined || !hasValidator(response))
-    ? candidates
-    : []
+  return candidates.length === 1 ? candidates : []
 }
 
 function hasSameDate(stored: StoredHead, response: ResponseHead): boolean {

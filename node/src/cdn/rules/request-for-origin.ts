@@ -24,15 +24,21 @@ export interface OriginRequestInit {
 /** Fields that the connection to the origin makes anew, or that this peer has dealt with. */
 const replaced = new Set(['host', 'expect', 'proxy-authorization', 'proxy-authenticate'])
 
+/** Fields by which clients make some origins answer another request than the one that the key is of: what is kept would be poisoned. */
+const rewriting = new Set([
+  ...['x-original-url', 'x-rewrite-url', 'x-original-host', 'x-host'],
+  ...['x-http-method-override', 'x-http-method', 'x-method-override'],
+])
+
 /** The request as the origin gets it. */
 export function requestForOrigin(request: CacheRequest, init: OriginRequestInit): CacheRequest {
-  const { fill } = init
-  const kept = withoutFields(
-    withoutHopByHop(request.headers),
-    (name) =>
-      replaced.has(name) ||
-      (fill !== undefined && (name === 'range' || conditionalFields.has(name))),
-  )
+  const { fill, trusted = false } = init
+  const kept = withoutFields(withoutHopByHop(request.headers), (name) => {
+    if (replaced.has(name)) return true
+    if (!trusted && (name === 'x-real-ip' || name.startsWith('x-forwarded-'))) return true
+    if (fill === undefined) return false
+    return name === 'range' || conditionalFields.has(name) || rewriting.has(name)
+  })
   const headers = {
     ...kept,
     ...forwardedFields(request, init),
@@ -54,7 +60,9 @@ function forwardedFields(request: CacheRequest, init: OriginRequestInit): Fields
   const before = (field: string): string | undefined =>
     trusted ? fieldOf(request.headers, field) : undefined
   const node = clientAddress.includes(':') ? `"[${clientAddress}]"` : clientAddress
-  const own = `for=${node};host="${request.host}";proto=${request.scheme}`
+  // Quotes in what came as a host would end the quoted string.
+  const host = request.host.replaceAll(/["\\]/g, '')
+  const own = `for=${node};host="${host}";proto=${request.scheme}`
   return {
     via: chain(fieldOf(request.headers, 'via'), `1.1 ${name}`),
     'cdn-loop': chain(fieldOf(request.headers, 'cdn-loop'), name),

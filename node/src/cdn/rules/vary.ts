@@ -6,11 +6,14 @@ import { fieldOf, listOf } from './field.ts'
 /** Codings that make variants; others are not asked for. */
 const codings = ['br', 'gzip', 'zstd'] as const
 
-/** Names in a response's `Vary`, in lower case, sorted; `'*'` when it names everything. */
-export function varyNames(response: ResponseHead): readonly string[] | '*' {
-  const text = fieldOf(response.headers, 'vary')
-  if (text === undefined) return []
-  const names = new Set(listOf(text.toLowerCase()))
+/**
+ * Names in a response's `Vary`, in lower case, sorted; `'*'` when it names everything. A coded response varies on `Accept-Encoding` whether it says so
+ * or not: whoever did not ask for the coding could not read it.
+ */
+function varyNames(response: ResponseHead): readonly string[] | '*' {
+  const names = new Set(listOf((fieldOf(response.headers, 'vary') ?? '').toLowerCase()))
+  const coding = fieldOf(response.headers, 'content-encoding') ?? ''
+  if (!/^(?:identity)?$/i.test(coding.trim())) names.add('accept-encoding')
   return names.has('*') ? '*' : [...names].sort()
 }
 
@@ -44,7 +47,8 @@ function selectingValue(request: CacheRequest, name: string): string | undefined
 
 /** True when the request selects the stored response (RFC 9111 4.1). */
 export function matchesVary(request: CacheRequest, stored: StoredHead): boolean {
-  if (!Object.hasOwn(stored.headers, 'vary')) return true
+  const varies = Object.hasOwn(stored.headers, 'vary')
+  if (!varies && !Object.hasOwn(stored.headers, 'content-encoding')) return true
   const wanted = varyFields(request, stored)
   if (wanted === undefined) return false
   const names = Object.keys(wanted)
@@ -80,7 +84,7 @@ interface Weighted {
 function weightedItems(value: string): Weighted[] {
   return value
     .toLowerCase()
-    .split(',', cdnRuleLimits.acceptItemsMax)
+    .split(',')
     .map((member) => {
       const [item = '', ...parameters] = member.split(';').map((part) => part.trim())
       return { item, weight: weightOf(parameters) }
@@ -101,7 +105,8 @@ function weightOf(parameters: readonly string[]): number {
  * the very same words, so weights and codings that are left out cannot change its answer.
  */
 function normaliseEncoding(value: string): string {
-  const items = new Map(weightedItems(value).map(({ item, weight }) => [item, weight]))
+  const read = value.split(',', cdnRuleLimits.acceptItemsMax).join(',')
+  const items = new Map(weightedItems(read).map(({ item, weight }) => [item, weight]))
   if (items.has('x-gzip') && !items.has('gzip')) items.set('gzip', items.get('x-gzip') ?? 0)
   const others = items.get('*') ?? 0
   const taken: string[] = codings.filter((coding) => (items.get(coding) ?? others) > 0)
@@ -110,9 +115,11 @@ function normaliseEncoding(value: string): string {
   return taken.length === 0 ? 'identity' : taken.join(', ')
 }
 
-/** `Accept-Language` in lower case, the most wanted first, each with the shortest form of its weight. */
+/** `Accept-Language` in lower case, the most wanted first, each with the shortest form of its weight. A list beyond the limit stays as it is. */
 function normaliseLanguage(value: string): string {
-  return weightedItems(value)
+  const items = weightedItems(value)
+  if (items.length > cdnRuleLimits.acceptItemsMax) return value.trim()
+  return items
     .sort((a, b) => b.weight - a.weight)
     .map(({ item, weight }) => (weight === 1_000 ? item : `${item};q=${weight / 1_000}`))
     .join(', ')
