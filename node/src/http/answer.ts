@@ -9,7 +9,10 @@ import type { PreparedResponse } from './prepared-response.ts'
 
 /** What a header value may hold; anything else could split the answer (RFC 9110 5.5). */
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/
-const fieldName = /^[A-Za-z0-9-]+$/
+/** RFC 9110 5.6.2. */
+const fieldName = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
+/** Fields of one connection, which an answer taken from elsewhere must not bring along (RFC 9110 7.6.1). */
+const connectionsOwn = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade'])
 /** Fields that the server alone sets. */
 const serversOwn = new Set([
   'content-length',
@@ -42,6 +45,7 @@ export function answerFields(
   cors: CorsPolicy,
   origin: string | undefined,
 ): string[] {
+  if (response.verbatim === true) return verbatimFields(response)
   const fields: string[] = []
   for (const [name, value] of Object.entries(response.headers)) {
     if (!fieldName.test(name) || !fieldValue.test(value) || serversOwn.has(name.toLowerCase())) {
@@ -60,6 +64,43 @@ export function answerFields(
   return fields
 }
 
+/** True when a streamed answer has to be sent in chunks, because nothing tells its length. */
+export function isChunked(response: PreparedResponse): boolean {
+  return response.stream !== undefined && response.headers['content-length'] === undefined
+}
+
+/**
+ * An informational response, ready for the socket.
+ * @throws Error when a name or value cannot stand in a header.
+ */
+export function earlyHints(headers: Readonly<Record<string, string>>): Buffer {
+  let text = 'HTTP/1.1 103 Early Hints\r\n'
+  const fields = verbatimFields({ status: 204, headers, body: [] })
+  for (let index = 0; index < fields.length; index += 2) {
+    text += `${fields[index]}: ${fields[index + 1]}\r\n`
+  }
+  return Buffer.from(`${text}\r\n`, 'latin1')
+}
+
+/** Fields of another server: what concerns the connection is ours, the rest goes out as it came. */
+function verbatimFields(response: PreparedResponse): string[] {
+  const fields: string[] = []
+  for (const [name, value] of Object.entries(response.headers)) {
+    const lines = name === 'set-cookie' ? value.split('\n') : [value]
+    for (const line of lines) {
+      if (!fieldName.test(name) || !fieldValue.test(line) || connectionsOwn.has(name)) {
+        throw new Error(`header field ${JSON.stringify(name)} cannot be sent`)
+      }
+      fields.push(name, line)
+    }
+  }
+  const isWhole = response.stream === undefined && response.headers['content-length'] === undefined
+  if (isWhole && !isBodiless(response.status)) {
+    fields.push('content-length', String(bodyLength(response)))
+  }
+  return fields
+}
+
 /** An answer as the lane writes it: one buffer, or a head and pieces for one gathered write. */
 export type AnswerBytes = Buffer | { readonly head: Buffer; readonly body: readonly Uint8Array[] }
 
@@ -68,8 +109,10 @@ interface Rendered {
   readonly start: string
   /** The whole answer as last sent on a connection that stays open, and the tail it ends its head with. */
   tail: string
-  bytes: Buffer | undefined
+  bytes: AnswerBytes | undefined
 }
+
+const keepAliveS = Math.floor(httpLimits.keepAliveTimeoutMs / 1000)
 
 /**
  * Writes answers to bytes, and keeps for each PreparedResponse that is sent more than once what it wrote: a handler
@@ -80,6 +123,9 @@ export class AnswerWriter {
   readonly #rendered = new WeakMap<PreparedResponse, Rendered>()
   #keepAliveTail = ''
   #closeTail = ''
+  readonly #bareKeepAliveTail =
+    `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveS}\r\n\r\n`
+  readonly #bareCloseTail = 'Connection: close\r\n\r\n'
 
   constructor(cors: CorsPolicy) {
     this.#cors = cors
@@ -88,15 +134,14 @@ export class AnswerWriter {
   /** Takes over the time for `Date` fields; called once a second. */
   setDate(nowMs: number): void {
     const date = `Date: ${new Date(nowMs).toUTCString()}\r\n`
-    const timeoutS = Math.floor(httpLimits.keepAliveTimeoutMs / 1000)
-    this.#keepAliveTail = `${date}Connection: keep-alive\r\nKeep-Alive: timeout=${timeoutS}\r\n\r\n`
-    this.#closeTail = `${date}Connection: close\r\n\r\n`
+    this.#keepAliveTail = date + this.#bareKeepAliveTail
+    this.#closeTail = date + this.#bareCloseTail
   }
 
   /** The answer's bytes for a GET. */
   write(response: PreparedResponse, origin: string | undefined, keepAlive: boolean): AnswerBytes {
-    const reusable = keepAlive && this.#cors.sameForAll
-    const tail = keepAlive ? this.#keepAliveTail : this.#closeTail
+    const reusable = keepAlive && (this.#cors.sameForAll || response.verbatim === true)
+    const tail = this.#tail(response, keepAlive)
     const known = reusable ? this.#rendered.get(response) : undefined
     if (known?.bytes !== undefined && known.tail === tail) {
       return known.bytes
@@ -104,13 +149,12 @@ export class AnswerWriter {
     const start = known?.start ?? this.#start(response, origin)
     const length = isBodiless(response.status) ? 0 : bodyLength(response)
     const head = Buffer.from(start + tail, 'latin1')
-    if (length > httpLimits.copyBytesMax) {
-      if (reusable && known === undefined) {
-        this.#rendered.set(response, { start, tail: '', bytes: undefined })
-      }
-      return { head, body: response.body }
-    }
-    const bytes = length === 0 ? head : Buffer.concat([head, ...response.body])
+    const bytes: AnswerBytes =
+      length > httpLimits.copyBytesMax
+        ? { head, body: response.body }
+        : length === 0
+          ? head
+          : Buffer.concat([head, ...response.body])
     if (known !== undefined) {
       known.tail = tail
       known.bytes = bytes
@@ -122,8 +166,13 @@ export class AnswerWriter {
 
   /** The head alone, for HEAD and in front of a streamed body. */
   writeHead(response: PreparedResponse, origin: string | undefined, keepAlive: boolean): Buffer {
-    const tail = keepAlive ? this.#keepAliveTail : this.#closeTail
+    const tail = this.#tail(response, keepAlive)
     return Buffer.from(this.#start(response, origin) + tail, 'latin1')
+  }
+
+  #tail(response: PreparedResponse, keepAlive: boolean): string {
+    if (response.verbatim === true) return keepAlive ? this.#bareKeepAliveTail : this.#bareCloseTail
+    return keepAlive ? this.#keepAliveTail : this.#closeTail
   }
 
   #start(response: PreparedResponse, origin: string | undefined): string {
@@ -133,6 +182,6 @@ export class AnswerWriter {
       text += `${fields[index]}: ${fields[index + 1]}\r\n`
     }
     // The lane speaks HTTP/1.1 only, whose clients all read chunks.
-    return response.stream === undefined ? text : `${text}Transfer-Encoding: chunked\r\n`
+    return isChunked(response) ? `${text}Transfer-Encoding: chunked\r\n` : text
   }
 }

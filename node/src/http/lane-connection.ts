@@ -3,11 +3,11 @@ import type { Socket } from 'node:net'
 import { KairoError } from '../errors.ts'
 import { streamedAnswerLimits } from '../limits/delivery-streams.ts'
 import { httpLimits } from '../limits.ts'
-import { bodyLength } from './answer.ts'
+import { bodyLength, earlyHints, isChunked } from './answer.ts'
 import { writeChunked } from './chunked-body.ts'
 import type { FastLane } from './fast-lane.ts'
 import type { EndReason } from './http-metrics.ts'
-import type { PreparedResponse } from './prepared-response.ts'
+import type { EarlyHints, PreparedResponse } from './prepared-response.ts'
 import { lastWords } from './problem.ts'
 import { isForeignStart, parseRequestHead, type RequestHead } from './request-head.ts'
 
@@ -40,6 +40,9 @@ export class LaneConnection {
   readonly #onEnd = (): void => this.#ended()
   readonly #onError = (): void => this.#closed()
   readonly #onClose = (): void => this.#closed()
+  readonly #onHints: EarlyHints = (headers): void => {
+    if (this.#state === 'waiting') this.#socket.write(earlyHints(headers))
+  }
 
   constructor(lane: FastLane, socket: Socket) {
     this.#lane = lane
@@ -179,7 +182,12 @@ export class LaneConnection {
   /** Answers a request now or begins to wait; false when no handler knows the path. */
   #answer(head: RequestHead): boolean {
     this.#abort ??= new AbortController()
-    const answer = this.#lane.handlers.ask(head.request, this.#abort.signal, this.#client)
+    const answer = this.#lane.handlers.ask(
+      head.request,
+      this.#abort.signal,
+      this.#client,
+      this.#onHints,
+    )
     if (answer === undefined) {
       return false
     }
@@ -241,7 +249,7 @@ export class LaneConnection {
     metrics.lane.answers.set(response.status, (metrics.lane.answers.get(response.status) ?? 0) + 1)
     if (response.stream !== undefined && head.request.method === 'GET') {
       this.#state = 'streaming'
-      this.#stream(head, response.stream, keepAlive)
+      this.#stream(head, response.stream, { chunked: isChunked(response), keepAlive })
     } else if (!keepAlive) {
       this.#leave()
       socket.destroySoon()
@@ -251,13 +259,17 @@ export class LaneConnection {
   }
 
   /** Sends a body while it is made; the connection takes its next request when the last chunk is out. */
-  #stream(head: RequestHead, stream: AsyncIterable<Uint8Array>, keepAlive: boolean): void {
+  #stream(
+    head: RequestHead,
+    stream: AsyncIterable<Uint8Array>,
+    { chunked, keepAlive }: { readonly chunked: boolean; readonly keepAlive: boolean },
+  ): void {
     this.#abort ??= new AbortController()
     const progress = (bytes: number): void => {
       this.#sinceMs = this.#lane.nowMs
       this.#lane.metrics.lane.bodyBytes += bytes
     }
-    writeChunked(this.#socket, stream, { signal: this.#abort.signal, progress }).then(
+    writeChunked(this.#socket, stream, { chunked, signal: this.#abort.signal, progress }).then(
       () => this.#streamed(keepAlive),
       (error: unknown) => {
         if (this.#state !== 'streaming') return

@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { KairoError } from '../errors.ts'
-import { answerFields, bodyLength } from './answer.ts'
+import { answerFields, bodyLength, earlyHints } from './answer.ts'
 import { partialResponse, selectRange, unsatisfiableRange } from './byte-range.ts'
 import type { CorsPolicy } from './cors.ts'
 import type { HttpMetrics } from './http-metrics.ts'
@@ -53,6 +53,7 @@ export class PlainFallback {
       request,
       controller.signal,
       message.socket.remoteAddress ?? '',
+      (headers) => sendEarlyHints(message, reply, headers),
     )
     if (answer === undefined) {
       return false
@@ -98,6 +99,7 @@ export class PlainFallback {
     }
     this.#metrics.fallbackAnswers.inc({ status: String(response.status) })
     this.#beforeHead(reply)
+    if (response.verbatim === true) reply.sendDate = false
     reply.writeHead(response.status, fields)
     if (request.method === 'GET' && response.stream !== undefined) {
       this.#stream(reply, request, response.stream)
@@ -143,20 +145,60 @@ function plainRequestOf(message: IncomingMessage): PlainRequest | undefined {
     method,
     path,
     query: mark < 0 ? '' : target.slice(mark + 1),
+    host: (headers.host ?? '').toLowerCase(),
     ifNoneMatch: headers['if-none-match'],
     acceptEncoding: headers['accept-encoding']?.toString(),
+    asksCache: cacheFields.some((name) => headers[name] !== undefined),
+    fieldNames: () => Object.keys(headers),
+    header: (name) => {
+      const value = headers[name]
+      return Array.isArray(value) ? value.join(', ') : value
+    },
   }
+}
+
+const cacheFields = [
+  'cache-control',
+  'pragma',
+  'if-none-match',
+  'if-modified-since',
+  'if-match',
+  'if-unmodified-since',
+  'if-range',
+  'range',
+]
+
+/** Tells the client what its answer will need, where an answer of HTTP/1.1 has not begun yet (RFC 9110 15.2). */
+export function sendEarlyHints(
+  message: IncomingMessage,
+  reply: ServerResponse,
+  headers: Readonly<Record<string, string>>,
+): void {
+  // Of pipelined requests only the one whose turn it is has the socket.
+  if (message.httpVersion !== '1.1' || reply.headersSent || reply.socket === null) return
+  if (reply.socket.writable) reply.socket.write(earlyHints(headers))
 }
 
 /** The path and query of a request target; servers take the absolute form too (RFC 9112 3.2.2). */
 export function originForm(target: string): string {
-  const absolute = /^https?:\/\/[^/?#]+(.*)$/i.exec(target)
+  const absolute = absoluteForm.exec(target)
   if (absolute === null) {
     return target
   }
-  const rest = absolute[1] as string
+  const rest = absolute[2] as string
   return rest.startsWith('/') ? rest : `/${rest}`
 }
+
+/** Brings a request with an absolute target into the usual form: its authority is then the host, whatever `Host` says. */
+export function takeOriginForm(message: IncomingMessage): void {
+  const target = message.url ?? ''
+  const authority = absoluteForm.exec(target)?.[1]
+  if (authority === undefined) return
+  message.headers.host = authority.replace(/^.*@/, '')
+  message.url = originForm(target)
+}
+
+const absoluteForm = /^https?:\/\/([^/?#]+)(.*)$/i
 
 /** Applies `Range` (RFC 9110 14.2) to a 200 answer of a GET; other answers stay as they are. */
 function withRange(
@@ -165,6 +207,9 @@ function withRange(
   response: PreparedResponse,
 ): PreparedResponse {
   const { range, 'if-range': ifRange } = message.headers
+  if (response.verbatim === true) {
+    return response
+  }
   if (range === undefined || request.method !== 'GET' || response.status !== 200) {
     return response
   }

@@ -1,6 +1,11 @@
 /** The plain handlers in their order, as the fast lane and the ordinary server both ask them. */
 import type { Logger } from '../logger.ts'
-import type { PlainHandler, PlainRequest, PreparedResponse } from './prepared-response.ts'
+import type {
+  EarlyHints,
+  PlainHandler,
+  PlainRequest,
+  PreparedResponse,
+} from './prepared-response.ts'
 import { isUnexpected, problemOf, problemResponse } from './problem.ts'
 
 /** Asks one handler after the other and turns their failures into problem documents. */
@@ -18,10 +23,11 @@ export class PlainHandlers {
     request: PlainRequest,
     signal: AbortSignal,
     client: string,
+    hints?: EarlyHints,
   ): PreparedResponse | Promise<PreparedResponse> | undefined {
     try {
       for (const handler of this.#handlers) {
-        const answer = handler(request, signal, client)
+        const answer = handler(request, signal, client, hints)
         if (answer !== undefined) {
           return answer
         }

@@ -29,6 +29,7 @@ const CONNECTION = 2
 const IF_NONE_MATCH = 3
 const ORIGIN = 4
 const ACCEPT_ENCODING = 5
+const ASKS_CACHE = 6
 
 /** Headers that leave a plain GET what it is. A name that is not here sends the connection to Node's parser. */
 const headerKinds = new Map<string, number>([
@@ -37,17 +38,17 @@ const headerKinds = new Map<string, number>([
   ['if-none-match', IF_NONE_MATCH],
   ['origin', ORIGIN],
   ['accept-encoding', ACCEPT_ENCODING],
+  ['cache-control', ASKS_CACHE],
+  ['if-modified-since', ASKS_CACHE],
+  ['pragma', ASKS_CACHE],
 ])
 for (const name of [
   'accept',
   'accept-charset',
   'accept-language',
-  'cache-control',
   'cookie',
   'dnt',
   'from',
-  'if-modified-since',
-  'pragma',
   'priority',
   'purpose',
   'referer',
@@ -115,15 +116,72 @@ export function parseRequestHead(
     return undefined
   }
   return {
-    request: {
-      method: line[1] as 'GET' | 'HEAD',
-      path,
-      query: line[3] ?? '',
-      ifNoneMatch: fields.ifNoneMatch,
-      acceptEncoding: fields.acceptEncoding,
-    },
+    request: new LaneRequest(
+      { method: line[1] as 'GET' | 'HEAD', path, query: line[3] ?? '' },
+      fields,
+      { text, start: requestLine.lastIndex, end: end + 2 },
+    ),
     origin: fields.origin,
     keepAlive: fields.keepAlive,
+  }
+}
+
+/** Where the fields of one head stand in the text of what was received. */
+interface FieldText {
+  readonly text: string
+  readonly start: number
+  readonly end: number
+}
+
+/** A request of the lane. Most handlers never look at most fields, so they are found only when one is asked for. */
+class LaneRequest implements PlainRequest {
+  readonly method: 'GET' | 'HEAD'
+  readonly path: string
+  readonly query: string
+  readonly host: string
+  readonly ifNoneMatch: string | undefined
+  readonly acceptEncoding: string | undefined
+  readonly asksCache: boolean
+  readonly #source: FieldText
+
+  constructor(
+    line: Pick<PlainRequest, 'method' | 'path' | 'query'>,
+    fields: Fields,
+    source: FieldText,
+  ) {
+    this.method = line.method
+    this.path = line.path
+    this.query = line.query
+    this.host = (fields.host as string).toLowerCase()
+    this.ifNoneMatch = fields.ifNoneMatch
+    this.acceptEncoding = fields.acceptEncoding
+    this.asksCache = fields.asksCache || fields.ifNoneMatch !== undefined
+    this.#source = source
+  }
+
+  fieldNames(): readonly string[] {
+    const names = new Set<string>()
+    for (const [name] of fieldLines(this.#source)) names.add(name)
+    return [...names]
+  }
+
+  header(name: string): string | undefined {
+    let joined: string | undefined
+    for (const [field, value] of fieldLines(this.#source)) {
+      if (field === name) joined = joined === undefined ? value : `${joined}, ${value}`
+    }
+    return joined
+  }
+}
+
+/** Lower-case names and trimmed values of a head that was understood. */
+function* fieldLines({ text, start, end }: FieldText): Generator<[name: string, value: string]> {
+  let position = start
+  while (position < end) {
+    const lineEnd = text.indexOf('\r\n', position)
+    const colon = text.indexOf(':', position)
+    yield [text.slice(position, colon).toLowerCase(), text.slice(colon + 1, lineEnd).trim()]
+    position = lineEnd + 2
   }
 }
 
@@ -134,6 +192,7 @@ interface Fields {
   origin: string | undefined
   acceptEncoding: string | undefined
   keepAlive: boolean
+  asksCache: boolean
 }
 
 function parseFields(text: string, start: number, end: number): Fields | undefined {
@@ -144,6 +203,7 @@ function parseFields(text: string, start: number, end: number): Fields | undefin
     origin: undefined,
     acceptEncoding: undefined,
     keepAlive: true,
+    asksCache: false,
   }
   let position = start
   while (position < end) {
@@ -155,7 +215,12 @@ function parseFields(text: string, start: number, end: number): Fields | undefin
     position = headerLine.lastIndex
     const name = match[1] as string
     const kind = headerKinds.get(name) ?? headerKinds.get(name.toLowerCase())
-    if (kind === undefined || (kind !== HARMLESS && !setField(fields, kind, match[2] as string))) {
+    if (kind === ASKS_CACHE) {
+      fields.asksCache = true
+    } else if (
+      kind === undefined ||
+      (kind !== HARMLESS && !setField(fields, kind, match[2] as string))
+    ) {
       return undefined
     }
   }

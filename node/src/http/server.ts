@@ -15,10 +15,11 @@ import { Admission, type Authenticators } from './admission.ts'
 import { CorsPolicy } from './cors.ts'
 import { FastLane } from './fast-lane.ts'
 import { type EndReason, HttpMetrics } from './http-metrics.ts'
-import { originForm, PlainFallback } from './plain-fallback.ts'
+import { PlainFallback, takeOriginForm } from './plain-fallback.ts'
 import { PlainHandlers } from './plain-handlers.ts'
 import type { PlainHandler } from './prepared-response.ts'
 import { lastWords, pathOf } from './problem.ts'
+import type { RawHandler } from './raw-handler.ts'
 import type { Route } from './route.ts'
 import { RouteTable } from './route-table.ts'
 import type { StreamRoute } from './stream-route.ts'
@@ -29,6 +30,8 @@ export interface HttpServerComponents {
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
+  /** Shared by the servers of one peer. Default: its own. */
+  readonly metrics?: HttpMetrics
 }
 
 /** What the server is told. */
@@ -41,6 +44,8 @@ export interface HttpServerInit {
   readonly corsOrigins?: readonly string[]
   /** Asked in order, in the fast lane and beside it; the first that does not answer `undefined` has the request. */
   readonly plainHandlers?: readonly PlainHandler[]
+  /** Asked before everything else about requests that left the fast lane. */
+  readonly rawHandler?: RawHandler
   /** Routes of the API. */
   readonly routes?: readonly Route[]
   /** Routes whose bodies are streams. */
@@ -69,10 +74,8 @@ export class HttpServer {
     this.#clock = components.clock
     this.#logger = components.logger.child({ name: 'kairo:http' })
     this.#init = init
-    this.#metrics = new HttpMetrics(components.registry, () => ({
-      ...this.#lane.counts(),
-      handed: this.#handed.size,
-    }))
+    this.#metrics = components.metrics ?? new HttpMetrics(components.registry)
+    this.#metrics.addServer(() => ({ ...this.#lane.counts(), handed: this.#handed.size }))
     const shared = {
       clock: this.#clock,
       logger: this.#logger,
@@ -224,8 +227,13 @@ export class HttpServer {
         noDelay: true,
       },
       (message, reply) => {
-        message.url = originForm(message.url ?? '')
-        if (!this.#fallback.serve(message, reply)) {
+        takeOriginForm(message)
+        if (this.#init.rawHandler?.(message, reply) === true) {
+          this.#closeIfStopping(reply)
+          reply.once('finish', () => {
+            this.#metrics.fallbackAnswers.inc({ status: String(reply.statusCode) })
+          })
+        } else if (!this.#fallback.serve(message, reply)) {
           handler(message, reply)
         }
       },

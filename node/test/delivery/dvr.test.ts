@@ -11,6 +11,7 @@ import { FakeStream, videoInfo } from '../support/fake-stream.ts'
 import { HlsChecker } from '../support/hls-checker.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { archivedSegments } from '../support/memory-presentations.ts'
+import { plainRequest } from '../support/plain-request.ts'
 
 const MEDIA = '/live/demo/source/media.m3u8'
 const textOf = (response: PreparedResponse): string => Buffer.concat(response.body).toString()
@@ -45,7 +46,7 @@ function setUp(count: number, init: { cuts?: readonly number[]; windowSegments?:
   })
   const ask = async (url: string): Promise<PreparedResponse> => {
     const [path = '', query = ''] = url.split('?')
-    const request = { method: 'GET' as const, path, query, ifNoneMatch: undefined }
+    const request = plainRequest(path, { query })
     const answer = handler(request, new AbortController().signal, '192.0.2.1')
     if (answer === undefined) throw new Error('not answered')
     return await answer

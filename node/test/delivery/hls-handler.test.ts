@@ -16,6 +16,7 @@ import {
 } from '../support/fake-stream.ts'
 import { HlsChecker } from '../support/hls-checker.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { plainRequest } from '../support/plain-request.ts'
 
 /** A handler over a stream of ten whole segments and one open part in each of two renditions. */
 function setUp(segments = 10) {
@@ -31,7 +32,7 @@ function setUp(segments = 10) {
   const signal = new AbortController().signal
   const ask = async (url: string, options: { signal?: AbortSignal; ifNoneMatch?: string } = {}) => {
     const [path = '', query = ''] = url.split('?')
-    const request = { method: 'GET' as const, path, query, ifNoneMatch: options.ifNoneMatch }
+    const request = plainRequest(path, { query, ifNoneMatch: options.ifNoneMatch })
     const answer = handler(request, options.signal ?? signal, '192.0.2.1')
     if (answer === undefined) throw new Error('not answered')
     return answer
@@ -72,7 +73,7 @@ test('playlists', async (t) => {
   t.equal((await ask(MEDIA, { ifNoneMatch: '"x"' })).status, 200)
   t.equal((await ask(MEDIA, { ifNoneMatch: '*' })).status, 304)
   t.ok(stream.touched.every((name) => name === 'demo') && stream.touched.length > 3)
-  const elsewhere = { method: 'GET' as const, path: '/', query: '', ifNoneMatch: undefined }
+  const elsewhere = plainRequest('/')
   t.equal(handler(elsewhere, new AbortController().signal, '192.0.2.1'), undefined)
 })
 

@@ -10,6 +10,7 @@ import { encodeFragment } from '../../src/media/cmaf/fragment.ts'
 import { VIDEO_TRACK_ID, videoInitSegment } from '../../src/media/cmaf/init-segment.ts'
 import { audioInfo, FakeStream, videoInfo } from '../support/fake-stream.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { plainRequest } from '../support/plain-request.ts'
 
 const init = videoInitSegment({
   kind: 'video',
@@ -34,9 +35,8 @@ function setUp() {
   const components = { clock: new ManualClock(), logger: silentLogger, registry: new Registry() }
   const handler = createHlsHandler({ ...components, streams: stream })
   const ask = async (): Promise<PreparedResponse> => {
-    const request = { method: 'GET' as const, path: '/live/demo/still.mp4', query: '' }
     const answer = handler(
-      { ...request, ifNoneMatch: undefined },
+      plainRequest('/live/demo/still.mp4'),
       new AbortController().signal,
       '192.0.2.1',
     )

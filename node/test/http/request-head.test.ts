@@ -8,23 +8,30 @@ const withFields = (...fields: string[]) =>
 
 test('request heads', async (t) => {
   t.test('understood', async (t) => {
-    t.same(
-      read(
-        'HEAD /live/a_b-c~1.m3u8?_HLS_msn=3&_HLS_part=1 HTTP/1.1\r\nhost: a.b:80\r\nORIGIN: http://c\r\n' +
-          'If-None-Match: "x", W/"y"\r\nAccept-Encoding:gzip, br\r\nConnection: Close\r\nSec-Fetch-Mode: cors\r\n\r\n',
-      ),
-      {
-        request: {
-          method: 'HEAD',
-          path: '/live/a_b-c~1.m3u8',
-          query: '_HLS_msn=3&_HLS_part=1',
-          ifNoneMatch: '"x", W/"y"',
-          acceptEncoding: 'gzip, br',
-        },
-        origin: 'http://c',
-        keepAlive: false,
-      },
+    const head = read(
+      'HEAD /live/a_b-c~1.m3u8?_HLS_msn=3&_HLS_part=1 HTTP/1.1\r\nhost: a.b:80\r\nORIGIN: http://c\r\n' +
+        'If-None-Match: "x", W/"y"\r\nAccept-Encoding:gzip, br\r\nConnection: Close\r\nSec-Fetch-Mode: cors\r\n' +
+        'Cookie: a=1\r\nCookie:  b=2 \r\n\r\n',
     )
+    t.match(head, {
+      request: {
+        method: 'HEAD',
+        path: '/live/a_b-c~1.m3u8',
+        query: '_HLS_msn=3&_HLS_part=1',
+        host: 'a.b:80',
+        ifNoneMatch: '"x", W/"y"',
+        acceptEncoding: 'gzip, br',
+        asksCache: true,
+      },
+      origin: 'http://c',
+      keepAlive: false,
+    })
+    t.equal(head?.request.header('cookie'), 'a=1, b=2')
+    t.equal(head?.request.header('accept'), undefined)
+    t.same(head?.request.fieldNames().slice(0, 3), ['host', 'origin', 'if-none-match'])
+    t.equal(withFields('Accept: a')?.request.asksCache, false)
+    t.equal(withFields('Pragma: no-cache')?.request.asksCache, true)
+    t.equal(read('GET / HTTP/1.1\r\nHost: A.Example\r\n\r\n')?.request.host, 'a.example')
     t.equal(withFields('Connection: keep-alive')?.keepAlive, true)
     t.equal(withFields()?.keepAlive, true)
     t.equal(read('GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n')?.request.path, '/')

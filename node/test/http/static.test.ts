@@ -5,6 +5,7 @@ import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { test } from 'tap'
 import type { PlainRequest, PreparedResponse } from '../../src/http/prepared-response.ts'
 import { loadStaticPages } from '../../src/http/static.ts'
+import { plainRequest } from '../support/plain-request.ts'
 
 const script = 'console.log("kairo");'.repeat(50)
 
@@ -18,11 +19,9 @@ test('static pages', async (t) => {
   })
   const handler = await loadStaticPages({ folder })
   const ask = (path: string, more: Partial<PlainRequest> = {}) =>
-    handler(
-      { method: 'GET', path, query: '', ifNoneMatch: undefined, ...more },
-      new AbortController().signal,
-      '192.0.2.1',
-    ) as PreparedResponse | undefined
+    handler(plainRequest(path, more), new AbortController().signal, '192.0.2.1') as
+      | PreparedResponse
+      | undefined
   const bytes = (response: PreparedResponse | undefined) => Buffer.concat(response?.body ?? [])
 
   t.test('paths', async (t) => {

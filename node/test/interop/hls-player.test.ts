@@ -23,6 +23,7 @@ import { audioInfo, type FakeRendition, FakeStream, videoInfo } from '../support
 import { type ClipTrack, makeClip } from '../support/ffmpeg-parts.ts'
 import { HlsChecker } from '../support/hls-checker.ts'
 import { needs, partnerPath } from '../support/needs.ts'
+import { plainRequest } from '../support/plain-request.ts'
 import { renderMediaPlaylist } from '../support/playlist-text.ts'
 
 const PAGE = `<!doctype html><video id="video" muted playsinline></video><script src="/hls.js"></script><script>
@@ -181,7 +182,7 @@ async function serve(handler: PlainHandler, requests: string[]): Promise<Server>
     const gone = new AbortController()
     response.once('close', () => gone.abort())
     const ifNoneMatch = request.headers['if-none-match']
-    const plain = { method: 'GET' as const, path, query, ifNoneMatch }
+    const plain = plainRequest(path, { query, ifNoneMatch })
     const answer = await Promise.resolve(handler(plain, gone.signal, '127.0.0.1')).catch(
       (error: unknown) => problemResponse(problemOf(error)),
     )

@@ -32,6 +32,7 @@ import {
   sounds,
   videoConfig,
 } from '../../support/packaging-run.ts'
+import { plainRequest } from '../../support/plain-request.ts'
 
 /** Parts of ten seconds and more at 30 pictures a second, an IDR every two seconds. */
 function packaged(seconds: number, gopFrames = 60): PackagingRun {
@@ -70,12 +71,7 @@ function setUp(run: PackagingRun, archive?: LiveArchive) {
     ...(archive !== undefined && { archive }),
   })
   const ask = async (path = 'manifest.mpd'): Promise<PreparedResponse> => {
-    const request = {
-      method: 'GET' as const,
-      path: `/live/demo/${path}`,
-      query: '',
-      ifNoneMatch: undefined,
-    }
+    const request = plainRequest(`/live/demo/${path}`)
     const answer = handler(request, new AbortController().signal, '192.0.2.1')
     if (answer === undefined) throw new Error('not answered')
     return await answer
@@ -277,7 +273,7 @@ test('a stream that has not begun is waited for', async (t) => {
 test('the time', async (t) => {
   const clock = new ManualClock()
   const handler = createTimeHandler({ clock })
-  const request = { method: 'GET' as const, path: '/api/time', query: '', ifNoneMatch: undefined }
+  const request = plainRequest('/api/time')
   const signal = new AbortController().signal
   const answer = (await handler(request, signal, '')) as PreparedResponse
   t.equal(textOf(answer), new Date(clock.now()).toISOString())

@@ -17,6 +17,7 @@ import {
   archivedSegments,
   MemoryPresentations,
 } from '../../support/memory-presentations.ts'
+import { plainRequest } from '../../support/plain-request.ts'
 
 const textOf = (response: PreparedResponse): string => Buffer.concat(response.body).toString()
 
@@ -54,7 +55,7 @@ function setUp(change: Partial<Presentation> = {}) {
   const registry = new Registry()
   const handler = createVodHandler({ clock, registry, presentations: source })
   const ask = async (path: string, ifNoneMatch?: string): Promise<PreparedResponse> => {
-    const request = { method: 'GET' as const, path: `/vod/${path}`, query: '', ifNoneMatch }
+    const request = plainRequest(`/vod/${path}`, { ifNoneMatch })
     const answer = handler(request, new AbortController().signal, '192.0.2.1')
     if (answer === undefined) throw new Error('not answered')
     return await answer
