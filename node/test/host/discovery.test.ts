@@ -8,7 +8,8 @@ import { sha256 } from 'multiformats/hashes/sha2'
 import { t, test } from 'tap'
 import { RECORDS_TOPIC } from '../../src/host/protocols.ts'
 import type { PeerStream } from '../../src/host/transport.ts'
-import { startHost, until } from '../support/hosts.ts'
+import { startHost } from '../support/hosts.ts'
+import { until } from '../support/until.ts'
 
 // Real hosts share the machine with whatever else runs there.
 t.setTimeout(180_000)

@@ -12,7 +12,8 @@ import { Join, type JoinStatus } from '../../src/host/join.ts'
 import type { Libp2pHost } from '../../src/host/libp2p-host.ts'
 import { fetchPeerInfo } from '../../src/host/peer-info.ts'
 import { silentLogger } from '../../src/logger.ts'
-import { startHost, until } from '../support/hosts.ts'
+import { startHost } from '../support/hosts.ts'
+import { until } from '../support/until.ts'
 
 // Real hosts share the machine with whatever else runs there.
 t.setTimeout(180_000)

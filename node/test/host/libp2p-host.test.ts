@@ -10,7 +10,8 @@ import { isKairoError } from '../../src/errors.ts'
 import { Libp2pHost } from '../../src/host/libp2p-host.ts'
 import { KAD_PROTOCOL } from '../../src/host/protocols.ts'
 import { silentLogger } from '../../src/logger.ts'
-import { startHost, until } from '../support/hosts.ts'
+import { startHost } from '../support/hosts.ts'
+import { until } from '../support/until.ts'
 
 // Real hosts share the machine with whatever else runs there.
 t.setTimeout(180_000)

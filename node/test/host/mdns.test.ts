@@ -4,7 +4,8 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { t, test } from 'tap'
-import { startHost, until } from '../support/hosts.ts'
+import { startHost } from '../support/hosts.ts'
+import { until } from '../support/until.ts'
 
 // Real hosts share the machine with whatever else runs there.
 t.setTimeout(180_000)

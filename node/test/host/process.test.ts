@@ -6,7 +6,8 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { type Test, t, test } from 'tap'
-import { startHost, until } from '../support/hosts.ts'
+import { startHost } from '../support/hosts.ts'
+import { until } from '../support/until.ts'
 
 // Real hosts share the machine with whatever else runs there.
 t.setTimeout(180_000)

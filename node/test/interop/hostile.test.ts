@@ -13,7 +13,7 @@ import { generateStreamKey, streamPublicKeyOf } from '../../src/content/stream-k
 import type { Libp2pHost } from '../../src/host/libp2p-host.ts'
 import {
   FEED_PROTOCOL,
-  FETCH_PROTOCOL,
+  HTTP_PROTOCOL,
   RECORDS_PROTOCOL,
   RECORDS_TOPIC,
 } from '../../src/host/protocols.ts'
@@ -21,7 +21,7 @@ import { contentLimits, recordLimits, rtmpLimits } from '../../src/limits.ts'
 import { encodeFrameHeader } from '../../src/protocol/frame-codec.ts'
 import { FeedRequestSchema } from '../../src/protocol/generated/feed_pb.js'
 import { ffmpegPush } from '../support/ffmpeg-push.ts'
-import { startHost, until } from '../support/hosts.ts'
+import { startHost } from '../support/hosts.ts'
 import { httpRequest, httpUntil } from '../support/http-get.ts'
 import { metricValue } from '../support/metric-value.ts'
 import { needs } from '../support/needs.ts'
@@ -36,6 +36,7 @@ import {
   VIDEO_CONFIG_TAG,
   videoTag,
 } from '../support/rtmp-wire.ts'
+import { until } from '../support/until.ts'
 
 const AUDIO = 8
 const VIDEO = 9
@@ -174,7 +175,7 @@ async function attackStreams(t: Test, world: World, hostile: Libp2pHost): Promis
   await until(async () => (await served()) >= contentLimits.feedsPerPeerMax, 'feeds are served')
   t.ok((await served()) <= contentLimits.feedsPerPeerMax + 2, 'and not without end')
   const bomb = Buffer.concat([Buffer.of(0xff, 0xff, 0xff, 0x7f), randomBytes(100)])
-  for (const protocol of [FEED_PROTOCOL, FETCH_PROTOCOL]) {
+  for (const protocol of [FEED_PROTOCOL, HTTP_PROTOCOL]) {
     for (let count = 0; count < 20; count++) await (await to(protocol)).write(bomb)
   }
   const questions = Array.from({ length: 100 }, () => to(RECORDS_PROTOCOL))

@@ -9,7 +9,6 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { homedir } from 'node:os'
 import { extname, join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { Registry } from 'prom-client'
 import { t as root, type Test, test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
@@ -22,6 +21,7 @@ import { MediaPool } from '../../src/media/child/pool.ts'
 import { needs } from '../support/needs.ts'
 import { PublishedStream } from '../support/published-stream.ts'
 import { freePort, rawServer } from '../support/restream-partners.ts'
+import { until } from '../support/until.ts'
 
 const skip = needs('ffmpeg', 'ffprobe')
 const mediamtx = join(homedir(), '.cache/kairo-bench/mediamtx-v1.14.0')
@@ -93,10 +93,6 @@ class Pulling {
     })
     return publication.record.renditions.map(({ codecs }) => codecs)
   }
-}
-
-async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await condition())) await wait(20)
 }
 
 const picture = ['-f', 'lavfi', '-i', 'testsrc2=size=320x180:rate=30']

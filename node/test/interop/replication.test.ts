@@ -13,6 +13,7 @@ import { ContentStore } from '../../src/content/store/store.ts'
 import type { LiveStream } from '../../src/content/stream.ts'
 import { generateStreamKey } from '../../src/content/stream-key.ts'
 import type { Libp2pHost } from '../../src/host/libp2p-host.ts'
+import { PeerHttps } from '../../src/host/peer-https/peer-https.ts'
 import { silentLogger } from '../../src/logger.ts'
 import {
   MemorySequence,
@@ -21,7 +22,8 @@ import {
   sourceInfo,
   TestPublisher,
 } from '../support/content-peer.ts'
-import { startHost, until } from '../support/hosts.ts'
+import { startHost } from '../support/hosts.ts'
+import { until } from '../support/until.ts'
 
 async function startPeer(t: Test, join: readonly Libp2pHost[]) {
   const transport = await startHost(t, { join })
@@ -36,7 +38,8 @@ async function startPeer(t: Test, join: readonly Libp2pHost[]) {
     records: directory,
     peerId: transport.peerId,
   })
-  const fetcher = new Fetcher({ ...base, store })
+  const http = new PeerHttps({ ...base, endpointsOf: () => undefined }, {})
+  const fetcher = new Fetcher({ ...base, http, store })
   const replicas = new Replicas(
     {
       ...base,
@@ -52,7 +55,8 @@ async function startPeer(t: Test, join: readonly Libp2pHost[]) {
   await directory.start()
   providers.start()
   await feeds.start()
-  await new FetchServer({ ...base, store }).start()
+  new FetchServer({ ...base, http, store }).start()
+  await http.start()
   replicas.start()
   const stop = async (): Promise<void> => {
     replicas.stop()

@@ -5,7 +5,6 @@
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { Registry } from 'prom-client'
 import { t as root, type Test, test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
@@ -21,6 +20,7 @@ import { ffmpegPush } from '../support/ffmpeg-push.ts'
 import { needs } from '../support/needs.ts'
 import { PublishedStream } from '../support/published-stream.ts'
 import { ffmpegListener, freePort, rawServer } from '../support/restream-partners.ts'
+import { until } from '../support/until.ts'
 
 const skip = needs('ffmpeg', 'ffprobe')
 const timeout = 120_000
@@ -118,10 +118,6 @@ async function otherPeer(t: Test) {
     return entries.filter(({ endOfSegment }) => endOfSegment).length
   }
   return { stream, url: `rtmp://${host}:${port}/live/key-of-the-other`, segments }
-}
-
-async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await condition())) await wait(20)
 }
 
 const target = (name: string, url: string, enabled = true): RestreamTarget => ({

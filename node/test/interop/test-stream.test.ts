@@ -132,7 +132,7 @@ test('publishes H.264 and AAC whose decoded pictures tell their time', { skip },
 test('comes back after its child is killed', { skip }, async (t) => {
   const { publishing, stream, sink, pid } = await start(t)
   await sink.received(10)
-  while (stream.status.state !== 'running') await new Promise((resolve) => setTimeout(resolve, 5))
+  await until(() => stream.status.state === 'running')
   const next = publishing.next()
   process.kill(pid(), 'SIGKILL')
   await sink.ended
@@ -152,7 +152,7 @@ test('says so where FFmpeg has no binary for the machine', async (t) => {
     { rtmpUrl: 'rtmp://127.0.0.1:1/live/none' },
   )
   stream.start()
-  while (stream.status.state === 'starting') await new Promise((resolve) => setTimeout(resolve, 10))
+  await until(() => stream.status.state !== 'starting')
   t.equal(stream.status.state, 'unavailable')
   t.match(stream.status.error, /node-av native binding/)
 })
@@ -161,6 +161,7 @@ test('ends with its peer', { skip }, async (t) => {
   const folder = t.testdir({
     'peer.mjs': `
       import { fork } from 'node:child_process'
+import { until } from '../support/until.ts'
       const child = fork(${JSON.stringify(new URL('../../src/ingest/test-stream/child.ts', import.meta.url).pathname)})
       process.send(child.pid)`,
   })
@@ -176,6 +177,6 @@ test('ends with its peer', { skip }, async (t) => {
       return false
     }
   }
-  while (isAlive()) await new Promise((resolve) => setTimeout(resolve, 10))
+  await until(() => !isAlive(), 'the end of the child')
   t.notOk(isAlive())
 })

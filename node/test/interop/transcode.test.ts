@@ -20,6 +20,7 @@ import type { CheckedRendition } from '../support/cmaf-checker.ts'
 import { type FfmpegPushOptions, ffmpegPush } from '../support/ffmpeg-push.ts'
 import { needs } from '../support/needs.ts'
 import { PublishedStream } from '../support/published-stream.ts'
+import { until } from '../support/until.ts'
 
 const skip = needs('ffmpeg', 'ffprobe')
 const timeout = 120_000
@@ -94,10 +95,6 @@ class LiveLadder {
     const { entries } = await this.stream.publication.rendition(name)
     return entries.filter(({ endOfSegment }) => endOfSegment).length
   }
-}
-
-async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await condition())) await wait(20)
 }
 
 /** Media time that is missing inside a rendition, milliseconds. */

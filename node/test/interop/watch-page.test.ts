@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Locator, Page } from 'playwright-core'
 import { type Test, test } from 'tap'
-import { launchBrowser } from '../support/browser.ts'
+import { launchBrowser, untilTrue } from '../support/browser.ts'
 import { ffmpegPush } from '../support/ffmpeg-push.ts'
 import { h264Args, makeClip } from '../support/make-clip.ts'
 import { needs } from '../support/needs.ts'
@@ -13,10 +13,6 @@ import { type PeerProcess, startPeer } from '../support/peer-process.ts'
 const skip = needs('chromium', 'ffmpeg')
 
 /** Waits until an expression is true in the page; the page's policy forbids what the driver would run inside. */
-async function until(page: Page, expression: string): Promise<void> {
-  while ((await page.evaluate(expression)) !== true) await page.waitForTimeout(50)
-}
-
 const video = (name: string) => `(document.querySelector('.stage video') ?? {}).${name}`
 
 /** A page at the peer that complains about what its policy forbids. */
@@ -83,24 +79,24 @@ test('a dropped file becomes a video that plays', { skip }, async (t) => {
   await panel.getByText('My holiday.mp4').waitFor()
   await panel.getByRole('link', { name: 'Watch' }).click({ timeout: 120_000 })
   t.match(page.url(), /#\/video\//)
-  await until(page, `${video('currentTime')} > 1`)
+  await untilTrue(page, `${video('currentTime')} > 1`)
   t.equal(await page.locator('.player-title h1').textContent(), 'My holiday')
 
   // A picture of the moment under the pointer, and a seek to it.
   const bar = page.getByRole('slider', { name: 'Seek' })
   await seekTo(page, bar, 0.5)
-  await until(page, `${video('currentTime')} > 11`)
-  await until(page, "document.querySelector('.seek-picture')?.hidden === false")
+  await untilTrue(page, `${video('currentTime')} > 11`)
+  await untilTrue(page, "document.querySelector('.seek-picture')?.hidden === false")
   await page.keyboard.press('ArrowLeft')
   await page.keyboard.press('j')
-  await until(page, `${video('currentTime')} < 4`)
+  await untilTrue(page, `${video('currentTime')} < 4`)
   await page.keyboard.press('>')
   t.equal(await page.evaluate(video('playbackRate')), 1.25)
   await page.keyboard.press('m')
   t.equal(await page.evaluate(video('muted')), true)
 
   await choose(page, /^Quality/, /^240p/)
-  await until(page, `${video('videoHeight')} === 240`)
+  await untilTrue(page, `${video('videoHeight')} === 240`)
   await choose(page, /^Quality/, /^Auto/)
   await choose(page, /^Sound/, /German|deu/)
   await page.locator('.stage').hover()
@@ -110,9 +106,9 @@ test('a dropped file becomes a video that plays', { skip }, async (t) => {
 
   // Where it was left is where it goes on.
   await seekTo(page, bar, 0.52)
-  await until(page, `${video('currentTime')} > 12`)
+  await untilTrue(page, `${video('currentTime')} > 12`)
   await page.reload()
-  await until(page, `${video('currentTime')} > 11`)
+  await untilTrue(page, `${video('currentTime')} > 11`)
   await page.getByText('Download').click()
   const href = await page.getByRole('link', { name: /^360p/ }).getAttribute('href')
   const file = await fetch(`${peer.ready.http}${href}`)
@@ -143,8 +139,8 @@ test('a live stream is gone back in, with captions as one likes', { skip }, asyn
   )
     await setTimeout(200)
   const { page, complaints } = await openPage(t, peer, `/#/watch/${stream}`)
-  await until(page, `${video('currentTime')} > 1`)
-  await until(page, "document.querySelector('.go-live')?.textContent === 'LIVE'")
+  await untilTrue(page, `${video('currentTime')} > 1`)
+  await untilTrue(page, "document.querySelector('.go-live')?.textContent === 'LIVE'")
   await page.keyboard.press('c')
   await page.locator('.captions').getByText('Said live').waitFor()
   t.equal(await page.locator('.captions b').textContent(), 'live', 'markup is drawn')
@@ -159,7 +155,7 @@ test('a live stream is gone back in, with captions as one likes', { skip }, asyn
   t.match(await page.locator('.clock').textContent(), /^−0:\d\d$/)
   t.match(await bar.getAttribute('aria-valuetext'), /behind live/)
   await page.keyboard.press('End')
-  await until(page, "document.querySelector('.go-live')?.textContent === 'LIVE'")
+  await untilTrue(page, "document.querySelector('.go-live')?.textContent === 'LIVE'")
   t.equal(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), true)
   t.same(complaints, [])
   await peer.end('SIGTERM')

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { t as root, type Test, test } from 'tap'
 import { build } from 'vite'
+import { untilTrue } from '../support/browser.ts'
 import { fakeAnswers, fakeStream, fakeVideo } from '../support/fake-web-answers.ts'
 import { type FakeWebPeer, startFakeWebPeer } from '../support/fake-web-peer.ts'
 import { needs, partnerPath } from '../support/needs.ts'
@@ -51,11 +52,6 @@ async function fakePeer(t: Test, live = false): Promise<FakeWebPeer> {
   const peer = await startFakeWebPeer(folder, fakeAnswers(), { live })
   t.teardown(() => peer.close())
   return peer
-}
-
-/** Waits until an expression is true in the page. Playwright's own `waitForFunction` needs `eval`, which the policy forbids. */
-async function until(page: Page, expression: string): Promise<void> {
-  while ((await page.evaluate(expression)) !== true) await page.waitForTimeout(30)
 }
 
 /** True when nothing is wider than the window. */
@@ -106,10 +102,10 @@ test('plays a live stream with its figures, and recovers by itself', { skip }, a
   const peer = await fakePeer(t, true)
   const { page, complaints } = await open(t, peer, '/')
   await page.getByRole('link', { name: /Test picture/ }).click()
-  await until(page, "(document.querySelector('.stage video')?.currentTime ?? 0) > 0.5")
+  await untilTrue(page, "(document.querySelector('.stage video')?.currentTime ?? 0) > 0.5")
   t.match(page.url(), /#\/watch\/test$/)
   t.equal(await page.title(), 'Test picture · Kairo')
-  await until(
+  await untilTrue(
     page,
     "/\\d s.*\\d bit.*640×360/s.test(document.querySelector('.stats').textContent.replace('Mbit','1 bit'))",
   )
@@ -146,7 +142,7 @@ test('plays a live stream with its figures, and recovers by itself', { skip }, a
   await page.unroute('**/live/test/**')
   peer.answers.streams = [fakeStream('test')]
   await page.locator('.stage-message').waitFor({ state: 'hidden' })
-  await until(
+  await untilTrue(
     page,
     "(() => { const v = document.querySelector('.stage video'); return !v.paused && v.readyState > 2 })()",
   )
@@ -166,7 +162,7 @@ test('an unknown stream is waited for', { skip }, async (t) => {
   await page.locator('.stage').getByText('Sound only').waitFor()
   peer.answers.streams = [fakeStream('test')]
   await page.locator('.stage').getByText('Sound only').waitFor({ state: 'hidden' })
-  await until(page, "document.querySelector('.stage video').currentTime > 0.2")
+  await untilTrue(page, "document.querySelector('.stage video').currentTime > 0.2")
 })
 
 /** Opens a stream's options, changes them, and clears the record of changes. */
@@ -174,7 +170,10 @@ async function changeOptions(t: Test, page: Page, peer: FakeWebPeer): Promise<vo
   const options = page.locator('.options').last()
   await options.locator('summary').click()
   await options.getByLabel('Rewind').waitFor()
-  await until(page, "[...document.querySelectorAll('.options')].at(-1).textContent.includes('600')")
+  await untilTrue(
+    page,
+    "[...document.querySelectorAll('.options')].at(-1).textContent.includes('600')",
+  )
   t.match(
     await options.textContent(),
     /elsewhere.*a\.example · waiting, tried 3 times · connection refused/s,
@@ -286,7 +285,7 @@ test('the bar works by touch', { skip }, async (t) => {
   t.teardown(() => context.close())
   const page = await context.newPage()
   await page.goto(`${peer.url}/#/watch/test`)
-  await until(page, "(document.querySelector('.stage video')?.currentTime ?? 0) > 0.5")
+  await untilTrue(page, "(document.querySelector('.stage video')?.currentTime ?? 0) > 0.5")
   if (await page.evaluate("document.querySelector('.stage').classList.contains('idle')")) {
     await page.locator('.stage video').tap()
   }

@@ -2,6 +2,7 @@
 import { type Browser, chromium, type Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { partnerPath } from './needs.ts'
+import { until } from './until.ts'
 
 /** A browser that ends with the test. */
 export async function launchBrowser(t: Test): Promise<Browser> {
@@ -55,4 +56,9 @@ export async function framesAfter(page: Page, from: number, more: number): Promi
   }
   if (state.frames >= from + more) return state
   throw new Error(`the player stopped at ${state.frames} frames, ${from + more} were awaited`)
+}
+
+/** Waits until an expression is true in the page. Playwright's own `waitForFunction` needs `eval`, which the pages' policy forbids. */
+export async function untilTrue(page: Page, expression: string): Promise<void> {
+  await until(async () => (await page.evaluate(expression)) === true, expression)
 }

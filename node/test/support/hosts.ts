@@ -37,16 +37,3 @@ export async function startHost(t: Test, options: TestHostOptions = {}): Promise
   }
   return host
 }
-
-/** Resolves once `condition` holds, looked at each turn of a short timer; fails after a minute. */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  what: string,
-  timeoutMs = 60_000,
-): Promise<void> {
-  const end = performance.now() + timeoutMs
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`never came: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}

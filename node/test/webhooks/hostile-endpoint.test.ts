@@ -7,6 +7,7 @@ import { type Test, test } from 'tap'
 import { silentLogger } from '../../src/logger.ts'
 import { WebhookService } from '../../src/webhooks/service.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { until } from '../support/until.ts'
 
 const SECRET = 'a secret of enough bytes'
 
@@ -36,10 +37,6 @@ async function endpoint(t: Test, answer: (socket: Socket) => void) {
   t.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
   return { url: `http://127.0.0.1:${port}/hook?key=secret-of-the-path`, requests: () => requests }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 
 test('what is no answer is a failed attempt', async (t) => {

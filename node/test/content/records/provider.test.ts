@@ -13,9 +13,10 @@ import { generateStreamKey } from '../../../src/content/stream-key.ts'
 import type { ContentRouting } from '../../../src/host/network.ts'
 import { recordLimits } from '../../../src/limits.ts'
 import { silentLogger } from '../../../src/logger.ts'
-import { startHost, until } from '../../support/hosts.ts'
+import { startHost } from '../../support/hosts.ts'
 import { ManualClock, settle } from '../../support/manual-clock.ts'
 import { type MemoryPeer, memoryNetwork } from '../../support/memory-network.ts'
+import { until } from '../../support/until.ts'
 
 const key = generateStreamKey()
 const id = key.id

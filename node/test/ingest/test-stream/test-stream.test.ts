@@ -6,6 +6,7 @@ import { TestStream, type TestStreamState } from '../../../src/ingest/test-strea
 import { testStreamLimits } from '../../../src/limits.ts'
 import { type Logger, silentLogger } from '../../../src/logger.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
+import { until } from '../../support/until.ts'
 
 const childPath = fileURLToPath(new URL('./children/scripted.ts', import.meta.url))
 
@@ -34,11 +35,7 @@ function scripted(t: Test, script: string) {
 
 /** Waits until the child has brought the stream to `state`. */
 async function reached(stream: TestStream, state: TestStreamState): Promise<void> {
-  while (stream.status.state !== state) await new Promise((resolve) => setTimeout(resolve, 5))
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5))
+  await until(() => stream.status.state === state, state)
 }
 
 test('runs, counts, and stops', async (t) => {

@@ -9,6 +9,7 @@ import type { AccessUnit } from '../../../src/media/access-unit.ts'
 import type { MediaRun, MediaRunHandlers } from '../../../src/media/child/media-run.ts'
 import { MediaPool, type MediaPoolInit } from '../../../src/media/child/pool.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
+import { until } from '../../support/until.ts'
 
 const childPath = fileURLToPath(new URL('./children/scripted.ts', import.meta.url))
 const unit: AccessUnit = { kind: 'video', dts: 0, pts: 0, keyframe: true, data: Buffer.from('abc') }
@@ -36,11 +37,6 @@ function scripted(t: Test, init: Partial<MediaPoolInit> = {}) {
     )?.value
   }
   return { pool, clock, lines, follow, metric }
-}
-
-/** Waits for what a child process does. */
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 
 /** The job has begun: its child has given a sign of life. */

@@ -16,6 +16,7 @@ import { silentLogger } from '../../../src/logger.ts'
 import type { CheckedRendition } from '../cmaf-checker.ts'
 import { PublishedStream } from '../published-stream.ts'
 import { mediaBytes, publishBytes } from '../rtmp-wire.ts'
+import { until } from '../until.ts'
 import { FLV_SCRIPT, type FlvTag } from './bytes.ts'
 import type { Clips } from './clips.ts'
 
@@ -163,9 +164,7 @@ async function overRtmp(
 
 /** Resolves when the server has counted the end of the connection: it reads on while the client is gone already. */
 async function settled(registry: Registry, metric: string): Promise<void> {
-  while ((await reasonsOf(registry, metric)).length === 0) {
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
+  await until(async () => (await reasonsOf(registry, metric)).length > 0, metric)
 }
 
 async function reasonsOf(registry: Registry, name: string): Promise<string[]> {
