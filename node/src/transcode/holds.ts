@@ -1,6 +1,9 @@
 /** Rungs that were given up and may not come back yet: longer each time, and one after the other. */
+import { backoffMs } from '../backoff.ts'
 import type { Clock } from '../clock.ts'
 import { admissionLimits as limits } from '../limits/transcode.ts'
+
+const holdBounds = { retryMsMin: limits.holdMsMin, retryMsMax: limits.holdMsMax }
 
 interface Hold {
   readonly reason: string
@@ -27,7 +30,7 @@ export class Holds {
     const before = this.#holds.get(key)
     const calmMs = before?.releasedMs === undefined ? 0 : nowMs - before.releasedMs
     const times = before === undefined || calmMs > limits.holdForgetMs ? 0 : before.times
-    const holdMs = Math.min(limits.holdMsMax, limits.holdMsMin * 2 ** times)
+    const holdMs = backoffMs(holdBounds, times)
     const hold = { reason, untilMs: nowMs + holdMs, times: times + 1, releasedMs: undefined }
     this.#holds.set(key, hold)
     return holdMs

@@ -7,6 +7,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { Counter, Gauge, type Registry } from 'prom-client'
+import { backoffMs } from '../../backoff.ts'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { testStreamLimits } from '../../limits.ts'
 import type { Logger } from '../../logger.ts'
@@ -38,6 +39,11 @@ export interface TestStreamStatus {
   readonly state: TestStreamState
   /** Why it is not running; null while all is well. */
   readonly error: string | null
+}
+
+const restartBounds = {
+  retryMsMin: testStreamLimits.restartMsMin,
+  retryMsMax: testStreamLimits.restartMsMax,
 }
 
 const defaultFormat: TestStreamFormat = {
@@ -190,8 +196,7 @@ export class TestStream {
       this.#logger.warn({ reason }, 'this machine cannot make the test stream; all else goes on')
       return
     }
-    const { restartMsMin, restartMsMax } = testStreamLimits
-    const waitMs = Math.min(restartMsMax, restartMsMin * 2 ** this.#failures)
+    const waitMs = backoffMs(restartBounds, this.#failures)
     this.#failures++
     this.#restarts.inc()
     this.#setStatus('retrying', reason)

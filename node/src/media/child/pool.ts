@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import type { Registry } from 'prom-client'
+import { backoffMs } from '../../backoff.ts'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { KairoError } from '../../errors.ts'
 import { mediaChildLimits as limits } from '../../limits/media-child.ts'
@@ -12,6 +13,8 @@ import { type ChildMetrics, type ChildState, createChildMetrics } from './child-
 import type { MediaJob } from './job.ts'
 import { MediaChild } from './media-child.ts'
 import type { MediaJobs, MediaRun, MediaRunHandlers } from './media-run.ts'
+
+const refillBounds = { retryMsMin: limits.refillMs, retryMsMax: limits.refillMsMax }
 
 /** What a {@link MediaPool} needs. */
 export interface MediaPoolComponents {
@@ -153,7 +156,7 @@ export class MediaPool implements MediaJobs {
       this.#refillIn(limits.refillMs)
       return
     }
-    const waitMs = Math.min(limits.refillMsMax, limits.refillMs * 2 ** this.#failures)
+    const waitMs = backoffMs(refillBounds, this.#failures)
     this.#failures += 1
     this.#metrics.restarts.inc()
     this.#cancelRefill?.()
