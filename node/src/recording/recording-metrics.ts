@@ -20,6 +20,8 @@ export class RecordingMetrics {
   readonly restarts: Counter
   /** Files dropped before their time because there was no room. */
   readonly shortened: Counter
+  /** Recordings that wait for the peer's next start to become videos, by what was too much. */
+  readonly postponed: Counter<'reason'>
   /** Renditions left out of a finished recording because they were not there all the time. */
   readonly leftOut: Counter
 
@@ -46,6 +48,11 @@ export class RecordingMetrics {
     this.shortened = counter(
       'dvr_shortened_total',
       'Times that a DVR window was made shorter because there was no room',
+    )
+    this.postponed = counter(
+      'postponed_total',
+      "Recordings that wait for the peer's next start to become videos",
+      ['reason'],
     )
     this.leftOut = counter(
       'left_out_renditions_total',

@@ -401,7 +401,11 @@ export class StreamArchives implements SessionObserver, PresentationSource {
     about: RecordingAbout & { readonly directory: string },
   ): Promise<void> {
     if (this.#unfinished.size < limits.unfinishedMax) this.#unfinished.set(id, about)
-    else this.#running.delete(id)
+    else {
+      this.#running.delete(id)
+      this.#metrics.postponed.inc({ reason: 'unfinished' })
+      this.#logger.warn({ recording: id }, 'a recording waits for the next start to be finished')
+    }
     try {
       await writeNote(about.directory, about)
     } catch (error) {
@@ -411,7 +415,13 @@ export class StreamArchives implements SessionObserver, PresentationSource {
 
   async #recover(): Promise<void> {
     const folder = join(this.#directory, RECORDINGS)
-    const names = (await readdir(folder)).slice(0, limits.recoveredMax)
+    const found = await readdir(folder)
+    const names = found.slice(0, limits.recoveredMax)
+    if (names.length < found.length) {
+      const postponed = found.length - names.length
+      this.#metrics.postponed.inc({ reason: 'recovered' }, postponed)
+      this.#logger.warn({ postponed }, 'there are recordings that only the next start will finish')
+    }
     for (const id of names) {
       const directory = join(folder, id)
       const note = (await readNote(directory)) ?? {

@@ -8,6 +8,7 @@ export interface RestreamMetrics {
   readonly droppedUnits: Counter
   readonly queueFull: Counter<'limit'>
   readonly failures: Counter<'code'>
+  readonly cut: Counter
 }
 
 /** Registers the room's metrics; `count` is asked at each scrape. */
@@ -46,6 +47,11 @@ export function createRestreamMetrics(
       name: 'kairo_restream_failures_total',
       help: 'Connections to restream targets that failed, by error code',
       labelNames: ['code'],
+      registers,
+    }),
+    cut: new Counter({
+      name: 'kairo_restream_cut_total',
+      help: 'Connections cut because the target did not take the end of the stream in time',
       registers,
     }),
   }

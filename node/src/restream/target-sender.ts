@@ -276,7 +276,11 @@ export class TargetSender {
     this.#connection = undefined
     if (run === undefined) return
     run.finish()
-    const cancel = this.#components.clock.after(limits.finishMsMax, () => run.cancel())
+    const { clock, metrics } = this.#components
+    const cancel = clock.after(limits.finishMsMax, () => {
+      metrics.cut.inc()
+      run.cancel()
+    })
     run.done.then(
       () => cancel(),
       (err: unknown) => {

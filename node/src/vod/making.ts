@@ -251,7 +251,11 @@ export class Making {
     let failure: Error | undefined
     const writer = await SegmentWriter.open({
       ...{ directory, outputs },
-      onPressure: (isHigh) => (isHigh ? run?.pause() : run?.resume()),
+      onPressure: (isHigh) => {
+        if (isHigh) this.#components.metrics.diskHeld.inc()
+        if (isHigh) run?.pause()
+        else run?.resume()
+      },
       onFailed: (error) => {
         failure = error
         run?.cancel()

@@ -9,6 +9,8 @@ export class PipelineMetrics {
   readonly seconds
   /** Waits for a child because live streams left no room. */
   readonly held
+  /** Children held back because the disk does not keep up with them. */
+  readonly diskHeld
   /** Children at work now. */
   readonly running
 
@@ -23,6 +25,10 @@ export class PipelineMetrics {
     })
     this.held = new Counter({
       ...{ name: 'kairo_vod_held_total', help: 'Waits because live streams left no room' },
+      registers,
+    })
+    this.diskHeld = new Counter({
+      ...{ name: 'kairo_vod_disk_held_total', help: 'Children held back by a slow disk' },
       registers,
     })
     this.running = new Gauge({

@@ -249,6 +249,7 @@ export class WatchFolder {
     const [oldest] = this.#remembered
     if (this.#remembered.size > watchFolderLimits.takenMax && oldest !== undefined) {
       this.#remembered.delete(oldest)
+      this.#files.inc({ outcome: 'forgotten' })
     }
     try {
       replaceFile(this.#init.stateFile, JSON.stringify({ taken: [...this.#remembered] }))

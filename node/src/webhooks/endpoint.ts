@@ -128,7 +128,10 @@ export class Endpoint {
     if (signal.aborted) return
     const { status = 0, error } = outcome
     if (status >= 200 && status < 300) this.#done(delivery)
-    else this.#failed(delivery, status, this.#reasonOf(error) ?? `status ${status}`)
+    else {
+      this.#components.metrics.failedAttempts.inc({ reason: kindOf(error) })
+      this.#failed(delivery, status, this.#reasonOf(error) ?? `status ${status}`)
+    }
     this.#sendDue()
   }
 
@@ -152,10 +155,9 @@ export class Endpoint {
   }
 
   #failed(delivery: Delivery, status: number, reason: string): void {
-    const { clock, journal, metrics, random } = this.#components
+    const { clock, journal, random } = this.#components
     this.#failedAttempts += 1
     this.#error = reason.slice(0, limits.reasonCharsMax)
-    metrics.failedAttempts.inc()
     const attempts = delivery.attempts + 1
     // 410 is how an endpoint says that it wants no more of this.
     if (status === 410 || attempts >= limits.attemptsMax) {
@@ -182,4 +184,10 @@ export class Endpoint {
     const { event, id } = delivery
     this.#logger.error({ event, id, reason }, 'a webhook is dropped')
   }
+}
+
+/** What kind of failure an attempt ended with, for the metric. */
+function kindOf(error: unknown): 'status' | 'timeout' | 'connection' {
+  if (error === undefined) return 'status'
+  return isKairoError(error, 'ERR_TIMEOUT') ? 'timeout' : 'connection'
 }

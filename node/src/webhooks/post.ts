@@ -4,6 +4,7 @@ import { type Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Clock } from '../clock.ts'
 import { KairoError } from '../errors.ts'
 import { webhookLimits as limits } from '../limits/webhooks.ts'
+import type { WebhookMetrics } from './webhook-metrics.ts'
 
 /** What a request goes over. */
 export interface PostAgents {
@@ -11,12 +12,19 @@ export interface PostAgents {
   readonly https: HttpsAgent
 }
 
+/** What a request works with. */
+export interface PostComponents {
+  readonly clock: Clock
+  readonly agents: PostAgents
+  readonly metrics: Pick<WebhookMetrics, 'cutAnswers'>
+}
+
 /**
  * Sends a body and gives the status of the answer.
  * @throws KairoError `ERR_TIMEOUT`, `ERR_NO_PROVIDER`, or `ERR_STOPPED` when `signal` fires.
  */
 export function post(
-  { clock, agents }: { readonly clock: Clock; readonly agents: PostAgents },
+  { clock, agents, metrics }: PostComponents,
   url: string,
   headers: Readonly<Record<string, string>>,
   body: string,
@@ -43,8 +51,10 @@ export function post(
       let bytes = 0
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.byteLength
+        if (bytes <= limits.answerBytesMax || outgoing.destroyed) return
         // It has answered; what else it says is of no use.
-        if (bytes > limits.answerBytesMax) outgoing.destroy()
+        metrics.cutAnswers.inc()
+        outgoing.destroy()
       })
       response.once('close', () => resolve(response.statusCode ?? 0))
     },

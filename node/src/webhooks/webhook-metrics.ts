@@ -4,9 +4,10 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 /** Counters that endpoints add to. */
 export interface WebhookMetrics {
   readonly delivered: Counter
-  readonly failedAttempts: Counter
+  readonly failedAttempts: Counter<'reason'>
   readonly dropped: Counter<'reason'>
   readonly unwritten: Counter
+  readonly cutAnswers: Counter
 }
 
 /** Registers the metrics; `pending` is asked at each scrape. */
@@ -28,7 +29,8 @@ export function createWebhookMetrics(registry: Registry, pending: () => number):
     }),
     failedAttempts: new Counter({
       name: 'kairo_webhooks_failed_attempts_total',
-      help: 'Webhook requests that failed; most are tried again',
+      help: 'Webhook requests that failed: by the status of the answer, no answer in time, or no connection; most are tried again',
+      labelNames: ['reason'],
       registers,
     }),
     dropped: new Counter({
@@ -40,6 +42,11 @@ export function createWebhookMetrics(registry: Registry, pending: () => number):
     unwritten: new Counter({
       name: 'kairo_webhooks_unwritten_total',
       help: 'Times that the disk refused to keep webhooks over a restart; they are delivered all the same',
+      registers,
+    }),
+    cutAnswers: new Counter({
+      name: 'kairo_webhooks_cut_answers_total',
+      help: 'Answers of endpoints that were not read to their end because they were too long',
       registers,
     }),
   }

@@ -104,6 +104,7 @@ test('a target gets everything from a keyframe on', async (t) => {
   t.ok(bench.jobs.last.finished, 'what is under way is sent')
   bench.clock.advance(limits.finishMsMax)
   t.equal(bench.jobs.last.state, 'cancelled', 'but not for ever')
+  t.equal(await bench.metric('kairo_restream_cut_total'), 1)
   t.match(bench.service.status(), [{ live: false, targets: [{ state: 'off' }] }])
 })
 

@@ -3,6 +3,7 @@ import {
   appendFileSync,
   existsSync,
   mkdirSync,
+  readFileSync,
   renameSync,
   symlinkSync,
   writeFileSync,
@@ -134,4 +135,19 @@ test('a folder that is not there, and a damaged memory', async (t) => {
   t.ok(lines.some(({ message }) => /damaged/.test(message)))
   mkdirSync(join(root, 'other'))
   await t.rejects(startWatching(t, join(root, 'other')), { code: 'ERR_CONFIG' })
+})
+
+test('what was taken is remembered within a bound', async (t) => {
+  const root = t.testdir({ in: { 'new.mp4': 'video' } })
+  const known = Array.from({ length: watchFolderLimits.takenMax }, (_, index) => `1:${index}:1:1`)
+  writeFileSync(join(root, 'taken.json'), JSON.stringify({ taken: known }))
+  const { folder, taken, look, untilStable, registry } = await startWatching(t, root)
+  await eventually(() => folder.status().pending === 1)
+  await look(untilStable)
+  t.equal(taken.length, 1)
+  const files = 'kairo_vod_watch_folder_files_total'
+  t.equal(await metric(registry, files, { outcome: 'forgotten' }), 1)
+  const noted = JSON.parse(readFileSync(join(root, 'taken.json'), 'utf8')) as { taken: string[] }
+  t.equal(noted.taken.length, watchFolderLimits.takenMax)
+  t.equal(noted.taken[0], known[1], 'the oldest is forgotten')
 })

@@ -15,6 +15,7 @@ import { StreamEvents } from '../../src/webhooks/stream-events.ts'
 import { FakePublishedSession } from '../support/fake-published-session.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { metricOf } from '../support/registry-value.ts'
+import { until } from '../support/until.ts'
 
 interface Received {
   readonly headers: IncomingMessage['headers']
@@ -42,10 +43,6 @@ async function receiver(t: Test) {
   })
   state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook/secret-path`
   return state
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await wait(5)
 }
 
 function startWebhooks(t: Test, home: string, urls: readonly string[], secret = '') {
@@ -121,7 +118,7 @@ test('what fails is tried again, with the same id, ever later', async (t) => {
   await until(() => service.status()[0]?.delivered === 1)
   const ids = new Set(hook.received.map(({ headers }) => headers['webhook-id']))
   t.equal(ids.size, 1)
-  t.equal(await metric('kairo_webhooks_failed_attempts_total'), 2)
+  t.equal(await metric('kairo_webhooks_failed_attempts_total', 'status'), 2)
   t.equal(service.status()[0]?.error, undefined)
 })
 
@@ -147,7 +144,7 @@ test('a redirect is not followed, and a dead endpoint is given up', async (t) =>
 
 test('answers that drip or never end cost a bounded time and memory', async (t) => {
   const hook = await receiver(t)
-  const { service, clock } = startWebhooks(t, t.testdir({}), [hook.url])
+  const { service, clock, metric } = startWebhooks(t, t.testdir({}), [hook.url])
   await service.start()
   hook.answer = (response) => void response.writeHead(200).write('a')
   service.emit('stream.ended', { stream: 'slow' })
@@ -157,6 +154,7 @@ test('answers that drip or never end cost a bounded time and memory', async (t) 
   clock.advance(limits.timeoutMs)
   await until(() => service.status()[0]?.failedAttempts === 1)
   t.match(service.status()[0]?.error, /within/)
+  t.equal(await metric('kairo_webhooks_failed_attempts_total', 'timeout'), 1)
   hook.answer = (response) => {
     response.writeHead(200)
     const flood = (): void => void response.write(Buffer.alloc(65_536), (err) => err ?? flood())
@@ -165,6 +163,7 @@ test('answers that drip or never end cost a bounded time and memory', async (t) 
   service.emit('stream.ended', { stream: 'flood' })
   await until(() => service.status()[0]?.delivered === 1)
   t.equal(service.status()[0]?.pending, 1, 'the first waits for its next attempt')
+  t.equal(await metric('kairo_webhooks_cut_answers_total'), 1)
 })
 
 test('what was not delivered is delivered after a restart', async (t) => {

@@ -5,6 +5,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 export interface PullMetrics {
   readonly bytes: Counter
   readonly failures: Counter<'code'>
+  readonly leftOut: Counter
 }
 
 /** Registers the metrics; `states` is asked at each scrape. */
@@ -33,6 +34,11 @@ export function createPullMetrics(
       name: 'kairo_pull_failures_total',
       help: 'Pulls that failed or broke off, by error code',
       labelNames: ['code'],
+      registers,
+    }),
+    leftOut: new Counter({
+      name: 'kairo_pull_left_out_tracks_total',
+      help: 'Tracks of sound of pulled sources that were not taken because there were too many',
       registers,
     }),
   }

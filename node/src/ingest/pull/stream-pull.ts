@@ -138,8 +138,11 @@ export class StreamPull {
   }
 
   #onNote(note: Json): void {
-    const { video, audio } = readPullNote(note)
+    const { video, audio, leftOut } = readPullNote(note)
     this.#kinds = { video, audio: audio > 0 }
+    if (leftOut === 0) return
+    this.#components.metrics.leftOut.inc(leftOut)
+    this.#logger.warn({ taken: audio, leftOut }, 'a pulled source has too many tracks of sound')
   }
 
   #onConfig(config: TrackConfig): void {

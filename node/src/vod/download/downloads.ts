@@ -84,6 +84,7 @@ export class Downloads {
   #queue: Promise<unknown> = Promise.resolve()
   readonly #indexes: Counter<'outcome'>
   readonly #buildSeconds: Histogram
+  readonly #cut: Counter
 
   constructor(components: DownloadsComponents, init: DownloadsInit) {
     this.#components = components
@@ -94,6 +95,11 @@ export class Downloads {
       name: 'kairo_vod_download_indexes_total',
       help: 'Heads of downloads by where they came from, or why not.',
       labelNames: ['outcome'],
+      registers,
+    })
+    this.#cut = new Counter({
+      name: 'kairo_vod_download_cut_total',
+      help: 'Downloads that ended because a segment did not come in time.',
       registers,
     })
     this.#buildSeconds = new Histogram({
@@ -255,6 +261,9 @@ export class Downloads {
     try {
       const bytes = await unlessAborted(library.objects.read(digest), limit.signal)
       if (bytes !== undefined) return bytes
+    } catch (error) {
+      if (limit.signal.aborted && !signal.aborted) this.#cut.inc()
+      throw error
     } finally {
       limit.clear()
     }

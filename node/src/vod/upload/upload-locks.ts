@@ -7,6 +7,7 @@ import type { Clock } from '../../clock.ts'
 import { deadline } from '../../deadline.ts'
 import { KairoError } from '../../errors.ts'
 import { uploadLimits } from '../../limits/upload.ts'
+import type { UploadMetrics } from './upload-metrics.ts'
 
 interface Held {
   release: RequestRelease
@@ -17,10 +18,12 @@ interface Held {
 /** The locks of one server's uploads. */
 export class UploadLocks implements Locker {
   readonly #clock: Clock
+  readonly #metrics: UploadMetrics
   readonly #held = new Map<string, Held>()
 
-  constructor(components: { readonly clock: Clock }) {
+  constructor(components: { readonly clock: Clock; readonly metrics: UploadMetrics }) {
     this.#clock = components.clock
+    this.#metrics = components.metrics
   }
 
   /** True while a request works on the upload. */
@@ -42,14 +45,14 @@ export class UploadLocks implements Locker {
       this.#held.set(id, { release, waiting: new Set() })
       return
     }
-    if (held.waiting.size >= uploadLimits.lockWaitersMax) throw locked()
+    if (held.waiting.size >= uploadLimits.lockWaitersMax) throw this.#refused()
     void held.release()
     const limit = deadline(this.#clock, uploadLimits.lockWaitMsMax, signal)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const waiter = { release, take: resolve }
     const onAbort = (): void => {
       held.waiting.delete(waiter)
-      reject(locked())
+      reject(signal.aborted ? locked() : this.#refused())
     }
     held.waiting.add(waiter)
     if (limit.signal.aborted) onAbort()
@@ -74,6 +77,11 @@ export class UploadLocks implements Locker {
     next.take()
     // Others wait behind the new holder too.
     if (held.waiting.size > 0) void next.release()
+  }
+
+  #refused(): KairoError {
+    this.#metrics.uploads.inc({ outcome: 'refused-locked' })
+    return locked()
   }
 }
 

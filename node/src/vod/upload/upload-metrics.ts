@@ -3,7 +3,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 
 /** Metrics of one upload server. */
 export class UploadMetrics {
-  /** By outcome: created, finished, failed, expired, terminated, refused-uploads, refused-address, refused-room. */
+  /** By outcome: created, finished, failed, expired, terminated, forgotten, refused-uploads, refused-address, refused-room, refused-locked. */
   readonly uploads: Counter<'outcome'>
   readonly bytes: Counter
 

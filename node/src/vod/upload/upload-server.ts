@@ -119,7 +119,7 @@ export class UploadServer {
     this.#init = init
     this.#logger = components.logger.child({ name: 'kairo:uploads' })
     this.#metrics = new UploadMetrics(components.registry, () => this.#open.size)
-    this.#locks = new UploadLocks(components)
+    this.#locks = new UploadLocks({ clock: components.clock, metrics: this.#metrics })
   }
 
   /**
@@ -368,7 +368,10 @@ export class UploadServer {
     this.#finished.set(id, { size, video, atMs })
     if (this.#finished.size > uploadLimits.finishedMax) {
       const [oldest] = this.#finished.keys()
-      if (oldest !== undefined) await this.#forget(oldest)
+      if (oldest !== undefined) {
+        this.#metrics.uploads.inc({ outcome: 'forgotten' })
+        await this.#forget(oldest)
+      }
     }
     await store.finish({ id, size, metadata, finished: { video, atMs } })
     this.#metrics.uploads.inc({ outcome: 'finished' })

@@ -13,6 +13,7 @@ import type { Json } from '../../../src/media/child/job.ts'
 import type { PublicationSink, Publishing, PublishRequest } from '../../../src/media/sink.ts'
 import { ManualClock, settle } from '../../support/manual-clock.ts'
 import { RecordingSink } from '../../support/recording-publishing.ts'
+import { metricOf } from '../../support/registry-value.ts'
 import { ScriptedRemoteJobs } from '../../support/scripted-remote-jobs.ts'
 
 const config: AudioConfig = {
@@ -76,9 +77,10 @@ class Bench implements Publishing {
   }
 
   /** The source is there and sends. */
-  open(): void {
+  open(leftOut = 0): void {
     const { handlers } = this.jobs.last
-    this.jobs.last.note({ event: 'opened', format: 'rtsp', video: false, audio: 1 })
+    const tracks = { video: false, audio: 1, leftOut }
+    this.jobs.last.note({ event: 'opened', format: 'rtsp', ...tracks })
     handlers.onConfig?.(1, config)
     handlers.onUnit?.(1, unit)
   }
@@ -87,11 +89,13 @@ class Bench implements Publishing {
 test('a child that tells what cannot be has failed', async (t) => {
   const bench = new Bench()
   bench.service.start()
+  const opened = { event: 'opened', format: 'rtsp', video: true, audio: 1, leftOut: 0 }
   const notes: readonly Json[] = [
     'opened',
     { event: 'closed' },
-    { event: 'opened', format: 'rtsp', video: 1, audio: 1 },
-    { event: 'opened', format: 'rtsp', video: true, audio: limits.audioTracksMax + 1 },
+    { ...opened, video: 1 },
+    { ...opened, audio: limits.audioTracksMax + 1 },
+    { ...opened, leftOut: -1 },
   ]
   for (const note of notes) {
     bench.jobs.last.note(note)
@@ -123,6 +127,14 @@ test('a source is published like any publisher', async (t) => {
   bench.service.stop()
   t.equal(bench.jobs.last.state, 'cancelled')
   t.equal(bench.sink.endReason, 'closed')
+})
+
+test('tracks of sound that are too many are counted', async (t) => {
+  const bench = new Bench()
+  bench.service.start()
+  bench.open(3)
+  t.equal(bench.status?.state, 'pulling')
+  t.equal(await metricOf(bench.registry, 'kairo_pull_left_out_tracks_total'), 3)
 })
 
 test('a source that is faster than real time waits', async (t) => {

@@ -13,7 +13,7 @@ import { type DownloadFile, Downloads } from '../../../src/vod/download/download
 import { movieHead } from '../../../src/vod/download/movie-header.ts'
 import { SampleTable } from '../../../src/vod/download/sample-table.ts'
 import { metric } from '../../support/http-exchange.ts'
-import { ManualClock } from '../../support/manual-clock.ts'
+import { ManualClock, settle } from '../../support/manual-clock.ts'
 import { needs } from '../../support/needs.ts'
 import {
   encodeFlv,
@@ -254,6 +254,25 @@ test('trouble', { skip: needs('ffmpeg') }, async (t) => {
     made.objects.set(segment.digest, made.objects.get(String(other)) as Buffer)
     await t.rejects(bytesOf(file), { code: 'ERR_VERIFICATION' })
     made.objects.set(segment.digest, bytes)
+  })
+
+  t.test('a segment that does not come', async (t) => {
+    const clock = new ManualClock(Date.now())
+    const registry = createRegistry()
+    const objects = { ...library.objects, read: () => new Promise<Buffer>(() => {}) }
+    const stuck = new Downloads(
+      {
+        ...{ clock, logger: silentLogger, registry },
+        library: { ...library, objects, peek: () => undefined },
+      },
+      { directory },
+    )
+    const file = await stuck.open('clip', best, never)
+    const reading = bytesOf(file, file.length - 1)
+    await settle()
+    clock.advance(downloadLimits.segmentReadMsMax)
+    await t.rejects(reading, { code: 'ERR_TIMEOUT' })
+    t.equal(await metric(registry, 'kairo_vod_download_cut_total'), 1)
   })
 
   t.test('a client that leaves, and a peer that stops', async (t) => {

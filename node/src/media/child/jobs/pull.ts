@@ -14,7 +14,7 @@ import { RemoteLog } from '../remote/remote-log.ts'
 export const run: RunJob<PullJob> = async (context, job) => {
   const source = new RemoteDemuxer(job, new RemoteLog(job.url))
   await source.open()
-  const { video, audio } = source.select()
+  const { video, audio, leftOut } = source.select()
   const tracks = new Map<number, PulledTrack>()
   if (video !== undefined) tracks.set(video.index, pulledTrack(context, video, 0))
   for (const [index, stream] of audio.entries()) {
@@ -28,6 +28,7 @@ export const run: RunJob<PullJob> = async (context, job) => {
     format,
     video: video !== undefined,
     audio: audio.length,
+    leftOut,
   }
   context.note(opened)
   for (let packet = await source.next(); packet !== undefined; packet = await source.next()) {

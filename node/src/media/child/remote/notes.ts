@@ -22,6 +22,8 @@ const pullNoteSchema = z.strictObject({
   video: z.boolean(),
   /** Tracks of sound. */
   audio: z.int().min(0).max(pullLimits.audioTracksMax),
+  /** Tracks of sound that are not taken because they are too many. */
+  leftOut: z.int().min(0).max(pullLimits.sourceStreamsMax),
 })
 
 /** A note of the job `push`. */

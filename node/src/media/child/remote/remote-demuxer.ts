@@ -73,25 +73,29 @@ export class RemoteDemuxer {
 
   /**
    * The streams to take: the best picture and the sound that goes with it. Of an HLS master playlist that is one variant, of anything
-   * else every track of sound. The others are not even loaded.
+   * else every track of sound. The others are not even loaded; `leftOut` counts the tracks of sound that are too many.
    */
-  select(): { readonly video: Stream | undefined; readonly audio: readonly Stream[] } {
+  select(): {
+    readonly video: Stream | undefined
+    readonly audio: readonly Stream[]
+    readonly leftOut: number
+  } {
     const { streams } = this.#context
     const videoIndex = this.#context.findBestStream(AVMEDIA_TYPE_VIDEO)
     const audioIndex = this.#context.findBestStream(AVMEDIA_TYPE_AUDIO, -1, videoIndex)
     const variants = this.format === 'hls'
-    const audio = streams
+    const wanted = streams
       .filter(({ codecpar }) => codecpar.codecType === AVMEDIA_TYPE_AUDIO)
       .filter(({ index }) => !variants || index === audioIndex)
       .sort((a, b) => Number(b.index === audioIndex) - Number(a.index === audioIndex))
-      .slice(0, limits.audioTracksMax)
+    const audio = wanted.slice(0, limits.audioTracksMax)
     const video = streams.find(({ index }) => index === videoIndex)
     for (const stream of streams) {
       if (stream.index !== videoIndex && !audio.some(({ index }) => index === stream.index)) {
         stream.discard = AVDISCARD_ALL
       }
     }
-    return { video, audio }
+    return { video, audio, leftOut: wanted.length - audio.length }
   }
 
   /** The next packet, good until the next call; undefined at the source's end. @throws KairoError. */
