@@ -10,7 +10,7 @@ import { KairoError } from '../errors.ts'
 import { hostLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import type { Gossip, GossipVerdict } from './network.ts'
-import { RECORDS_TOPIC } from './protocols.ts'
+import { GOSSIP_TOPICS } from './protocols.ts'
 
 /** The libp2p service behind {@link GossipsubGossip}. */
 export type GossipService = GossipSub
@@ -42,13 +42,16 @@ export function gossipService(): ReturnType<typeof gossipsub> {
     allowPublishToZeroTopicPeers: true,
     maxInboundDataLength: hostLimits.gossipMessageBytesMax,
     // Messages on any other topic would be kept and passed on by whoever listens to none of them.
-    allowedTopics: [RECORDS_TOPIC],
+    allowedTopics: [...GOSSIP_TOPICS],
     // One message of a neighbour after the other, as the validator gives way between them: what a neighbour sends faster
     // than that waits in its own window instead of in front of every viewer.
     awaitRpcHandler: true,
     awaitRpcMessageHandler: true,
     // The default weight mutes peers as soon as more than ten share one address: a LAN behind NAT, a machine with many peers.
-    scoreParams: { IPColocationFactorWeight: 0, topics: { [RECORDS_TOPIC]: topicScore } },
+    scoreParams: {
+      IPColocationFactorWeight: 0,
+      topics: Object.fromEntries(GOSSIP_TOPICS.map((topic) => [topic, topicScore])),
+    },
     scoreThresholds: { graylistThreshold: GRAYLIST_THRESHOLD },
   })
 }

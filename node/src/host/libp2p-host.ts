@@ -195,6 +195,16 @@ export class Libp2pHost implements Transport, PeerWatch {
     })
   }
 
+  /**
+   * The round trip to a connected peer, or one that can be dialled, milliseconds.
+   * @throws KairoError `ERR_NO_PROVIDER` when it does not answer, `ERR_TIMEOUT` when the signal fires first.
+   */
+  async ping(peerId: string, options: { readonly signal: AbortSignal }): Promise<number> {
+    return await this.#outbound('ping', peerId, options.signal, (signal) =>
+      this.#running().services.ping.ping(peerIdFromString(peerId), { signal }),
+    )
+  }
+
   async handle(protocol: string, handler: (stream: PeerStream) => Promise<void>): Promise<void> {
     const onStream = (stream: Stream, connection: Connection): void => {
       const wrapped = this.#wrap(stream, connection.remotePeer.toString())
@@ -236,7 +246,7 @@ export class Libp2pHost implements Transport, PeerWatch {
   }
 
   async #outbound<T>(
-    kind: 'dial' | 'stream',
+    kind: 'dial' | 'stream' | 'ping',
     target: string,
     parent: AbortSignal,
     work: (signal: AbortSignal) => Promise<T>,
