@@ -1,0 +1,40 @@
+/** Addresses in adverts: what is taken for one, and how a path is joined to one without leaving the peer. Pure. */
+import { isIP } from 'node:net'
+
+/** An `http(s)://host[:port]` with nothing after it: no credentials, no path, no query. */
+export function isBaseUrl(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) return false
+  // What the parser would have changed is not an address as it is dialled: tabs, backslashes, upper case, a trailing slash.
+  return text === url.origin
+}
+
+/** `host:port`, the host a name, an IPv4 address or an IPv6 address in brackets. */
+export function isHostAndPort(text: string): boolean {
+  const at = text.lastIndexOf(':')
+  const host = text.slice(0, at)
+  const port = text.slice(at + 1)
+  if (!/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65_535) return false
+  if (host.startsWith('[')) return host.endsWith(']') && isIP(host.slice(1, -1)) === 6
+  return /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(host)
+}
+
+/** The IP address of a client URL, without brackets; undefined when it names a host. */
+export function addressOfUrl(url: string): string | undefined {
+  const { hostname } = new URL(url)
+  const address = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
+  return isIP(address) === 0 ? undefined : address
+}
+
+/**
+ * A path with its query as it may be put behind a client URL, or undefined: one leading slash, characters that every
+ * URL parser reads alike, and no step upwards, so that the result is always below that very host.
+ */
+export function safePath(path: string, charsMax: number): string | undefined {
+  if (path.length > charsMax || !/^\/(?!\/)[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*$/.test(path)) {
+    return undefined
+  }
+  const [pathname = ''] = path.split('?', 1)
+  const steps = pathname.split('/').map((step) => step.replace(/%2e/gi, '.'))
+  return steps.includes('..') || steps.includes('.') ? undefined : path
+}

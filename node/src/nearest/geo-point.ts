@@ -1,0 +1,27 @@
+/** Points of the earth and the distance between them. Pure. */
+
+/** Degrees. */
+export interface GeoPoint {
+  readonly latitude: number
+  readonly longitude: number
+}
+
+/** Mean radius. */
+const EARTH_KILOMETRES = 6_371
+
+/** The great circle between two points (haversine formula). */
+export function kilometresBetween(a: GeoPoint, b: GeoPoint): number {
+  const radians = (degrees: number) => (degrees * Math.PI) / 180
+  const latitudes = Math.sin(radians(b.latitude - a.latitude) / 2) ** 2
+  const longitudes = Math.sin(radians(b.longitude - a.longitude) / 2) ** 2
+  const cosines = Math.cos(radians(a.latitude)) * Math.cos(radians(b.latitude))
+  const chord = Math.min(1, latitudes + cosines * longitudes)
+  return 2 * EARTH_KILOMETRES * Math.asin(Math.sqrt(chord))
+}
+
+/** A setting of the form `52.52,13.40`; undefined when it is empty or out of range. */
+export function parseGeoPoint(text: string): GeoPoint | undefined {
+  const [latitude = Number.NaN, longitude = Number.NaN] = text.split(',').map(Number.parseFloat)
+  if (!(Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180)) return undefined
+  return { latitude, longitude }
+}
