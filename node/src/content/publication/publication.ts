@@ -9,7 +9,7 @@ import { IndexWindow } from '../index/index-window.ts'
 import { WindowedRendition } from '../index/live-rendition.ts'
 import { sharedCounter } from '../metrics.ts'
 import type { ServedStream } from '../served-stream.ts'
-import type { ContentStore } from '../store/store.ts'
+import type { ContentStore, PutOptions } from '../store/store.ts'
 import type {
   IndexEntry,
   IndexHead,
@@ -104,6 +104,8 @@ export class Publication implements ServedStream {
   readonly #segmentListeners = new Set<SegmentListener>()
   readonly #endListeners = new Set<() => void>()
   readonly #initDigests = new WeakMap<Uint8Array, Digest>()
+  /** Its objects count for this stream and this peer. */
+  readonly #stored: PutOptions
   #record: StreamRecord
   #session: Session | undefined
   #nextMsn: number
@@ -122,6 +124,7 @@ export class Publication implements ServedStream {
       'kairo_content_listener_failures_total',
       'Listeners of published segments that failed and are not told any more',
     )
+    this.#stored = { owner: { tenant: init.peerId, stream: init.key.id }, isLive: true }
     this.#nextMsn = components.sequence.nextMsn
     this.#discontinuities = components.sequence.discontinuitySequence
     this.#record = {
@@ -185,7 +188,7 @@ export class Publication implements ServedStream {
     const data = toBuffer(part.data)
     const initDigest = this.#storeInit(part.init)
     const digest = digestOf(data)
-    store.put(digest, data)
+    store.put(digest, data, this.#stored)
     track.segment.take(part, data)
     session.firstMsn ??= part.msn
     const opensSession = !track.begun && part.part === 0 && part.msn === session.firstMsn
@@ -412,7 +415,7 @@ export class Publication implements ServedStream {
     if (known !== undefined) return known
     const bytes = toBuffer(init)
     const digest = digestOf(bytes)
-    this.#components.store.put(digest, bytes)
+    this.#components.store.put(digest, bytes, this.#stored)
     this.#initDigests.set(init, digest)
     return digest
   }

@@ -60,7 +60,7 @@ export class ExpectedObjects {
     if (waiters === undefined) return
     if (signal.aborted) throw abortReason(signal)
     const { promise, resolve } = Promise.withResolvers<void>()
-    const cancel = this.#clock.after(contentLimits.fetchProviderMsMax, resolve)
+    const cancel = this.#clock.after(contentLimits.expectedMsMax, resolve)
     waiters.add(resolve)
     try {
       await unlessAborted(promise, signal)

@@ -14,6 +14,7 @@ import type { FeedMetrics } from '../feed/feed-metrics.ts'
 import { type FeedSink, FeedSubscription } from '../feed/subscription.ts'
 import type { IndexWindow } from '../index/index-window.ts'
 import { type RenditionChange, WindowedRendition } from '../index/live-rendition.ts'
+import type { ObjectOwner } from '../store/owner-accounts.ts'
 import type { ContentStore } from '../store/store.ts'
 import type { RenditionInfo, UpstreamStatus } from '../stream.ts'
 import type { StreamPublicKey } from '../stream-key.ts'
@@ -39,6 +40,8 @@ export interface FollowedRenditionInit {
   readonly info: RenditionInfo
   /** True while the stream's record says that it is live. */
   readonly isLive: () => boolean
+  /** Whose its objects are. */
+  readonly owner: () => ObjectOwner
   /** Called when the rendition has its first window, or again after it had lost its upstream. */
   readonly onFollowing: () => void
   /** An object must be fetched, rather not from this peer. */
@@ -198,7 +201,7 @@ export class FollowedRendition {
       lacks: (digest) => !store.has(digest),
       expect: (digests) => this.expected.add(digests),
       keep: (digest, bytes) => {
-        store.put(digest, bytes)
+        store.put(digest, bytes, { owner: this.#init.owner(), isLive: true })
         this.expected.arrived(digest)
       },
       missing: (digest) => {

@@ -11,6 +11,7 @@ import type { FeedMetrics } from '../feed/feed-metrics.ts'
 import type { Fetcher } from '../fetch/fetch-client.ts'
 import type { WindowedRendition } from '../index/live-rendition.ts'
 import type { ServedStream } from '../served-stream.ts'
+import type { ObjectOwner } from '../store/owner-accounts.ts'
 import type { ContentStore } from '../store/store.ts'
 import type { StreamId, StreamRecord, UpstreamStatus } from '../stream.ts'
 import { type StreamPublicKey, streamPublicKeyOf } from '../stream-key.ts'
@@ -133,7 +134,7 @@ export class Replica implements ServedStream {
     if (!this.#names(digest)) {
       throw new KairoError('ERR_NOT_FOUND', 'the object has left the window of the stream')
     }
-    return await fetcher.fetch(digest, this.#fetchOrder(), options)
+    return await fetcher.fetch(digest, this.#fetchOrder(), { ...options, owner: this.#owner() })
   }
 
   /** Follows no more, and provides no more. */
@@ -157,6 +158,7 @@ export class Replica implements ServedStream {
         key: this.#key,
         info,
         isLive: () => this.#components.records.get(this.id)?.state === 'live',
+        owner: () => this.#owner(),
         onFollowing: () => this.#provide(),
         onMissing: (digest, unlike) => this.#fetchMissing(digest, unlike),
       },
@@ -196,7 +198,13 @@ export class Replica implements ServedStream {
       await this.#pool.lookUp(limit.signal)
       limit.clear()
     }
-    await this.#components.fetcher.fetch(digest, [...others(), unlike])
+    const options = { owner: this.#owner(), keepOrder: true }
+    await this.#components.fetcher.fetch(digest, [...others(), unlike], options)
+  }
+
+  /** Its objects count for this stream and the peer that publishes it. */
+  #owner(): ObjectOwner {
+    return { tenant: this.record.originPeer, stream: this.id }
   }
 
   /** Peers to ask for an object: those that send feeds now, then the other known providers, then the publisher's. */

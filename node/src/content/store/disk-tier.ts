@@ -1,16 +1,34 @@
 /**
- * The disk half of the content store: one file an object, named by its CID, written aside and renamed, so that a crash
- * at any instant loses at most what was being written. Names are never trusted: every read is verified.
+ * The disk half of the content store: which objects lie there, whose they are, and which go when there are too many. Bounded by
+ * bytes and by files, and for each owner by its quota.
  */
-import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import assert from 'node:assert/strict'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Clock } from '../../clock.ts'
 import { KairoError } from '../../errors.ts'
+import { storeLimits } from '../../limits/store.ts'
 import { contentLimits } from '../../limits.ts'
-import { cidOf, type Digest, digestOf, digestOfCid } from '../digest.ts'
+import type { Digest } from '../digest.ts'
+import { type ObjectClass, S3Fifo, type Standing } from '../eviction/s3-fifo.ts'
+import { Catalog } from './catalog.ts'
+import type { CatalogImage, CatalogObject } from './catalog-codec.ts'
+import type { ObjectClasses } from './object-classes.ts'
+import { type FoundObject, ObjectFiles } from './object-files.ts'
+import {
+  type AccountKind,
+  type AccountUsage,
+  boundedName,
+  boundedOwner,
+  type ObjectOwner,
+  type OwnedObject,
+  OwnerAccounts,
+} from './owner-accounts.ts'
 
-/** Room for some parts: a disk that takes less is as good as full. */
-const PROBE_BYTES = 256 * 1024
-const SHARD_PATTERN = /^[0-9a-f]{2}$/
+/** Why an object went: too much on disk, or too much of its owner's. */
+export type EvictionReason = 'room' | AccountKind
+
+/** What became of an object offered to the disk: on its way, there already, too much to do, over a quota, no room by class. */
+export type WriteOutcome = 'queued' | 'known' | 'busy' | 'quota' | 'room'
 
 /** What happens on disk, for metrics and health. */
 export interface DiskEvents {
@@ -19,45 +37,83 @@ export interface DiskEvents {
   /** A file did not hold what its name says, or could not be read; it is deleted. */
   corrupt(digest: Digest, cause: unknown): void
   /** An object was removed to make room. */
-  evicted(digest: Digest): void
+  evicted(objectClass: ObjectClass, reason: EvictionReason): void
+  /** The catalog was written anew. */
+  rewritten(): void
 }
 
-/** Files of objects under one folder, bounded by bytes; the least recently used go first. */
+/** How the disk tier is set up. */
+export interface DiskTierInit {
+  readonly directory: string
+  readonly bytesMax: number
+  readonly filesMax: number
+  /** Bytes of one stream and of one tenant; 0 for no bound. */
+  readonly streamBytesMax: number
+  readonly tenantBytesMax: number
+  readonly clock: Clock
+  readonly classes: ObjectClasses
+  /** True for an object that RAM has and was asked for lately. */
+  readonly isWanted: (digest: Digest) => boolean
+  readonly events: DiskEvents
+}
+
+/** What an object on disk carries: its place in its owner's accounts. */
+interface Held {
+  readonly owned: OwnedObject | undefined
+}
+
+const NOBODYS: Held = { owned: undefined }
+
+/** Files of objects under one folder. */
 export class DiskTier {
-  readonly #objects: string
-  readonly #temporary: string
-  readonly #bytesMax: number
-  readonly #events: DiskEvents
-  /** Sizes in order of last use, oldest first; holds what is on disk or about to be. */
-  readonly #sizes = new Map<Digest, number>()
+  readonly #init: DiskTierInit
+  readonly #files: ObjectFiles
+  readonly #catalog: Catalog
+  readonly #accounts: OwnerAccounts
+  /** What is on disk or about to be. */
+  readonly #held: S3Fifo<Held>
   /** Work on one digest is always in the same lane, so that a removal never overtakes a write. */
   readonly #lanes: Promise<void>[] = Array.from({ length: contentLimits.diskLanes }, () =>
     Promise.resolve(),
   )
-  #bytes = 0
   #writesQueued = 0
-  #temporaryCount = 0
+  #removalsQueued = 0
+  #opened = false
   #closed = false
 
-  constructor(init: {
-    readonly directory: string
-    readonly bytesMax: number
-    readonly events: DiskEvents
-  }) {
-    this.#objects = join(init.directory, 'objects')
-    this.#temporary = join(init.directory, 'temporary')
-    this.#bytesMax = init.bytesMax
-    this.#events = init.events
+  constructor(init: DiskTierInit) {
+    this.#init = init
+    this.#files = new ObjectFiles(init.directory)
+    this.#accounts = new OwnerAccounts(init)
+    this.#held = new S3Fifo<Held>({
+      bytesMax: init.bytesMax,
+      entriesMax: init.filesMax,
+      ghostsMax: storeLimits.ghostsMax,
+      isWanted: init.isWanted,
+      onEvict: (digest, held, objectClass) => {
+        this.#letGo(digest, held)
+        init.events.evicted(objectClass, 'room')
+      },
+    })
+    const held = this.#held
+    this.#catalog = new Catalog({
+      ...init,
+      source: {
+        get size() {
+          return held.size
+        },
+        digests: () => held.keys(),
+        object: (digest) => this.#catalogObject(digest),
+        kept: init.classes.kept,
+      },
+      onFailure: init.events.failed,
+      onRewrite: init.events.rewritten,
+    })
   }
 
   /** Bytes on disk or about to be. */
   get bytes(): number {
-    return this.#bytes
-  }
-
-  /** Objects on disk or about to be. */
-  get size(): number {
-    return this.#sizes.size
+    return this.#held.bytes
   }
 
   /** Writes that wait or run. */
@@ -65,182 +121,307 @@ export class DiskTier {
     return this.#writesQueued
   }
 
+  /** Owners with objects. */
+  get owners(): number {
+    return this.#accounts.size
+  }
+
+  /** Bytes of one class. */
+  bytesOf(objectClass: ObjectClass): number {
+    return this.#held.bytesOf(objectClass)
+  }
+
+  /** Objects of one class. */
+  sizeOf(objectClass: ObjectClass): number {
+    return this.#held.sizeOf(objectClass)
+  }
+
+  /** What an owner has on disk. */
+  usageOf(kind: AccountKind, name: string): AccountUsage {
+    return this.#accounts.usageOf(kind, boundedName(name))
+  }
+
   /**
-   * Makes the folders and takes stock of what is there: leftovers of a crash and what is over the limit go, and so does any
-   * file whose name this tier would not have given it.
-   * @throws the system's error when the folder cannot be used.
+   * Takes stock of what is there: leftovers of a crash and what is over the limits go, and so does any file whose name this tier
+   * would not have given it. A folder that can be read and not written is used for reading, and reported.
+   * @throws the system's error when the folder cannot be used at all.
    */
   async open(): Promise<void> {
-    await rm(this.#temporary, { recursive: true, force: true })
-    await mkdir(this.#temporary, { recursive: true, mode: 0o700 })
-    await mkdir(this.#objects, { recursive: true, mode: 0o700 })
-    const found: { digest: Digest; bytes: number; usedMs: number }[] = []
-    for (const shard of await readdir(this.#objects, { withFileTypes: true })) {
-      if (!shard.isDirectory() || !SHARD_PATTERN.test(shard.name)) continue
-      await this.#scanShard(shard.name, found)
+    let failure: unknown
+    try {
+      await this.#files.prepare()
+    } catch (error) {
+      failure = error
     }
-    found.sort((a, b) => a.usedMs - b.usedMs)
-    for (const { digest, bytes } of found) {
-      if (this.#sizes.has(digest)) continue
-      this.#sizes.set(digest, bytes)
-      this.#bytes += bytes
+    try {
+      const image = await this.#catalog.load()
+      const found = await this.#scan(image)
+      for (const digest of image.kept) this.#init.classes.keep(digest)
+      await this.#restore(image, found)
+    } catch (error) {
+      throw failure ?? error
     }
-    this.#makeRoom(0)
+    this.#opened = true
+    if (failure !== undefined) this.#init.events.failed(failure as NodeJS.ErrnoException)
+    else await this.#catalog.rewrite()
   }
 
   /** True when the object is on disk or about to be. */
   has(digest: Digest): boolean {
-    return this.#sizes.has(digest)
+    return this.#held.has(digest)
   }
 
-  /** Queues a write. False when the queue is full, the object cannot fit, or the tier is closed. */
-  write(digest: Digest, bytes: Buffer): boolean {
-    if (this.#sizes.has(digest)) return true
-    if (this.#closed || bytes.byteLength > this.#bytesMax) return false
-    if (this.#writesQueued >= contentLimits.diskWritesMax) return false
-    this.#makeRoom(bytes.byteLength)
-    this.#sizes.set(digest, bytes.byteLength)
-    this.#bytes += bytes.byteLength
+  /** How an object stands. */
+  standingOf(digest: Digest): (Standing & { readonly bytes: number }) | undefined {
+    return this.#held.standingOf(digest)
+  }
+
+  /**
+   * Queues a write, making room.
+   * @param isLive the object is about to be in a live window.
+   */
+  write(
+    digest: Digest,
+    bytes: Buffer,
+    options: { readonly owner?: ObjectOwner; readonly isLive?: boolean } = {},
+  ): WriteOutcome {
+    if (this.#held.has(digest)) return 'known'
+    if (this.#closed || this.#writesQueued >= contentLimits.diskWritesMax) return 'busy'
+    if (this.#removalsQueued >= storeLimits.removalsMax) return 'busy'
+    const { isLive = false } = options
+    const owner = options.owner && boundedOwner(options.owner)
+    const objectClass = this.#init.classes.of(digest)
+    const admittedAs = objectClass === 'loose' && isLive ? 'live' : objectClass
+    const size = bytes.byteLength
+    if (!this.#held.fits(size, admittedAs)) return 'room'
+    if (owner !== undefined && !this.#makeRoomOf(owner, size)) return 'quota'
+    const held = this.#enter(digest, size, owner, objectClass)
+    const isTaken = this.#held.put(digest, held, size, objectClass, admittedAs)
+    assert(isTaken, 'what fits is taken')
     this.#writesQueued += 1
     this.#inLane(digest, async () => {
       try {
-        await this.#writeFile(digest, bytes)
-      } catch (error) {
-        this.#forget(digest)
-        this.#events.failed(error as NodeJS.ErrnoException)
+        await this.#write(digest, bytes)
       } finally {
         this.#writesQueued -= 1
       }
     })
-    return true
+    return 'queued'
   }
 
   /** The object's bytes, verified, or undefined when it is not here or turned out corrupt. */
   async read(digest: Digest): Promise<Buffer | undefined> {
-    const size = this.#sizes.get(digest)
-    if (size === undefined) return undefined
-    this.#sizes.delete(digest)
-    this.#sizes.set(digest, size)
+    if (this.#held.get(digest) === undefined) return undefined
     // A write of the same object that is still queued comes first.
     await this.#lanes[laneOf(digest)]
-    if (!this.#sizes.has(digest)) return undefined
-    let bytes: Buffer
+    if (!this.#held.has(digest)) return undefined
     try {
-      bytes = await readFile(this.#pathOf(digest))
+      return await this.#files.read(digest)
     } catch (cause) {
-      this.#discard(digest, cause)
+      // Sent away while it was being read.
+      if (!this.#held.has(digest)) return undefined
+      this.#init.events.corrupt(digest, cause)
+      this.delete(digest)
       return undefined
     }
-    if (digestOf(bytes) === digest) return bytes
-    this.#discard(digest, new KairoError('ERR_VERIFICATION', 'the file is not what its name says'))
-    return undefined
   }
 
   /** Removes an object. */
   delete(digest: Digest): void {
-    if (!this.#sizes.has(digest)) return
-    this.#forget(digest)
-    this.#inLane(digest, async () => {
-      // Written again in the meantime: the newer write follows in this lane and needs no removal.
-      if (this.#sizes.has(digest)) return
-      try {
-        await unlink(this.#pathOf(digest))
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-          this.#events.failed(error as NodeJS.ErrnoException)
-        }
-      }
-    })
+    const held = this.#held.delete(digest)
+    if (held !== undefined) this.#letGo(digest, held)
+  }
+
+  /** Takes over the class that the object has now. */
+  reclass(digest: Digest): void {
+    const held = this.#held.look(digest)
+    if (held === undefined) return
+    const objectClass = this.#init.classes.of(digest)
+    this.#held.setClass(digest, objectClass)
+    if (held.owned !== undefined) this.#accounts.setClass(held.owned, objectClass)
+  }
+
+  /**
+   * Keeps an object that is here until it is released, over restarts; on disk when the promise resolves.
+   * @throws KairoError `ERR_STORAGE` when there is no room for more kept objects, or it cannot be written down.
+   */
+  async keep(digest: Digest): Promise<void> {
+    const { classes, bytesMax, filesMax } = this.#init
+    const { keptShareMax } = storeLimits
+    const size = this.#held.standingOf(digest)?.bytes ?? 0
+    const isOver =
+      this.#held.bytesOf('kept') + size > bytesMax * keptShareMax ||
+      this.#held.sizeOf('kept') + 1 > filesMax * keptShareMax
+    if (isOver) throw new KairoError('ERR_STORAGE', 'kept objects leave no room for another')
+    classes.keep(digest)
+    this.reclass(digest)
+    try {
+      await this.#lanes[laneOf(digest)]
+      if (!this.#held.has(digest)) throw new Error('its file could not be written')
+      await this.#catalog.setKept(digest, true)
+    } catch (cause) {
+      classes.release(digest)
+      this.reclass(digest)
+      throw new KairoError('ERR_STORAGE', 'the object cannot be kept', { cause })
+    }
+  }
+
+  /**
+   * Lets a kept object go like others again.
+   * @throws KairoError `ERR_STORAGE` when it cannot be written down; it is kept again after a restart then.
+   */
+  async release(digest: Digest): Promise<void> {
+    this.#init.classes.release(digest)
+    this.reclass(digest)
+    try {
+      await this.#catalog.setKept(digest, false)
+    } catch (cause) {
+      throw new KairoError('ERR_STORAGE', 'the release cannot be written down', { cause })
+    }
+  }
+
+  /** Sets a tenant's own bound, 0 for none, undefined for the common one; resolves when what is over it is gone. */
+  async setTenantMax(tenant: string, bytesMax: number | undefined): Promise<void> {
+    this.#accounts.setTenantMax(boundedName(tenant), bytesMax)
+    await this.#trimOwners()
   }
 
   /** Writes and removes a file, to learn whether the disk takes writes again. */
   async probe(): Promise<void> {
-    const path = join(this.#temporary, 'probe')
-    await mkdir(this.#temporary, { recursive: true, mode: 0o700 })
-    try {
-      await writeFile(path, Buffer.alloc(PROBE_BYTES))
-    } finally {
-      await rm(path, { force: true })
-    }
+    await this.#files.probe()
   }
 
-  /** Takes no more writes and resolves when those queued are done. */
+  /** Takes no more writes and resolves when those queued are done and the catalog is written. */
   async close(): Promise<void> {
     this.#closed = true
     await Promise.all(this.#lanes)
+    if (this.#opened) await this.#catalog.close()
   }
 
-  async #scanShard(
-    shard: string,
-    found: { digest: Digest; bytes: number; usedMs: number }[],
+  /** Files that the catalog does not know are adopted; nobody knows whose they are. */
+  async #scan(image: CatalogImage): Promise<{ known: Set<Digest>; unknown: FoundObject[] }> {
+    const known = new Set<Digest>()
+    const unknown: FoundObject[] = []
+    await this.#files.scan(
+      (digest) => image.objects.has(digest),
+      (object) => {
+        if (object.bytes === undefined) known.add(object.digest)
+        else unknown.push(object)
+      },
+    )
+    unknown.sort((a, b) => a.writtenMs - b.writtenMs)
+    return { known, unknown }
+  }
+
+  async #restore(
+    image: CatalogImage,
+    found: { readonly known: ReadonlySet<Digest>; readonly unknown: readonly FoundObject[] },
   ): Promise<void> {
-    for (const file of await readdir(join(this.#objects, shard), { withFileTypes: true })) {
-      const path = join(this.#objects, shard, file.name)
-      const digest = digestOfCid(file.name)
-      if (!file.isFile() || digest?.startsWith(shard) !== true) {
-        await rm(path, { recursive: true, force: true })
-        continue
+    let count = 0
+    for (const object of image.objects.values()) {
+      if (!found.known.has(object.digest)) continue
+      this.#restoreOne(object)
+      count += 1
+      if (count % storeLimits.restoreSliceObjects === 0) await nextTurn()
+    }
+    for (const { digest, bytes = 0 } of found.unknown) {
+      this.#restoreOne({ digest, bytes, owner: undefined, isMain: false, uses: 0 })
+      count += 1
+      if (count % storeLimits.restoreSliceObjects === 0) await nextTurn()
+    }
+    this.#held.trim()
+    await this.#trimOwners()
+  }
+
+  async #trimOwners(): Promise<void> {
+    let count = 0
+    for (const { kind, name } of this.#accounts.overdrawn()) {
+      const isOver = (): boolean => {
+        const { bytes, bytesMax } = this.#accounts.usageOf(kind, name)
+        return bytesMax > 0 && bytes > bytesMax
       }
-      const { size, mtimeMs } = await stat(path)
-      if (size > 0 && size <= contentLimits.objectBytesMax) {
-        found.push({ digest, bytes: size, usedMs: mtimeMs })
-      } else {
-        await unlink(path)
+      while (isOver() && this.#evictOf(kind, name)) {
+        count += 1
+        if (count % storeLimits.restoreSliceObjects === 0) await nextTurn()
       }
     }
   }
 
-  async #writeFile(digest: Digest, bytes: Buffer): Promise<void> {
-    // Evicted or deleted while it waited.
-    if (!this.#sizes.has(digest)) return
-    this.#temporaryCount += 1
-    const temporary = join(this.#temporary, `${process.pid}-${this.#temporaryCount}`)
+  #restoreOne({ digest, bytes, owner, isMain, uses }: CatalogObject): void {
+    if (this.#held.has(digest)) return
+    const objectClass = this.#init.classes.of(digest)
+    const held = this.#enter(digest, bytes, owner, objectClass)
+    this.#held.restore(digest, held, bytes, { isMain, uses, objectClass })
+  }
+
+  #catalogObject(digest: Digest): CatalogObject | undefined {
+    const standing = this.#held.standingOf(digest)
+    if (standing === undefined) return undefined
+    return { digest, ...standing, owner: this.#held.look(digest)?.owned?.owner }
+  }
+
+  #enter(
+    digest: Digest,
+    bytes: number,
+    owner: ObjectOwner | undefined,
+    objectClass: ObjectClass,
+  ): Held {
+    const owned = owner && this.#accounts.enter(digest, bytes, owner, objectClass)
+    return owned === undefined ? NOBODYS : { owned }
+  }
+
+  #makeRoomOf(owner: ObjectOwner, bytes: number): boolean {
+    if (!this.#accounts.couldFit(owner, bytes)) return false
+    for (;;) {
+      const over = this.#accounts.over(owner, bytes)
+      if (over === undefined) return true
+      if (!this.#evictOf(over.kind, over.name)) return false
+    }
+  }
+
+  #evictOf(kind: AccountKind, name: string): boolean {
+    const victim = this.#accounts.victim(kind, name, (digest) => this.#held.spare(digest))
+    if (victim === undefined) return false
+    const objectClass = this.#held.classOf(victim) ?? 'loose'
+    this.delete(victim)
+    this.#init.events.evicted(objectClass, kind)
+    return true
+  }
+
+  async #write(digest: Digest, bytes: Buffer): Promise<void> {
+    // Sent away or deleted while it waited.
+    if (!this.#held.has(digest)) return
     try {
-      await writeFile(temporary, bytes, { flag: 'wx', mode: 0o600 })
-      await this.#renameIntoShard(temporary, digest)
+      await this.#files.write(digest, bytes)
+      const object = this.#catalogObject(digest)
+      if (object !== undefined) this.#catalog.added(object)
     } catch (error) {
-      await rm(temporary, { force: true })
-      throw error
+      const held = this.#held.delete(digest)
+      if (held?.owned !== undefined) this.#accounts.leave(held.owned)
+      this.#init.events.failed(error as NodeJS.ErrnoException)
     }
   }
 
-  async #renameIntoShard(temporary: string, digest: Digest): Promise<void> {
-    const path = this.#pathOf(digest)
-    try {
-      await rename(temporary, path)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-      await mkdir(join(this.#objects, digest.slice(0, 2)), { recursive: true, mode: 0o700 })
-      await rename(temporary, path)
-    }
-  }
-
-  #makeRoom(bytes: number): void {
-    for (const digest of this.#sizes.keys()) {
-      if (this.#bytes + bytes <= this.#bytesMax) return
-      this.delete(digest)
-      this.#events.evicted(digest)
-    }
-  }
-
-  #discard(digest: Digest, cause: unknown): void {
-    if (!this.#sizes.has(digest)) return
-    this.#events.corrupt(digest, cause)
-    this.delete(digest)
-  }
-
-  #forget(digest: Digest): void {
-    this.#bytes -= this.#sizes.get(digest) ?? 0
-    this.#sizes.delete(digest)
+  /** The object counts for nobody any more, and its file goes in its turn. */
+  #letGo(digest: Digest, held: Held): void {
+    if (held.owned !== undefined) this.#accounts.leave(held.owned)
+    this.#removalsQueued += 1
+    this.#inLane(digest, async () => {
+      this.#removalsQueued -= 1
+      // Written again in the meantime: the newer write follows in this lane and needs no removal.
+      if (this.#held.has(digest)) return
+      try {
+        await this.#files.remove(digest)
+        this.#catalog.removed(digest)
+      } catch (error) {
+        this.#init.events.failed(error as NodeJS.ErrnoException)
+      }
+    })
   }
 
   #inLane(digest: Digest, work: () => Promise<void>): void {
     const lane = laneOf(digest)
     this.#lanes[lane] = (this.#lanes[lane] ?? Promise.resolve()).then(work)
-  }
-
-  #pathOf(digest: Digest): string {
-    return join(this.#objects, digest.slice(0, 2), cidOf(digest))
   }
 }
 

@@ -1,69 +1,16 @@
-/** The content store on a real disk: restart, bounds, damage, a full disk, SIGKILL in the middle of writes. */
-import { spawn, spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+/** The content store on a real disk: restart, bounds, damage, a full disk. */
+import { spawnSync } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
-import { type Test, test } from 'tap'
-import { systemClock } from '../../../src/clock.ts'
-import { cidOf, digestOf, digestOfCid } from '../../../src/content/digest.ts'
-import { ContentStore, type ContentStoreInit } from '../../../src/content/store/store.ts'
+import { test } from 'tap'
+import { cidOf } from '../../../src/content/digest.ts'
 import { contentLimits } from '../../../src/limits.ts'
 import { type Logger, silentLogger } from '../../../src/logger.ts'
 import { ManualClock, settle } from '../../support/manual-clock.ts'
-
-const MiB = 1024 * 1024
-
-function storeAt(
-  directory: string | undefined,
-  init: Partial<ContentStoreInit> = {},
-  components: { clock?: ManualClock; logger?: Logger; registry?: Registry } = {},
-): ContentStore {
-  return new ContentStore(
-    { clock: systemClock, logger: silentLogger, registry: new Registry(), ...components },
-    {
-      ...(directory === undefined ? {} : { directory }),
-      memoryBytesMax: 8 * MiB,
-      diskBytesMax: 8 * MiB,
-      ...init,
-    },
-  )
-}
-
-function object(seed: number, bytes = 1000): { digest: string; bytes: Buffer } {
-  const content = Buffer.alloc(bytes, seed % 256)
-  content.writeUInt32BE(seed, 0)
-  return { digest: digestOf(content), bytes: content }
-}
-
-async function filesOf(directory: string): Promise<string[]> {
-  const found = await readdir(directory, { recursive: true, withFileTypes: true })
-  return found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
-}
-
-async function metric(registry: Registry, name: string, labels: object = {}): Promise<number> {
-  const found = await registry.getSingleMetric(name)?.get()
-  const wanted = Object.entries(labels)
-  const value = found?.values.find((candidate) =>
-    wanted.every(
-      ([key, expected]) => (candidate.labels as Record<string, unknown>)[key] === expected,
-    ),
-  )
-  return value?.value ?? 0
-}
-
-/** Polls real time, for what the disk does in its own time. */
-async function until(
-  t: Test,
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-): Promise<void> {
-  for (let turn = 0; turn < 2_000; turn += 1) {
-    if (await condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-  t.fail(`never came: ${what}`)
-}
+import { filesOf, metric, object, storeAt } from '../../support/stores.ts'
+import { until } from '../../support/until.ts'
 
 test('store', async (t) => {
   await t.test('keeps objects over a restart and says where they come from', async (t) => {
@@ -198,7 +145,7 @@ test('store', async (t) => {
     for (let index = 70; index < 76; index += 1) {
       store.put(object(index).digest, object(index).bytes)
     }
-    t.equal(store.peek(pinned), undefined)
+    t.equal(store.peek(pinned), undefined, 'its uses in the window do not count any more')
     t.ok(store.peek(pinnedBefore.digest))
     store.put(object(80, 6_000).digest, object(80, 6_000).bytes)
     t.equal(store.peek(object(80, 6_000).digest), undefined, 'larger than the whole tier')
@@ -251,16 +198,15 @@ test('store', async (t) => {
     t.equal(await metric(registry, 'kairo_content_disk_skipped_total', { reason: 'outage' }), 1)
     clock.advance(contentLimits.diskRetryMs)
     await until(
-      t,
-      'a second attempt',
       async () => (await metric(registry, 'kairo_content_disk_errors_total')) >= 2,
+      'a second attempt',
     )
     await rm(directory)
-    await until(t, 'recovery', async () => {
+    await until(async () => {
       clock.advance(contentLimits.diskRetryMs)
       await settle()
       return store.health().status === 'ok'
-    })
+    }, 'recovery')
     const other = object(4)
     store.put(other.digest, other.bytes)
     const stopping = store.stop()
@@ -287,7 +233,7 @@ test('store', async (t) => {
     await store.start()
     const objects = Array.from({ length: 20 }, (_, index) => object(index, 100_000))
     for (const { digest, bytes } of objects) store.put(digest, bytes)
-    await until(t, 'the outage', () => store.health().status === 'degraded')
+    await until(() => store.health().status === 'degraded', 'the outage')
     t.match(store.health().reason, /ENOSPC/)
     for (const { digest, bytes } of objects) t.equal(store.peek(digest), bytes, 'served from RAM')
     const late = object(50, 100_000)
@@ -297,11 +243,11 @@ test('store', async (t) => {
     t.equal(await metric(registry, 'kairo_content_disk_degraded'), 1)
     // Room is made; the store notices by itself.
     for (const { digest } of objects) store.delete(digest)
-    await until(t, 'recovery', async () => {
+    await until(async () => {
       clock.advance(contentLimits.diskRetryMs)
       await settle()
       return store.health().status === 'ok'
-    })
+    }, 'recovery')
     t.equal(infos.length, 1)
     t.equal(await metric(registry, 'kairo_content_disk_degraded'), 0)
     const after = object(51, 100_000)
@@ -310,44 +256,6 @@ test('store', async (t) => {
     t.ok((await filesOf(directory)).some((file) => file.endsWith(cidOf(after.digest))))
     t.equal((await readdir(join(directory, 'temporary'))).length, 0, 'nothing half-written stays')
     spawnSync('umount', ['-l', directory])
-  })
-
-  await t.test('SIGKILL in the middle of writes leaves a store that opens again', async (t) => {
-    const directory = t.testdir()
-    for (let round = 0; round < 3; round += 1) {
-      const child = spawn(process.execPath, [
-        new URL('../store-writer.ts', import.meta.url).pathname,
-        directory,
-        `${round}`,
-      ])
-      let errors = ''
-      child.stderr.on('data', (data: Buffer) => {
-        errors += data.toString()
-      })
-      const exited = new Promise((resolve) => child.once('exit', resolve))
-      await new Promise<void>((resolve) => {
-        let written = 0
-        child.stdout.on('data', (data: Buffer) => {
-          written += data.byteLength
-          if (written > 40) resolve()
-        })
-        child.once('exit', () => resolve())
-      })
-      child.kill('SIGKILL')
-      await exited
-      t.equal(errors, '')
-      const store = storeAt(directory, { diskBytesMax: 64 * MiB })
-      await store.start()
-      const files = await filesOf(join(directory, 'objects'))
-      t.ok(files.length > 0)
-      for (const file of files) {
-        const digest = digestOfCid(file.split('/').at(-1) ?? '') ?? ''
-        t.ok(await store.read(digest), 'every object that has its name is whole')
-      }
-      t.equal((await readdir(join(directory, 'temporary'))).length, 0)
-      t.equal((await stat(directory)).isDirectory(), true)
-      await store.stop()
-    }
   })
 })
 

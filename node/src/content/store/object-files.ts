@@ -1,0 +1,165 @@
+/**
+ * Files of objects under one folder: one an object, named by its CID, written aside and renamed, so that a crash at any instant
+ * loses at most what was being written. Names are never trusted: every read is verified.
+ */
+import { subtle } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { KairoError } from '../../errors.ts'
+import { storeLimits } from '../../limits/store.ts'
+import { contentLimits } from '../../limits.ts'
+import { cidOf, type Digest, digestOf, digestOfCid } from '../digest.ts'
+
+/** Room for some parts: a disk that takes less is as good as full. */
+const PROBE_BYTES = 256 * 1024
+const SHARD_PATTERN = /^[0-9a-f]{2}$/
+
+/** A file that was found at the start. */
+export interface FoundObject {
+  readonly digest: Digest
+  /** Undefined where the catalog knows the size, which spares the question. */
+  readonly bytes: number | undefined
+  /** Time of its writing, Unix milliseconds; 0 where the catalog knows it. */
+  readonly writtenMs: number
+}
+
+/** Reads, writes and removes objects' files; keeps no account of them. */
+export class ObjectFiles {
+  readonly #objects: string
+  readonly #temporary: string
+  #temporaryCount = 0
+
+  /** @param directory folder of the cache. */
+  constructor(directory: string) {
+    this.#objects = join(directory, 'objects')
+    this.#temporary = join(directory, 'temporary')
+  }
+
+  /**
+   * Makes the folders, and removes what a crash left half-written.
+   * @throws the system's error when the folder cannot be written.
+   */
+  async prepare(): Promise<void> {
+    await rm(this.#temporary, { recursive: true, force: true })
+    await mkdir(this.#temporary, { recursive: true, mode: 0o700 })
+    await mkdir(this.#objects, { recursive: true, mode: 0o700 })
+  }
+
+  /**
+   * Calls `found` with every object's file, some folders at a time. Files whose name this class would not have given them are
+   * removed.
+   * @throws the system's error when a folder cannot be read.
+   */
+  async scan(
+    isKnown: (digest: Digest) => boolean,
+    found: (object: FoundObject) => void,
+  ): Promise<void> {
+    const shards: string[] = []
+    for (const entry of await readdir(this.#objects, { withFileTypes: true })) {
+      if (entry.isDirectory() && SHARD_PATTERN.test(entry.name)) shards.push(entry.name)
+    }
+    const readers = Array.from({ length: storeLimits.scanFoldersMax }, async () => {
+      for (let shard = shards.pop(); shard !== undefined; shard = shards.pop()) {
+        await this.#scanShard(shard, isKnown, found)
+      }
+    })
+    await Promise.all(readers)
+  }
+
+  /**
+   * Writes an object, whole or not at all.
+   * @throws the system's error.
+   */
+  async write(digest: Digest, bytes: Buffer): Promise<void> {
+    this.#temporaryCount += 1
+    const temporary = join(this.#temporary, `${process.pid}-${this.#temporaryCount}`)
+    try {
+      await writeFile(temporary, bytes, { flag: 'wx', mode: 0o600 })
+      await this.#renameIntoShard(temporary, digest)
+    } catch (error) {
+      await rm(temporary, { force: true })
+      throw error
+    }
+  }
+
+  /**
+   * The object's bytes.
+   * @throws KairoError `ERR_VERIFICATION` when the file is not what its name says; the system's error when it cannot be read.
+   */
+  async read(digest: Digest): Promise<Buffer> {
+    const bytes = await readFile(this.#pathOf(digest))
+    if ((await digestOfLarge(bytes)) === digest) return bytes
+    throw new KairoError('ERR_VERIFICATION', 'the file is not what its name says')
+  }
+
+  /**
+   * Removes an object's file; none is as good.
+   * @throws the system's error.
+   */
+  async remove(digest: Digest): Promise<void> {
+    try {
+      await unlink(this.#pathOf(digest))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+  }
+
+  /**
+   * Writes and removes a file, to learn whether the disk takes writes again.
+   * @throws the system's error when not.
+   */
+  async probe(): Promise<void> {
+    const path = join(this.#temporary, 'probe')
+    await mkdir(this.#temporary, { recursive: true, mode: 0o700 })
+    await mkdir(this.#objects, { recursive: true, mode: 0o700 })
+    try {
+      await writeFile(path, Buffer.alloc(PROBE_BYTES))
+    } finally {
+      await rm(path, { force: true })
+    }
+  }
+
+  async #scanShard(
+    shard: string,
+    isKnown: (digest: Digest) => boolean,
+    found: (object: FoundObject) => void,
+  ): Promise<void> {
+    for (const file of await readdir(join(this.#objects, shard), { withFileTypes: true })) {
+      const path = join(this.#objects, shard, file.name)
+      const digest = digestOfCid(file.name)
+      if (!file.isFile() || digest?.startsWith(shard) !== true) {
+        await rm(path, { recursive: true, force: true })
+        continue
+      }
+      if (isKnown(digest)) {
+        found({ digest, bytes: undefined, writtenMs: 0 })
+        continue
+      }
+      const { size, mtimeMs } = await stat(path)
+      if (size > 0 && size <= contentLimits.objectBytesMax) {
+        found({ digest, bytes: size, writtenMs: mtimeMs })
+      } else await unlink(path)
+    }
+  }
+
+  async #renameIntoShard(temporary: string, digest: Digest): Promise<void> {
+    const path = this.#pathOf(digest)
+    try {
+      await rename(temporary, path)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      await mkdir(join(this.#objects, digest.slice(0, 2)), { recursive: true, mode: 0o700 })
+      await rename(temporary, path)
+    }
+  }
+
+  #pathOf(digest: Digest): string {
+    return join(this.#objects, digest.slice(0, 2), cidOf(digest))
+  }
+}
+
+/** Large objects are hashed in another thread, so that players do not wait for it. */
+async function digestOfLarge(bytes: Buffer): Promise<Digest> {
+  if (bytes.byteLength <= storeLimits.hashInlineBytesMax) return digestOf(bytes)
+  return Buffer.from(await subtle.digest('SHA-256', bytes)).toString('hex')
+}

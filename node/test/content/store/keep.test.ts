@@ -1,0 +1,155 @@
+/** Kept objects: they stay, over restarts, until they are released; and say so when they cannot. */
+import { readFile, unlink, writeFile } from 'node:fs/promises'
+import { Registry } from 'prom-client'
+import { test } from 'tap'
+import { cidOf } from '../../../src/content/digest.ts'
+import { filesOf, metric, object, storeAt } from '../../support/stores.ts'
+
+test('a kept object stays on disk whatever comes, and over a restart', async (t) => {
+  const directory = t.testdir()
+  const registry = new Registry()
+  const init = { memoryBytesMax: 2_000, diskBytesMax: 10_000 }
+  const first = storeAt(directory, init, { registry })
+  await first.start()
+  const kept = object(1)
+  first.put(kept.digest, kept.bytes, { owner: { tenant: 'ours' } })
+  await first.keep(kept.digest)
+  await first.keep(kept.digest)
+  for (let seed = 100; seed < 150; seed += 1) first.put(object(seed).digest, object(seed).bytes)
+  t.ok(first.has(kept.digest))
+  t.equal(
+    await metric(registry, 'kairo_content_stored_objects', { tier: 'disk', class: 'kept' }),
+    1,
+  )
+  t.equal(
+    await metric(registry, 'kairo_content_stored_bytes', { tier: 'disk', class: 'kept' }),
+    1_000,
+  )
+  await first.stop()
+  const second = storeAt(directory, init)
+  await second.start()
+  t.strictSame([...second.kept], [kept.digest])
+  for (let seed = 200; seed < 250; seed += 1) {
+    second.put(object(seed).digest, object(seed).bytes)
+    if (seed % 20 === 0) await second.read(kept.digest)
+  }
+  t.same(await second.read(kept.digest), kept.bytes)
+  await second.release(kept.digest)
+  await second.release(kept.digest)
+  for (let seed = 300; seed < 340; seed += 1) second.put(object(seed).digest, object(seed).bytes)
+  await second.stop()
+  const third = storeAt(directory, init)
+  await third.start()
+  t.equal(third.kept.size, 0)
+  t.notOk(third.has(kept.digest))
+  await third.stop()
+})
+
+test('what is not here, or has no room, cannot be kept', async (t) => {
+  const store = storeAt(t.testdir(), { memoryBytesMax: 2_000, diskBytesMax: 10_000 })
+  await store.start()
+  await t.rejects(store.keep(object(1).digest), { code: 'ERR_NOT_FOUND' })
+  for (let seed = 0; seed < 9; seed += 1) {
+    store.put(object(seed).digest, object(seed).bytes)
+    await store.keep(object(seed).digest)
+  }
+  store.put(object(9).digest, object(9).bytes)
+  await t.rejects(store.keep(object(9).digest), { code: 'ERR_STORAGE' })
+  t.equal(store.kept.size, 9)
+  await store.release(object(0).digest)
+  await store.keep(object(9).digest)
+  const large = object(50, 9_500)
+  store.put(large.digest, large.bytes)
+  await t.rejects(store.keep(large.digest), { code: 'ERR_NOT_FOUND' }, 'no tier took it')
+  store.delete(object(9).digest)
+  t.notOk(store.has(object(9).digest), 'who deletes means it')
+  await store.stop()
+})
+
+test('a kept object that is damaged is thrown away, and kept again when it is back', async (t) => {
+  const directory = t.testdir()
+  const init = { diskBytesMax: 10_000 }
+  const first = storeAt(directory, init)
+  await first.start()
+  const { digest, bytes } = object(1)
+  first.put(digest, bytes)
+  await first.keep(digest)
+  await first.stop()
+  const [path = ''] = (await filesOf(directory)).filter((file) => file.endsWith(cidOf(digest)))
+  const damaged = await readFile(path)
+  damaged.writeUInt8(damaged.readUInt8(500) ^ 1, 500)
+  await writeFile(path, damaged)
+  const registry = new Registry()
+  const second = storeAt(directory, init, { registry })
+  await second.start()
+  t.equal(await second.read(digest), undefined)
+  t.equal(await metric(registry, 'kairo_content_corrupt_total'), 1)
+  t.ok(second.kept.has(digest), 'the operator still wants it')
+  second.put(digest, bytes)
+  t.equal(
+    await metric(registry, 'kairo_content_stored_objects', { tier: 'disk', class: 'kept' }),
+    1,
+  )
+  await second.stop()
+  await unlink(path)
+  const third = storeAt(directory, init)
+  await third.start()
+  t.equal(third.has(digest), false, 'a file that vanished is noticed at the start')
+  t.ok(third.kept.has(digest))
+  await third.stop()
+})
+
+test('without a disk objects are kept in RAM', async (t) => {
+  const store = storeAt(undefined, { memoryBytesMax: 4_000 })
+  await store.start()
+  const { digest, bytes } = object(1)
+  store.put(digest, bytes)
+  await store.keep(digest)
+  for (let seed = 10; seed < 30; seed += 1) store.put(object(seed).digest, object(seed).bytes)
+  t.equal(store.peek(digest), bytes)
+  await store.keep(object(29).digest)
+  store.put(object(31).digest, object(31).bytes)
+  await store.keep(object(31).digest)
+  store.put(object(32).digest, object(32).bytes)
+  await t.rejects(store.keep(object(32).digest), { code: 'ERR_STORAGE' })
+  await store.release(digest)
+  for (let seed = 40; seed < 60; seed += 1) store.put(object(seed).digest, object(seed).bytes)
+  t.equal(store.peek(digest), undefined)
+  t.equal(store.kept.size, 2)
+  await store.stop()
+})
+
+test('an object that lives elsewhere is copied to be kept', async (t) => {
+  const directory = t.testdir()
+  const store = storeAt(directory)
+  await store.start()
+  const { digest, bytes } = object(1)
+  store.addSource({ has: (wanted) => wanted === digest, read: async () => bytes })
+  await store.keep(digest)
+  await store.stop()
+  t.equal((await filesOf(directory)).length, 1)
+})
+
+test('ranges are slices of what was verified as a whole', async (t) => {
+  const store = storeAt(t.testdir())
+  await store.start()
+  const { digest, bytes } = object(1)
+  store.put(digest, bytes)
+  t.same(await store.readRange(digest, 10, 20), bytes.subarray(10, 20))
+  t.same(await store.readRange(digest, 990, 5_000), bytes.subarray(990))
+  t.equal(await store.readRange(object(2).digest, 0, 1), undefined)
+  await store.stop()
+})
+
+test('an observer hears of every object that is asked for', async (t) => {
+  const store = storeAt(undefined)
+  const { digest, bytes } = object(1)
+  const asked: string[] = []
+  store.observeReads((one) => asked.push(one))
+  store.put(digest, bytes)
+  store.peek(digest)
+  await store.read(digest)
+  await store.read(object(2).digest)
+  store.peek(object(3).digest)
+  t.strictSame(asked, [digest, digest, object(2).digest])
+})
