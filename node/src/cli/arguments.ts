@@ -18,11 +18,24 @@ export interface Arguments {
   readonly help: boolean
   readonly version: boolean
   readonly markdown: boolean
+  /** Flags that only this command has; see {@link commandFlags}. */
+  readonly flags: Readonly<Record<string, string | boolean | undefined>>
   /** The settings that flags, environment and file give. */
   readonly load: () => LoadedSettings
 }
 
 type Options = NonNullable<ParseArgsConfig['options']>
+
+/** Flags of single commands, which must come first then. */
+const commandFlags: Readonly<Record<string, Options>> = {
+  purge: {
+    tag: { type: 'string' },
+    prefix: { type: 'string' },
+    host: { type: 'string' },
+    everything: { type: 'boolean' },
+    soft: { type: 'boolean' },
+  },
+}
 
 /**
  * @throws UsageError for an unknown flag or a flag without its value.
@@ -32,6 +45,7 @@ export function parseArguments(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Arguments {
   const { values, positionals } = parse(argv)
+  const own = Object.keys(flagsOf(argv))
   const flags: Partial<Record<SettingKey, string | string[] | boolean>> = {}
   for (const key of settingKeys) {
     const value = values[flagName(key)]
@@ -49,8 +63,13 @@ export function parseArguments(
     help: values.help === true,
     version: values.version === true,
     markdown: values.markdown === true,
+    flags: Object.fromEntries(own.map((name) => [name, values[name] as string | boolean])),
     load: () => loadSettings(sources),
   }
+}
+
+function flagsOf([command = '']: readonly string[]): Options {
+  return Object.hasOwn(commandFlags, command) ? (commandFlags[command] ?? {}) : {}
 }
 
 function flagName(key: SettingKey): string {
@@ -67,6 +86,7 @@ function parse(argv: readonly string[]): {
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
     markdown: { type: 'boolean' },
+    ...flagsOf(argv),
   }
   for (const key of settingKeys) {
     const kind = settingKind(key)

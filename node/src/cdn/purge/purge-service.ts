@@ -1,0 +1,372 @@
+/**
+ * Purges over the whole network: carries one out here, sends it to every peer at once and tells who has done it; carries out those of
+ * others; and says whether any can have been missed, in which case cached responses are not to be served unasked.
+ */
+import { strict as assert } from 'node:assert'
+import { fromBinary, toBinary } from '@bufbuild/protobuf'
+import type { Registry } from 'prom-client'
+import type { Clock } from '../../clock.ts'
+import { deadline, unlessAborted } from '../../deadline.ts'
+import { isKairoError, KairoError } from '../../errors.ts'
+import type { Gossip, GossipVerdict, PeerWatch } from '../../host/network.ts'
+import type { PeerSigner } from '../../host/peer-signature.ts'
+import { PURGE_PROTOCOL, PURGES_TOPIC } from '../../host/protocols.ts'
+import type { Transport } from '../../host/transport.ts'
+import { purgeLimits } from '../../limits/purge.ts'
+import type { Logger } from '../../logger.ts'
+import {
+  SignedPurgeSchema,
+  type SignedPurge as WireSignedPurge,
+} from '../../protocol/generated/purge_pb.js'
+import type { Purgeable, PurgeMode, PurgeSelector } from '../purge-selector.ts'
+import { normaliseSelector } from './normalise-selector.ts'
+import { PeerLanes } from './peer-lanes.ts'
+import { PurgeAnswers } from './purge-answers.ts'
+import { PurgeJournal, type PurgesSince } from './purge-journal.ts'
+import { PurgeLedger } from './purge-ledger.ts'
+import { readPurge, type SignedPurge, signPurge } from './purge-message.ts'
+import { PurgeMetrics } from './purge-metrics.ts'
+import { PurgePresence } from './purge-presence.ts'
+import { type FollowedPurge, type PurgeReport, PurgeReports } from './purge-report.ts'
+import { PurgeStamps } from './purge-stamp.ts'
+import type { PurgeStorage } from './purge-storage.ts'
+import { exchange, PurgeSync } from './purge-sync.ts'
+import { PurgeTrust } from './purge-trust.ts'
+import { TokenBuckets } from './token-buckets.ts'
+
+/** What the service works with. */
+export interface PurgeServiceComponents {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly registry: Registry
+  readonly transport: Transport
+  /** Tells purges to peers that this one does not know; without it they hear of them by asking. */
+  readonly gossip?: Gossip
+  readonly peers: PeerWatch
+  readonly signer: PeerSigner
+  /** The cache. */
+  readonly purgeable: Purgeable
+  /** Ids of the peers that are known alive: connected, or told of lately. */
+  readonly members: () => readonly string[]
+  /** A number in [0, 1). */
+  readonly random: () => number
+}
+
+/** What an operator has chosen. */
+export interface PurgeServiceInit {
+  /** Peer ids whose purges are carried out; `network` for everybody's. */
+  readonly purgePeers: readonly string[]
+  /** Where the log is kept. */
+  readonly storage: PurgeStorage
+  /** False for a peer that joins nobody and remembers nobody: it serves from its cache at once. */
+  readonly expectsPeers: boolean
+}
+
+/** The purges of one peer. */
+export class PurgeService {
+  readonly #components: PurgeServiceComponents
+  readonly #init: PurgeServiceInit
+  readonly #logger: Logger
+  readonly #metrics: PurgeMetrics
+  readonly #ledger = new PurgeLedger()
+  readonly #journal: PurgeJournal
+  readonly #presence: PurgePresence
+  readonly #reports: PurgeReports
+  readonly #answers: PurgeAnswers
+  readonly #sync: PurgeSync
+  readonly #stamps = new PurgeStamps({ ledger: this.#ledger })
+  readonly #ownRate: TokenBuckets
+  readonly #lanes = new PeerLanes(purgeLimits.sendsPerPeerMax)
+  readonly #waiting = new Set<() => void>()
+  /** Sends and gossip under way. */
+  readonly #work = new Set<Promise<void>>()
+  #status: 'stopped' | 'starting' | 'started' = 'stopped'
+  #stopping = new AbortController()
+  #unwatch: (() => void) | undefined
+  /** Own purges get their numbers one after the other, so that one that fails leaves no gap. */
+  #lastOwn: Promise<unknown> = Promise.resolve()
+  #notedMs = Number.NEGATIVE_INFINITY
+
+  constructor(components: PurgeServiceComponents, init: PurgeServiceInit) {
+    this.#components = components
+    this.#init = init
+    const { clock } = components
+    const logger = components.logger.child({ name: 'kairo:purge' })
+    this.#logger = logger
+    const ledger = this.#ledger
+    const metrics = new PurgeMetrics(components.registry, {
+      logPurges: () => ledger.size,
+      isCaughtUp: () => this.ready(),
+    })
+    this.#metrics = metrics
+    const trust = new PurgeTrust(init.purgePeers, components.transport.peerId)
+    const journal = new PurgeJournal({ ...components, logger, metrics, ledger }, init)
+    this.#journal = journal
+    const presence = new PurgePresence({ clock, onChange: (lost) => this.#onPresence(lost) })
+    this.#presence = presence
+    const onLate = (): void => metrics.acknowledgements.inc({ status: 'late' })
+    const reports = new PurgeReports({ clock, onLate })
+    this.#reports = reports
+    const shared = { ...components, logger, metrics, ledger, journal, trust, presence }
+    const onState: PurgeReports['note'] = (peerId, state) => reports.note(peerId, state)
+    this.#sync = new PurgeSync({
+      ...{ ...shared, onState, wanted: () => reports.unsettled() },
+      onRound: () => this.#noteInTouch(),
+    })
+    const onAhead = (peerId: string): void => this.#sync.ask(peerId)
+    this.#answers = new PurgeAnswers({ ...shared, onState, onAhead })
+    const { ownBurst: burst, ownPerSecond: perSecond } = purgeLimits
+    this.#ownRate = new TokenBuckets({ clock }, { burst, perSecond, bucketsMax: 1 })
+  }
+
+  /**
+   * Reads the log, answers others and begins to catch up. The host must be running, and the cache must be there to be purged.
+   * @throws KairoError `ERR_STORAGE` when there is a log that cannot be read.
+   */
+  async start(): Promise<void> {
+    assert.equal(this.#status, 'stopped', 'purges are started once')
+    this.#status = 'starting'
+    this.#stopping = new AbortController()
+    await this.#journal.start()
+    const { transport, gossip, peers } = this.#components
+    this.#presence.start(this.#init.expectsPeers)
+    await transport.handle(PURGE_PROTOCOL, (stream) => this.#answers.answer(stream))
+    gossip?.subscribe(PURGES_TOPIC, (data) => this.#hear(data))
+    this.#unwatch = peers.watch(PURGE_PROTOCOL, (peerId) => {
+      this.#presence.meet()
+      this.#hearOut(peerId)
+    })
+    this.#sync.start()
+    this.#status = 'started'
+    if (this.ready()) this.#onPresence(undefined)
+  }
+
+  /** Stops catching up, gives up purges under way and closes the log. Must come before the host's stop. */
+  async stop(): Promise<void> {
+    if (this.#status === 'stopped') return
+    if (this.ready()) this.#journal.note()
+    this.#status = 'stopped'
+    this.#unwatch?.()
+    this.#components.gossip?.unsubscribe(PURGES_TOPIC)
+    this.#stopping.abort(new KairoError('ERR_STOPPED', 'the peer is shutting down'))
+    await this.#sync.stop()
+    await Promise.all([this.#lastOwn, ...this.#work])
+    await this.#journal.stop()
+  }
+
+  /**
+   * Purges here and at every peer that is known, and waits until each has answered, at most `purgeLimits.deadlineMs`. Peers that could not
+   * be reached carry it out before they serve from their caches again; {@link PurgeService.reports} shows when.
+   * @throws KairoError `ERR_INVALID_INPUT` for a selector that can take nothing, `ERR_LIMIT` above the rate, `ERR_STORAGE` when this
+   * peer's disk does not keep it, in which case nothing was purged.
+   */
+  async purge(selector: PurgeSelector, mode: PurgeMode): Promise<PurgeReport> {
+    const { clock } = this.#components
+    if (this.#status !== 'started') throw new KairoError('ERR_STOPPED', 'purges are not running')
+    const normal = normaliseSelector(selector)
+    if (!this.#ownRate.take('own')) {
+      this.#metrics.limits.inc({ limit: 'ownPerSecond' })
+      const { ownPerSecond } = purgeLimits
+      throw new KairoError('ERR_LIMIT', `this peer makes at most ${ownPerSecond} purges a second`)
+    }
+    const startedMs = clock.monotonicMs()
+    const first = await this.#purgeAll(normal, mode, startedMs)
+    if (!first.isNumberTaken()) return first.report()
+    this.#logger.warn({}, 'the log of purges is an older copy: purging again under another epoch')
+    this.#reports.forget(first)
+    await this.#journal.startOver()
+    return (await this.#purgeAll(normal, mode, startedMs)).report()
+  }
+
+  /** The newest purges of this peer, oldest first, with what has become of each by now. */
+  reports(): PurgeReport[] {
+    return this.#reports.list()
+  }
+
+  /**
+   * True when no purge can have been missed. While it is false a cached response must be revalidated with its origin before it is served,
+   * which includes stale ones. Cheap; to be asked for each request.
+   */
+  ready(): boolean {
+    return this.#status === 'started' && this.#presence.isCaughtUp()
+  }
+
+  /** Resolves when {@link PurgeService.ready} is true. @throws what the signal says. */
+  async whenCaughtUp(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    while (!this.ready()) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#waiting.add(resolve)
+      try {
+        await unlessAborted(promise, options.signal)
+      } finally {
+        this.#waiting.delete(resolve)
+      }
+    }
+  }
+
+  /** Counts purges that were carried out here, over restarts too; to be kept with a response as it was when its request was sent. */
+  generation(): number {
+    return this.#journal.generation
+  }
+
+  /** What was purged since a response was asked for: what a cache that was on disk applies when it is opened, before it serves. */
+  since(generation: number): PurgesSince {
+    return this.#journal.since(generation)
+  }
+
+  /** The purges that were carried out here, as a header field's value, to be sent when another peer is asked for a cached response. */
+  stamp(): string {
+    return this.#stamps.stamp()
+  }
+
+  /** True when all purges behind another peer's stamp were carried out here; else it must not be answered from the cache. */
+  covers(stamp: string): boolean {
+    return this.#stamps.covers(stamp)
+  }
+
+  async #purgeAll(
+    selector: PurgeSelector,
+    mode: PurgeMode,
+    startedMs: number,
+  ): Promise<FollowedPurge> {
+    const { clock, transport, members } = this.#components
+    const { signed, purged } = await this.#issue(selector, mode)
+    const others = new Set(members().filter((peerId) => peerId !== transport.peerId))
+    const peerIds = [transport.peerId, ...others]
+    const followed = this.#reports.follow(signed.purge, peerIds, startedMs)
+    followed.settle(transport.peerId, { status: 'done', purged, code: undefined })
+    this.#publish(signed)
+    await this.#sendAll(signed, [...others], followed)
+    this.#metrics.lastAcknowledgement.observe((clock.monotonicMs() - startedMs) / 1_000)
+    return followed
+  }
+
+  async #issue(
+    selector: PurgeSelector,
+    mode: PurgeMode,
+  ): Promise<{ signed: SignedPurge; purged: number }> {
+    const issued = this.#lastOwn.then(async () => {
+      const { clock, signer } = this.#components
+      const origin = { issuer: signer.peerId, epoch: this.#journal.epoch }
+      const sequence = this.#ledger.through(origin) + 1
+      const purge = { ...origin, sequence, issuedAtMs: clock.now(), selector, mode }
+      const signed = signPurge(signer, purge)
+      const purged = await this.#journal.carryOut(signed, { own: true })
+      return { signed, purged }
+    })
+    // The caller hears of a failure; the next purge only waits for it.
+    this.#lastOwn = issued.catch(() => {})
+    const result = await issued
+    this.#metrics.carriedOut.inc({ source: 'own', outcome: 'done' })
+    return result
+  }
+
+  async #sendAll(
+    signed: SignedPurge,
+    peerIds: readonly string[],
+    followed: FollowedPurge,
+  ): Promise<void> {
+    const { clock } = this.#components
+    const limit = deadline(clock, purgeLimits.deadlineMs, this.#stopping.signal)
+    const next = peerIds[Symbol.iterator]()
+    const sendInTurn = async (): Promise<void> => {
+      for (const peerId of next) await this.#send(peerId, signed, followed, limit.signal)
+    }
+    const lanes = Math.min(peerIds.length, purgeLimits.sendsMax)
+    const sending = Promise.all(Array.from({ length: lanes }, sendInTurn)).then(() => limit.clear())
+    this.#track(sending)
+    await sending
+  }
+
+  async #send(
+    peerId: string,
+    { wire }: SignedPurge,
+    followed: FollowedPurge,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { transport } = this.#components
+    let isOpen = false
+    const onOpen = (): void => {
+      isOpen = true
+    }
+    try {
+      const answer = await this.#lanes.run(peerId, () =>
+        exchange(transport, peerId, { purge: wire }, signal, onOpen),
+      )
+      followed.settle(peerId, { status: 'done', purged: Number(answer.purged), code: undefined })
+      this.#metrics.acknowledgements.inc({ status: 'done' })
+    } catch (error) {
+      const status = isOpen ? 'failed' : 'unreachable'
+      const code = signal.aborted || !isKairoError(error) ? 'ERR_TIMEOUT' : error.code
+      followed.settle(peerId, { status, purged: 0, code })
+      this.#metrics.acknowledgements.inc({ status })
+      this.#logger.warn({ err: error, peer: peerId }, 'a peer has not acknowledged a purge')
+    }
+  }
+
+  #publish({ wire }: SignedPurge): void {
+    const { gossip } = this.#components
+    if (gossip === undefined) return
+    const publishing = gossip
+      .publish(PURGES_TOPIC, toBinary(SignedPurgeSchema, wire))
+      .catch((error: Error) => {
+        this.#logger.debug({ err: error }, 'a purge was not gossiped; peers ask for it')
+        return 0
+      })
+    this.#track(publishing.then(() => {}))
+  }
+
+  #hear(data: Uint8Array): GossipVerdict {
+    try {
+      const signed = readPurge(decodeGossip(data))
+      if (!this.#answers.admit(signed)) return 'ignore'
+      const work = this.#journal.carryOut(signed).then(
+        () => this.#metrics.carriedOut.inc({ source: 'gossip', outcome: 'done' }),
+        (error: Error) => this.#logger.warn({ err: error }, 'a purge was not kept'),
+      )
+      this.#track(work.then(() => {}))
+      return 'accept'
+    } catch (error) {
+      if (!isKairoError(error)) throw error
+      this.#metrics.carriedOut.inc({ source: 'gossip', outcome: error.code })
+      const isBroken = error.code === 'ERR_PROTOCOL' || error.code === 'ERR_VERIFICATION'
+      return isBroken ? 'reject' : 'ignore'
+    }
+  }
+
+  #onPresence(lost: 'start' | 'pause' | 'silence' | 'alone' | undefined): void {
+    if (lost !== undefined) {
+      this.#metrics.lost.inc({ reason: lost })
+      if (lost !== 'start') this.#logger.info({ reason: lost }, 'purges may have been missed')
+      if (lost === 'pause') for (const peerId of this.#components.members()) this.#hearOut(peerId)
+      return
+    }
+    for (const resolve of this.#waiting) resolve()
+  }
+
+  /** Asks a peer, and does not trust the cache until it has answered. */
+  #hearOut(peerId: string): void {
+    if (!this.#presence.hearOut(peerId)) this.#metrics.limits.inc({ limit: 'hearOutsMax' })
+    this.#sync.ask(peerId)
+  }
+
+  #noteInTouch(): void {
+    const nowMs = this.#components.clock.monotonicMs()
+    if (!this.ready() || nowMs - this.#notedMs < purgeLimits.inTouchNoteMs) return
+    this.#notedMs = nowMs
+    this.#journal.note()
+  }
+
+  #track(work: Promise<void>): void {
+    this.#work.add(work)
+    void work.finally(() => this.#work.delete(work))
+  }
+}
+
+function decodeGossip(data: Uint8Array): WireSignedPurge {
+  try {
+    return fromBinary(SignedPurgeSchema, data)
+  } catch (cause) {
+    throw new KairoError('ERR_PROTOCOL', 'not a purge', { cause })
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * The purge protocol on a stream: one request frame, one answer frame. Both are read with bounds, and every state in them is checked.
+ */
+import {
+  create,
+  type DescMessage,
+  type MessageInitShape,
+  type MessageShape,
+} from '@bufbuild/protobuf'
+import { KairoError } from '../../errors.ts'
+import type { PeerStream } from '../../host/transport.ts'
+import { purgeLimits } from '../../limits/purge.ts'
+import { encodeFrameHeader, FrameDecoder } from '../../protocol/frame-codec.ts'
+import {
+  type PurgeAnswer,
+  PurgeAnswerSchema,
+  type PurgeOrigin,
+  PurgeOriginSchema,
+  type PurgeRequest,
+  PurgeRequestSchema,
+  type PurgeState,
+  PurgeStateSchema,
+} from '../../protocol/generated/purge_pb.js'
+import type { OriginState } from './purge-ledger.ts'
+import { isOrigin, originKey } from './purge-message.ts'
+
+/** Version of the protocol that requests carry. */
+export const PURGE_VERSION = 1
+
+/** Writes the request of a stream. */
+export async function writeRequest(
+  stream: PeerStream,
+  request: MessageInitShape<typeof PurgeRequestSchema>,
+): Promise<void> {
+  const message = create(PurgeRequestSchema, { ...request, version: PURGE_VERSION })
+  await stream.write(encodeFrameHeader(PurgeRequestSchema, message))
+}
+
+/** Reads the request of a stream. @throws KairoError `ERR_PROTOCOL`, `ERR_LIMIT`. */
+export async function readRequest(stream: PeerStream): Promise<PurgeRequest> {
+  const request = await readFrame(stream, PurgeRequestSchema, purgeLimits.requestBytesMax)
+  if (request.version !== PURGE_VERSION) {
+    throw new KairoError('ERR_PROTOCOL', `version ${request.version} is not spoken here`)
+  }
+  return request
+}
+
+/** Writes the answer of a stream. */
+export async function writeAnswer(
+  stream: PeerStream,
+  answer: MessageInitShape<typeof PurgeAnswerSchema>,
+): Promise<void> {
+  // Never empty, which no frame may be.
+  const message = create(PurgeAnswerSchema, { ...answer, version: PURGE_VERSION })
+  await stream.write(encodeFrameHeader(PurgeAnswerSchema, message))
+}
+
+/** Reads the answer of a stream. @throws KairoError `ERR_PROTOCOL`, `ERR_LIMIT`. */
+export async function readAnswer(stream: PeerStream): Promise<PurgeAnswer> {
+  return await readFrame(stream, PurgeAnswerSchema, purgeLimits.answerBytesMax)
+}
+
+/** A state for the wire. */
+export function encodeState(origins: readonly OriginState[]): PurgeState {
+  return create(PurgeStateSchema, { origins: origins.map(encodeOrigin) })
+}
+
+/** One origin for the wire. */
+export function encodeOrigin(origin: OriginState): PurgeOrigin {
+  const { issuer, epoch, through, beyond, floor, ignored = false } = origin
+  return create(PurgeOriginSchema, {
+    ...{ issuer, epoch, ignored, through: BigInt(through), floor: BigInt(floor) },
+    beyond: beyond.map(BigInt),
+  })
+}
+
+/**
+ * A state off the wire.
+ * @throws KairoError `ERR_PROTOCOL` when something breaks its rule, `ERR_LIMIT` when it names too many origins.
+ */
+export function decodeState(state: PurgeState | undefined): OriginState[] {
+  const origins = state?.origins ?? []
+  if (origins.length > purgeLimits.originsMax + purgeLimits.ignoredOriginsMax) {
+    throw new KairoError('ERR_LIMIT', `a state of ${origins.length} origins is too large`)
+  }
+  const decoded = origins.map(decodeOrigin)
+  check(new Set(decoded.map(originKey)).size === decoded.length)
+  return decoded
+}
+
+/** One origin off the wire or the disk. @throws KairoError `ERR_PROTOCOL`. */
+export function decodeOrigin(wire: PurgeOrigin): OriginState {
+  const { issuer, epoch, ignored } = wire
+  const through = numberOf(wire.through)
+  const floor = numberOf(wire.floor)
+  check(isOrigin(issuer, epoch) && floor <= through)
+  check(wire.beyond.length <= purgeLimits.beyondMax)
+  const beyond = wire.beyond.map(numberOf)
+  check(beyond.every((sequence, index) => sequence > (beyond[index - 1] ?? through)))
+  return { issuer, epoch, through, beyond, floor, ignored }
+}
+
+async function readFrame<Desc extends DescMessage>(
+  stream: PeerStream,
+  schema: Desc,
+  bytesMax: number,
+): Promise<MessageShape<Desc>> {
+  const decoder = new FrameDecoder(schema, () => 0, {
+    headerBytesMax: bytesMax,
+    payloadBytesMax: 0,
+  })
+  for await (const chunk of stream.incoming) {
+    const frame = decoder.push(chunk).next()
+    if (frame.done !== true) return frame.value.header
+  }
+  throw new KairoError('ERR_PROTOCOL', 'the stream ended before its frame')
+}
+
+function numberOf(value: bigint): number {
+  const number = Number(value)
+  check(Number.isSafeInteger(number))
+  return number
+}
+
+function check(fits: boolean): void {
+  if (!fits) throw new KairoError('ERR_PROTOCOL', 'a state of purges breaks its rule')
+}
