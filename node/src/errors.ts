@@ -49,6 +49,10 @@ export const errorStatus = {
   ERR_LOCKED: 423,
   /** The disk refuses to store (full, read-only, failing). */
   ERR_STORAGE: 507,
+  /** More is asked for at once than can be done; asked again a little later it may be. */
+  ERR_OVERLOADED: 503,
+  /** A request came back to the peer that sent it on (RFC 8586). */
+  ERR_LOOP: 508,
   /** The peer is shutting down. */
   ERR_STOPPED: 503,
 } as const

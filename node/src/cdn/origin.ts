@@ -20,7 +20,8 @@ export interface OriginRequestOptions {
 export interface Origin {
   /**
    * Sends a request, already stripped of hop-by-hop fields and with the conditionals and ranges that the cache wants.
-   * @throws KairoError `ERR_NO_PROVIDER` when it cannot be reached, `ERR_TIMEOUT`, `ERR_PROTOCOL` for an answer that is none.
+   * @throws KairoError `ERR_NO_PROVIDER` when it cannot be reached, `ERR_TIMEOUT`, `ERR_PROTOCOL` for an answer that is none, `ERR_OVERLOADED` when too
+   * many requests wait for it, `ERR_LOOP` for one that came back (origins/loop.ts), `ERR_INVALID_INPUT` for one that cannot be passed on.
    */
   fetch(request: CacheRequest, options: OriginRequestOptions): Promise<OriginResponse>
   /** Lets go of connections. */

@@ -1,0 +1,70 @@
+/** Media types by file name extension, of what is put on web servers; types and charsets after the IANA registry and WHATWG's MIME Sniffing. */
+
+const text = '; charset=utf-8'
+
+const byExtension = new Map<string, string>([
+  ['avif', 'image/avif'],
+  ['bin', 'application/octet-stream'],
+  ['bmp', 'image/bmp'],
+  ['css', `text/css${text}`],
+  ['csv', `text/csv${text}`],
+  ['flac', 'audio/flac'],
+  ['gif', 'image/gif'],
+  ['glb', 'model/gltf-binary'],
+  ['gltf', 'model/gltf+json'],
+  ['gz', 'application/gzip'],
+  ['htm', `text/html${text}`],
+  ['html', `text/html${text}`],
+  ['ico', 'image/vnd.microsoft.icon'],
+  ['jpeg', 'image/jpeg'],
+  ['jpg', 'image/jpeg'],
+  ['js', `text/javascript${text}`],
+  ['json', 'application/json'],
+  ['jxl', 'image/jxl'],
+  ['ktx2', 'image/ktx2'],
+  ['m3u8', 'application/vnd.apple.mpegurl'],
+  ['m4a', 'audio/mp4'],
+  ['m4s', 'video/iso.segment'],
+  ['m4v', 'video/mp4'],
+  ['map', 'application/json'],
+  ['md', `text/markdown${text}`],
+  ['mjs', `text/javascript${text}`],
+  ['mkv', 'video/matroska'],
+  ['mov', 'video/quicktime'],
+  ['mp3', 'audio/mpeg'],
+  ['mp4', 'video/mp4'],
+  ['mpd', 'application/dash+xml'],
+  ['oga', 'audio/ogg'],
+  ['ogg', 'audio/ogg'],
+  ['ogv', 'video/ogg'],
+  ['opus', 'audio/ogg'],
+  ['otf', 'font/otf'],
+  ['pdf', 'application/pdf'],
+  ['png', 'image/png'],
+  ['rss', 'application/rss+xml'],
+  ['svg', 'image/svg+xml'],
+  ['tar', 'application/x-tar'],
+  ['ts', 'video/mp2t'],
+  ['ttf', 'font/ttf'],
+  ['txt', `text/plain${text}`],
+  ['vtt', `text/vtt${text}`],
+  ['wasm', 'application/wasm'],
+  ['wav', 'audio/wav'],
+  ['weba', 'audio/webm'],
+  ['webm', 'video/webm'],
+  ['webmanifest', 'application/manifest+json'],
+  ['webp', 'image/webp'],
+  ['woff', 'font/woff'],
+  ['woff2', 'font/woff2'],
+  ['xhtml', 'application/xhtml+xml'],
+  ['xml', 'application/xml'],
+  ['zip', 'application/zip'],
+  ['zst', 'application/zstd'],
+])
+
+/** The type of a file by its name; `application/octet-stream` for one that says nothing. */
+export function mediaTypeOf(name: string): string {
+  const dot = name.lastIndexOf('.')
+  const extension = dot < 0 ? '' : name.slice(dot + 1).toLowerCase()
+  return byExtension.get(extension) ?? 'application/octet-stream'
+}
