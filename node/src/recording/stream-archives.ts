@@ -404,7 +404,6 @@ export class StreamArchives implements SessionObserver, PresentationSource {
     else {
       this.#running.delete(id)
       this.#metrics.postponed.inc({ reason: 'unfinished' })
-      this.#logger.warn({ recording: id }, 'a recording waits for the next start to be finished')
     }
     try {
       await writeNote(about.directory, about)
@@ -417,11 +416,7 @@ export class StreamArchives implements SessionObserver, PresentationSource {
     const folder = join(this.#directory, RECORDINGS)
     const found = await readdir(folder)
     const names = found.slice(0, limits.recoveredMax)
-    if (names.length < found.length) {
-      const postponed = found.length - names.length
-      this.#metrics.postponed.inc({ reason: 'recovered' }, postponed)
-      this.#logger.warn({ postponed }, 'there are recordings that only the next start will finish')
-    }
+    this.#metrics.postponed.inc({ reason: 'recovered' }, found.length - names.length)
     for (const id of names) {
       const directory = join(folder, id)
       const note = (await readNote(directory)) ?? {

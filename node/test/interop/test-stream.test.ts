@@ -12,6 +12,7 @@ import type { AccessUnit, VideoConfig } from '../../src/media/access-unit.ts'
 import { needs } from '../support/needs.ts'
 import { RecordingPublishing } from '../support/recording-publishing.ts'
 import { readTimeStrip } from '../support/time-strip-reader.ts'
+import { until } from '../support/until.ts'
 
 const skip = needs('ffmpeg')
 const startCode = Buffer.from([0, 0, 0, 1])
@@ -161,7 +162,6 @@ test('ends with its peer', { skip }, async (t) => {
   const folder = t.testdir({
     'peer.mjs': `
       import { fork } from 'node:child_process'
-import { until } from '../support/until.ts'
       const child = fork(${JSON.stringify(new URL('../../src/ingest/test-stream/child.ts', import.meta.url).pathname)})
       process.send(child.pid)`,
   })
