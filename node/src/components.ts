@@ -17,6 +17,7 @@ import { Audience } from './delivery/audience.ts'
 import { type Identity, loadIdentity } from './host/identity.ts'
 import { Join } from './host/join.ts'
 import { Libp2pHost } from './host/libp2p-host.ts'
+import { PeerHttps } from './host/peer-https/peer-https.ts'
 import { LiveCaptions } from './ingest/live-captions.ts'
 import { Publications } from './ingest/publications.ts'
 import { PublishingService } from './ingest/publishing.ts'
@@ -72,6 +73,7 @@ export interface Components {
   readonly publishing: PublishingService
   readonly replicas: Replicas
   readonly feeds: FeedServer
+  readonly peerHttp: PeerHttps
   readonly fetches: FetchServer
   readonly audience: Audience
   readonly presets: PresetStore
@@ -168,7 +170,8 @@ function createContent(base: Base, { loaded: { settings }, home }: ComponentsIni
     records: directory,
     peerId: host.peerId,
   })
-  const fetcher = new Fetcher({ ...network, store })
+  const peerHttp = new PeerHttps({ ...network, endpointsOf: () => undefined }, {})
+  const fetcher = new Fetcher({ ...network, http: peerHttp, store })
   const replicas = new Replicas(
     { ...network, store, fetcher, records: directory, providers, random },
     { idleMs: settings.replicaIdleMs },
@@ -180,7 +183,8 @@ function createContent(base: Base, { loaded: { settings }, home }: ComponentsIni
     providers,
     replicas,
     feeds: new FeedServer({ ...network, streams: replicas }),
-    fetches: new FetchServer({ ...network, store }),
+    peerHttp,
+    fetches: new FetchServer({ ...network, http: peerHttp, store }),
   }
 }
 

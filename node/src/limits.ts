@@ -187,17 +187,12 @@ export const contentLimits = {
   feedHopsMax: 16,
   /** Distance behind the live edge at which a new follower's backlog begins, in target durations. */
   feedBacklogTargets: 3,
-  /** Encoded request of the feed and fetch protocols. */
+  /** Encoded request of the feed protocol. */
   requestBytesMax: 1 * KiB,
-  /** Encoded header of a fetch answer. */
-  fetchHeaderBytesMax: 1 * KiB,
   /** Objects fetched from other peers at once. */
   fetchesMax: 1_024,
-  /** Time for one provider to answer a fetch whole. */
-  fetchProviderMsMax: 5_000,
-  /** Fetches one peer answers at once, and of them for one other peer. */
-  fetchesServedMax: 256,
-  fetchesPerPeerMax: 64,
+  /** Time that an object which a feed is to bring is waited for before it is fetched. */
+  expectedMsMax: 5_000,
   /** Providers of one stream that are kept in mind. */
   providersMax: 20,
   /** Time to look for another provider of an object that did not come as it should. */

@@ -1,4 +1,4 @@
-/** The first and only frame that a client of the feed and fetch protocols sends: a request without payload. */
+/** The first and only frame that a client of the feed protocol sendss: a request without payload. */
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf'
 import type { Clock } from '../clock.ts'
 import { KairoError } from '../errors.ts'

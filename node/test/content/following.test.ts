@@ -1,7 +1,7 @@
 /** Following feeds under faults: when another provider is tried, what is thrown away, and that circles cannot form. */
 import { test } from 'tap'
 import { generateStreamKey } from '../../src/content/stream-key.ts'
-import { FEED_PROTOCOL, FETCH_PROTOCOL } from '../../src/host/protocols.ts'
+import { FEED_PROTOCOL, HTTP_PROTOCOL } from '../../src/host/protocols.ts'
 import { contentLimits } from '../../src/limits.ts'
 import {
   type ContentPeer,
@@ -177,8 +177,8 @@ test('following', async (t) => {
       publisher.part({ bytes: 60_000 })
       await settle()
       t.equal(await c.metric('kairo_feed_mismatches_total'), 1)
-      t.equal(net.opens('c', 'b', FETCH_PROTOCOL), 1, 'another provider first')
-      t.equal(net.opens('c', 'a', FETCH_PROTOCOL), 0)
+      t.equal(net.opens('c', 'b', HTTP_PROTOCOL), 1, 'another provider first')
+      t.equal(net.opens('c', 'a', HTTP_PROTOCOL), 0)
       t.ok(
         (await readWindow(atC, 'source')).equals(await readWindow(publisher.publication, 'source')),
       )
@@ -326,7 +326,7 @@ test('following', async (t) => {
     await t.rejects(publisher.publication.read('0'.repeat(64), { signal: never }), {
       code: 'ERR_NOT_FOUND',
     })
-    t.equal(net.opens('b', 'a', FETCH_PROTOCOL), 0)
+    t.equal(net.opens('b', 'a', HTTP_PROTOCOL), 0)
     b.replicas.addPublication(b.publish({ key: generateStreamKey() }).publication)
     await Promise.all([a, b].map((peer) => peer.stop()))
   })

@@ -9,6 +9,7 @@ import { Replicas } from '../../src/content/replica/replicas.ts'
 import { ContentStore } from '../../src/content/store/store.ts'
 import type { LiveStream, RenditionInfo, StreamId, StreamRecord } from '../../src/content/stream.ts'
 import { generateStreamKey, type StreamKey } from '../../src/content/stream-key.ts'
+import { PeerHttps } from '../../src/host/peer-https/peer-https.ts'
 import { silentLogger } from '../../src/logger.ts'
 import type { ManualClock } from './manual-clock.ts'
 import type { MemoryNet } from './memory-transport.ts'
@@ -104,6 +105,7 @@ export class ContentPeer {
   readonly fetcher: Fetcher
   readonly #feedServer: FeedServer
   readonly #fetchServer: FetchServer
+  readonly #http: PeerHttps
   readonly #clock: ManualClock
   readonly #directory: SharedDirectory
 
@@ -126,7 +128,8 @@ export class ContentPeer {
       memoryBytesMax: shared.memoryBytesMax ?? 64 * 1024 * 1024,
       diskBytesMax: 0,
     })
-    this.fetcher = new Fetcher({ ...base, store: this.store })
+    this.#http = new PeerHttps({ ...base, endpointsOf: () => undefined }, {})
+    this.fetcher = new Fetcher({ ...base, http: this.#http, store: this.store })
     const seen = shared.directory.seenBy(peerId)
     this.replicas = new Replicas(
       {
@@ -140,18 +143,20 @@ export class ContentPeer {
       { idleMs: REPLICA_IDLE_MS },
     )
     this.#feedServer = new FeedServer({ ...base, streams: this.replicas })
-    this.#fetchServer = new FetchServer({ ...base, store: this.store })
+    this.#fetchServer = new FetchServer({ ...base, http: this.#http, store: this.store })
   }
 
   async start(): Promise<this> {
     await this.#feedServer.start()
-    await this.#fetchServer.start()
+    this.#fetchServer.start()
+    await this.#http.start()
     this.replicas.start()
     return this
   }
 
   async stop(): Promise<void> {
     this.#fetchServer.stop()
+    await this.#http.stop()
     await this.#feedServer.stop()
     this.replicas.stop()
     await this.store.stop()

@@ -1,39 +1,33 @@
-/** Answers other peers that want one object by its digest; only what the store holds, never by asking others. */
-import { create } from '@bufbuild/protobuf'
+/**
+ * Answers other peers that want one object by its digest, whole or a range of it (RFC 9110 14): only what the store holds, never by
+ * asking others.
+ */
 import { Counter, type Registry } from 'prom-client'
-import type { Clock } from '../../clock.ts'
 import { type ErrorCode, isKairoError, KairoError } from '../../errors.ts'
-import { PerPeerLimit } from '../../host/per-peer-limit.ts'
-import { FETCH_PROTOCOL } from '../../host/protocols.ts'
-import type { PeerStream, Transport } from '../../host/transport.ts'
-import { contentLimits } from '../../limits.ts'
+import type { IncomingPeerRequest, PeerHttp, PeerHttpAnswer } from '../../host/peer-http.ts'
 import type { Logger } from '../../logger.ts'
-import { encodeFrameHeader } from '../../protocol/frame-codec.ts'
-import { FetchRequestSchema, FetchResponseSchema } from '../../protocol/generated/feed_pb.js'
-import { digestFromBytes } from '../digest.ts'
-import { readRequest } from '../read-request.ts'
+import type { Digest } from '../digest.ts'
 import type { ContentStore } from '../store/store.ts'
 
 /** What a fetch server works with. */
 export interface FetchServerComponents {
-  readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
-  readonly transport: Transport
-  readonly store: ContentStore
+  readonly http: Pick<PeerHttp, 'handle'>
+  readonly store: Pick<ContentStore, 'read'>
+  /** Called for each object that another peer asked for, whether or not it is here. */
+  readonly onAsked?: (digest: Digest) => void
 }
 
-/** The version of the protocol that requests must carry. */
-export const FETCH_VERSION = 1
+const PREFIX = '/objects/'
+const DIGEST = /^[0-9a-f]{64}$/
+/** One range, `bytes=0-99`, `bytes=100-` or `bytes=-100`. */
+const RANGE = /^bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))$/
 
 /** Serves single objects to other peers. */
 export class FetchServer {
   readonly #components: FetchServerComponents
   readonly #logger: Logger
-  readonly #slots = new PerPeerLimit({
-    totalMax: contentLimits.fetchesServedMax,
-    perPeerMax: contentLimits.fetchesPerPeerMax,
-  })
   readonly #answers: Counter<'code'>
   readonly #sentBytes: Counter
   #stopped = false
@@ -50,14 +44,14 @@ export class FetchServer {
     })
     this.#sentBytes = new Counter({
       name: 'kairo_fetch_sent_bytes_total',
-      help: 'Bytes of objects sent to peers that fetched them',
+      help: 'Bytes of objects that peers were answered with',
       registers,
     })
   }
 
   /** Begins to answer. */
-  async start(): Promise<void> {
-    await this.#components.transport.handle(FETCH_PROTOCOL, (stream) => this.#serve(stream))
+  start(): void {
+    this.#components.http.handle(PREFIX, (request) => this.#serve(request))
   }
 
   /** Refuses what still comes; answers under way end by themselves. */
@@ -65,53 +59,67 @@ export class FetchServer {
     this.#stopped = true
   }
 
-  async #serve(stream: PeerStream): Promise<void> {
-    const full = this.#slots.enter(stream.remotePeer)
-    if (full !== undefined) return await this.#reply(stream, 'ERR_LIMIT', undefined)
-    const cancel = this.#components.clock.after(contentLimits.feedWriteMsMax, () => {
-      stream.abort(new KairoError('ERR_TIMEOUT', 'the answer to a fetch was not taken in time'))
-    })
+  async #serve(request: IncomingPeerRequest): Promise<PeerHttpAnswer> {
     try {
-      await this.#answer(stream)
-    } finally {
-      cancel()
-      this.#slots.leave(stream.remotePeer)
-    }
-  }
-
-  async #answer(stream: PeerStream): Promise<void> {
-    let bytes: Buffer | undefined
-    try {
-      const request = await readRequest(stream, FetchRequestSchema, this.#components.clock)
-      if (request.version !== FETCH_VERSION) {
-        throw new KairoError('ERR_PROTOCOL', `version ${request.version} is not spoken here`)
-      }
-      const digest = digestFromBytes(request.digest)
-      if (!this.#stopped) bytes = await this.#components.store.read(digest)
+      const answer = await this.#answer(request)
+      this.#answers.inc({ code: 'ok' })
+      return answer
     } catch (error) {
-      if (!isKairoError(error)) throw error
-      this.#logger.debug({ peer: stream.remotePeer, err: error }, 'a fetch was refused')
-      await this.#reply(stream, error.code, undefined)
-      return
+      const code: ErrorCode | 'bug' = isKairoError(error) ? error.code : 'bug'
+      this.#answers.inc({ code })
+      throw error
     }
-    await this.#reply(stream, bytes === undefined ? 'ERR_NOT_FOUND' : undefined, bytes)
   }
 
-  async #reply(
-    stream: PeerStream,
-    code: ErrorCode | undefined,
-    bytes: Buffer | undefined,
-  ): Promise<void> {
-    this.#answers.inc({ code: code ?? 'ok' })
-    const header = encodeFrameHeader(
-      FetchResponseSchema,
-      create(FetchResponseSchema, { code: code ?? '', payloadBytes: bytes?.byteLength ?? 0 }),
-    )
-    await stream.write(header)
-    if (bytes !== undefined) {
-      await stream.write(bytes)
-      this.#sentBytes.inc(bytes.byteLength)
+  async #answer({ path, method, headers, peerId }: IncomingPeerRequest): Promise<PeerHttpAnswer> {
+    const { store, onAsked } = this.#components
+    if (this.#stopped) throw new KairoError('ERR_STOPPED', 'the peer is shutting down')
+    const digest = path.slice(PREFIX.length)
+    if (!DIGEST.test(digest))
+      throw new KairoError('ERR_INVALID_INPUT', 'an object is named by its digest')
+    if (method === 'POST') throw new KairoError('ERR_INVALID_INPUT', 'objects are only read')
+    onAsked?.(digest)
+    const bytes = await store.read(digest)
+    if (bytes === undefined) {
+      this.#logger.debug({ peer: peerId, digest }, 'a peer asked for an object that is not here')
+      throw new KairoError('ERR_NOT_FOUND', 'the object is not here')
     }
-    await stream.close()
+    const range = rangeOf(headers.range, bytes.byteLength)
+    if (range === undefined) return this.#whole(method, bytes)
+    const { start, end } = range
+    if (start >= end) {
+      return { status: 416, headers: { 'content-range': `bytes */${bytes.byteLength}` } }
+    }
+    if (method === 'GET') this.#sentBytes.inc(end - start)
+    return {
+      status: 206,
+      headers: {
+        'content-range': `bytes ${start}-${end - 1}/${bytes.byteLength}`,
+        'content-type': 'application/octet-stream',
+      },
+      body: [bytes.subarray(start, end)],
+    }
   }
+
+  #whole(method: string, bytes: Buffer): PeerHttpAnswer {
+    if (method === 'GET') this.#sentBytes.inc(bytes.byteLength)
+    const headers = { 'accept-ranges': 'bytes', 'content-type': 'application/octet-stream' }
+    return { status: 200, headers, body: [bytes] }
+  }
+}
+
+/** The bytes that a range means, the end not among them; undefined, so the whole object, where there is none that is understood. */
+function rangeOf(
+  field: string | undefined,
+  length: number,
+): { readonly start: number; readonly end: number } | undefined {
+  const match = RANGE.exec(field ?? '')
+  if (match === null) return undefined
+  const [, first, last, suffix] = match
+  if (suffix !== undefined) return { start: Math.max(0, length - Number(suffix)), end: length }
+  const start = Number(first)
+  const end = last === '' || last === undefined ? length : Math.min(Number(last) + 1, length)
+  // RFC 9110 14.1.1: a range that ends before it begins is no range.
+  if (last !== '' && last !== undefined && Number(last) < start) return undefined
+  return { start, end }
 }

@@ -1,6 +1,6 @@
 /** Replication between the content planes of several peers, on an in-memory network with a virtual clock. */
 import { test } from 'tap'
-import { FEED_PROTOCOL, FETCH_PROTOCOL } from '../../../src/host/protocols.ts'
+import { FEED_PROTOCOL, HTTP_PROTOCOL } from '../../../src/host/protocols.ts'
 import {
   audioInfo,
   ContentPeer,
@@ -81,10 +81,10 @@ test('replica', async (t) => {
     const reads = Promise.all([1, 2, 3].map(() => stream.read(oldest, { signal: never })))
     await clock.pass(100)
     t.equal((await reads).length, 3)
-    t.equal(net.opens('b', 'a', FETCH_PROTOCOL), 1)
+    t.equal(net.opens('b', 'a', HTTP_PROTOCOL), 1)
     const newest = rendition?.entries.at(-1)?.digest ?? ''
     await stream.read(newest, { signal: never })
-    t.equal(net.opens('b', 'a', FETCH_PROTOCOL), 1, 'what the feed brought is not fetched')
+    t.equal(net.opens('b', 'a', HTTP_PROTOCOL), 1, 'what the feed brought is not fetched')
     await Promise.all([a.stop(), b.stop()])
   })
 
@@ -105,7 +105,7 @@ test('replica', async (t) => {
     const read = stream.read(last, { signal: never })
     await clock.pass(2_000)
     t.equal((await read).byteLength, 200_000)
-    t.equal(net.opens('b', 'a', FETCH_PROTOCOL), 0)
+    t.equal(net.opens('b', 'a', HTTP_PROTOCOL), 0)
     await Promise.all([a.stop(), b.stop()])
   })
 
