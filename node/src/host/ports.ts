@@ -53,9 +53,18 @@ export class PortMemory {
   }
 }
 
+/** The settings that are addresses of servers. */
+type ServerKey = 'http' | 'adminHttp' | 'peerHttps' | 'dns' | 'rtmp' | 'srt'
+
 /** Where each server of a peer is to listen. */
 export interface ChosenPorts {
   readonly http: HostPort
+  /** Where pages, API and metrics stand apart; undefined: on `http`. */
+  readonly adminHttp: HostPort | undefined
+  /** Undefined when other peers fetch over libp2p only. */
+  readonly peerHttps: HostPort | undefined
+  /** UDP and TCP; undefined when the DNS server is off. */
+  readonly dns: HostPort | undefined
   /** Undefined when RTMP is off. */
   readonly rtmp: HostPort | undefined
   /** UDP; undefined when SRT is off. */
@@ -70,10 +79,10 @@ export async function choosePorts(
   settings: Settings,
   fixed: (key: SettingKey) => boolean,
 ): Promise<ChosenPorts> {
-  const choose = async (key: 'http' | 'rtmp' | 'srt'): Promise<HostPort | undefined> => {
+  const choose = async (key: ServerKey): Promise<HostPort | undefined> => {
     const wanted = parseAddress(settings[key])
     if (wanted === undefined) return undefined
-    const isFree = key === 'srt' ? isUdpPortFree : isPortFree
+    const isFree = key === 'srt' || key === 'dns' ? isUdpPortFree : isPortFree
     const options = { fixed: fixed(key), isFree }
     return { ...wanted, port: await memory.choose(key, wanted.host, wanted.port, options) }
   }
@@ -92,6 +101,9 @@ export async function choosePorts(
   const http = await choose('http')
   return {
     http: http ?? { host: '127.0.0.1', port: 0 },
+    adminHttp: await choose('adminHttp'),
+    peerHttps: await choose('peerHttps'),
+    dns: await choose('dns'),
     rtmp: await choose('rtmp'),
     srt: await choose('srt'),
     listen,
@@ -101,7 +113,7 @@ export async function choosePorts(
 /** Notes what every server got, for the next start. */
 export function rememberPorts(
   memory: PortMemory,
-  servers: Readonly<Record<'http' | 'rtmp' | 'srt', number | undefined>>,
+  servers: Readonly<Partial<Record<ServerKey, number | undefined>>>,
   listened: { readonly wanted: readonly string[]; readonly got: readonly string[] },
 ): void {
   for (const [service, port] of Object.entries(servers)) {

@@ -22,7 +22,14 @@ export interface LaneCounts {
   aborted: number
 }
 
-/** The server's metrics on one registry. */
+/** Open connections of a server, by where they are served. */
+export interface ConnectionCounts {
+  readonly lane: number
+  readonly handed: number
+  readonly waiting: number
+}
+
+/** The metrics of all HTTP servers of a peer, on one registry. */
 export class HttpMetrics {
   readonly lane: LaneCounts = { answers: new Map(), bodyBytes: 0, handedOver: 0, aborted: 0 }
   readonly ended: Counter<'reason'>
@@ -35,13 +42,11 @@ export class HttpMetrics {
   readonly streams: Gauge<'route'>
   readonly streamsRefused: Counter<'route' | 'reason'>
 
-  /** @param connections reads the number of open connections by where they are served. */
-  constructor(
-    registry: Registry,
-    connections: () => { lane: number; handed: number; waiting: number },
-  ) {
+  readonly #servers: (() => ConnectionCounts)[] = []
+
+  constructor(registry: Registry) {
     const registers = [registry]
-    this.#registerLane(registry, connections)
+    this.#registerLane(registry)
     this.ended = new Counter({
       name: 'kairo_http_connections_ended_total',
       help: 'Connections the server ended, by the limit or fault that ended them.',
@@ -97,12 +102,15 @@ export class HttpMetrics {
     })
   }
 
-  #registerLane(
-    registry: Registry,
-    connections: () => { lane: number; handed: number; waiting: number },
-  ): void {
+  /** Counts the connections of one more server. */
+  addServer(connections: () => ConnectionCounts): void {
+    this.#servers.push(connections)
+  }
+
+  #registerLane(registry: Registry): void {
     const registers = [registry]
     const counts = this.lane
+    const servers = this.#servers
     new Counter({
       name: 'kairo_http_lane_answers_total',
       help: 'Answers given in the fast lane.',
@@ -146,10 +154,13 @@ export class HttpMetrics {
       labelNames: ['state'],
       registers,
       collect() {
-        const now = connections()
-        this.set({ state: 'lane' }, now.lane)
-        this.set({ state: 'waiting' }, now.waiting)
-        this.set({ state: 'handed' }, now.handed)
+        const now = servers.map((read) => read())
+        for (const state of ['lane', 'waiting', 'handed'] as const) {
+          this.set(
+            { state },
+            now.reduce((sum, counts) => sum + counts[state], 0),
+          )
+        }
       },
     })
   }

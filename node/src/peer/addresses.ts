@@ -35,7 +35,7 @@ export interface PeerAddresses {
 
 /** The addresses of a peer whose servers listen. */
 export function peerAddresses(rooms: RunningRooms, home: string): PeerAddresses {
-  const { components, http, rtmp, srt, testStream } = rooms
+  const { components, http, admin, rtmp, srt, testStream } = rooms
   const first = components.keys.list().find(({ builtIn }) => !builtIn)
   const test = components.keys.list().find(({ builtIn }) => builtIn)
   const url = httpUrl(http)
@@ -58,7 +58,7 @@ export function peerAddresses(rooms: RunningRooms, home: string): PeerAddresses 
     streamKey: first?.streamKey ?? '',
     stream: first?.name ?? '',
     testStream: testStream === undefined ? null : (test?.name ?? null),
-    admin: `${url}/admin?token=${components.operatorToken.value}`,
+    admin: `${httpUrl(admin)}/admin?token=${components.operatorToken.value}`,
   }
 }
 
