@@ -1,0 +1,109 @@
+/**
+ * The proxy in the fast lane. What many ask for is answered from one prepared response, made once a second, since its Age changes once a
+ * second; everything else goes the proxy's way.
+ */
+import type { PlainHandler, PlainRequest, PreparedResponse } from '../../http/prepared-response.ts'
+import { cdnLimits } from '../../limits/cdn.ts'
+import type { CacheRequest } from '../message.ts'
+import type { CacheProxy, ReadyAnswer } from './cache-proxy.ts'
+import type { Exchange } from './exchange.ts'
+import type { PurgeKnowledge } from './purge-knowledge.ts'
+import { bareHost } from './request-parts.ts'
+import type { SiteTable } from './site.ts'
+
+/** What the lane's handler works with. */
+export interface LaneComponents {
+  readonly clock: { now(): number }
+  readonly sites: SiteTable
+  readonly proxy: CacheProxy
+  readonly purges: PurgeKnowledge | undefined
+  readonly trusts: (address: string) => boolean
+}
+
+/** Signal of what is answered at once. */
+const never = new AbortController().signal
+
+/** Plain requests, answered by the proxy. */
+export class CdnLane {
+  readonly #components: LaneComponents
+  readonly #hot = new Map<string, ReadyAnswer>()
+  #hotBytes = 0
+  #second = 0
+
+  constructor(components: LaneComponents) {
+    this.#components = components
+  }
+
+  /** Forgets all prepared answers: the rules have changed. */
+  clear(): void {
+    this.#hot.clear()
+    this.#hotBytes = 0
+  }
+
+  readonly handler: PlainHandler = (request, signal, client, hints) => {
+    const isSimple = !request.asksCache && request.method === 'GET'
+    const id = isSimple ? this.#idOf(request) : ''
+    if (isSimple) {
+      const hot = this.#find(id)
+      if (hot !== undefined) return hot
+    }
+    const { sites, proxy, trusts } = this.#components
+    const host = bareHost(request.host)
+    const site = sites.find(host, request.path)
+    if (site === undefined) return undefined
+    const exchange: Exchange = {
+      request: cacheRequest(request, host),
+      clientAddress: client,
+      trusted: trusts(client),
+      signal: never,
+      fromPeer: false,
+    }
+    const found = proxy.peek(site, exchange)
+    if (found === undefined) return proxy.answer(site, { ...exchange, signal, hints })
+    if (isSimple && found.isShared) this.#keep(id, found)
+    return found.response
+  }
+
+  /** The second is part of what makes an answer right; another one begins with none. */
+  #find(id: string): PreparedResponse | undefined {
+    const { clock, purges } = this.#components
+    const second = Math.floor(clock.now() / 1_000)
+    if (second !== this.#second) {
+      this.#second = second
+      this.clear()
+      return undefined
+    }
+    const hot = this.#hot.get(id)
+    if (hot === undefined || !hot.entry.alive || hot.entry.version !== hot.version) return undefined
+    if (purges !== undefined && !purges.ready()) return undefined
+    hot.count()
+    return hot.response
+  }
+
+  #keep(id: string, found: ReadyAnswer): void {
+    let bytes = 0
+    for (const piece of found.response.body) bytes += piece.byteLength
+    const isFull = this.#hot.size >= cdnLimits.hotAnswersMax
+    if (isFull || this.#hotBytes + bytes > cdnLimits.hotBytesMax) this.clear()
+    this.#hotBytes += bytes
+    this.#hot.set(id, found)
+  }
+
+  #idOf({ host, path, query, acceptEncoding }: PlainRequest): string {
+    return `${host} ${path}?${query} ${acceptEncoding ?? ''}`
+  }
+}
+
+function cacheRequest(request: PlainRequest, host: string): CacheRequest {
+  const headers: Record<string, string> = {}
+  for (const name of request.fieldNames()) {
+    if (name !== 'connection') headers[name] = request.header(name) ?? ''
+  }
+  return {
+    method: request.method,
+    scheme: 'http',
+    host,
+    target: request.query === '' ? request.path : `${request.path}?${request.query}`,
+    headers,
+  }
+}

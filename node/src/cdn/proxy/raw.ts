@@ -1,0 +1,125 @@
+/** The proxy on Node's own requests: every method and target, bodies in both directions, ranges, other protocols refused. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import { KairoError } from '../../errors.ts'
+import { answerFields, bodyLength } from '../../http/answer.ts'
+import { CorsPolicy } from '../../http/cors.ts'
+import { sendEarlyHints } from '../../http/plain-fallback.ts'
+import type { PreparedResponse } from '../../http/prepared-response.ts'
+import type { RawHandler } from '../../http/raw-handler.ts'
+import type { Logger } from '../../logger.ts'
+import type { CacheRequest } from '../message.ts'
+import type { CacheProxy } from './cache-proxy.ts'
+import type { Exchange } from './exchange.ts'
+import { bareHost } from './request-parts.ts'
+import type { Site, SiteTable } from './site.ts'
+
+/** What the handler works with. */
+export interface RawProxyComponents {
+  readonly logger: Logger
+  readonly sites: SiteTable
+  readonly proxy: CacheProxy
+  readonly trusts: (address: string) => boolean
+}
+
+/** Verbatim answers take no part in it. */
+const noCors = new CorsPolicy([])
+
+/** Answers every request whose host and path a rule takes. */
+export function createRawProxy(components: RawProxyComponents): RawHandler {
+  const { logger, sites, proxy } = components
+  return (message, reply) => {
+    const host = bareHost((message.headers.host ?? '').toLowerCase())
+    const target = message.url ?? ''
+    const site = target.startsWith('/')
+      ? sites.find(host, target.split('?', 1)[0] as string)
+      : undefined
+    if (site === undefined) return false
+    const client = new AbortController()
+    reply.once('close', () => {
+      if (!reply.writableFinished) client.abort(new KairoError('ERR_STOPPED', 'the client left'))
+    })
+    const exchange = exchangeOf(components, { message, reply, host, signal: client.signal })
+    answer(proxy, site, exchange, reply).catch((error: unknown) => {
+      // The head is out: only a connection that ends early tells the client that something is missing.
+      if (!client.signal.aborted) logger.debug({ err: error }, 'an answer broke off')
+      client.abort(error)
+      reply.destroy()
+    })
+    return true
+  }
+}
+
+function exchangeOf(
+  { trusts }: RawProxyComponents,
+  from: {
+    readonly message: IncomingMessage
+    readonly reply: ServerResponse
+    readonly host: string
+    readonly signal: AbortSignal
+  },
+): Exchange {
+  const { message, reply, host, signal } = from
+  const clientAddress = message.socket.remoteAddress ?? ''
+  const request: CacheRequest = {
+    method: message.method ?? 'GET',
+    scheme: 'http',
+    host,
+    target: message.url ?? '/',
+    headers: joined(message),
+  }
+  const hasBody =
+    message.headers['transfer-encoding'] !== undefined ||
+    Number(message.headers['content-length'] ?? 0) > 0
+  return {
+    request,
+    clientAddress,
+    trusted: trusts(clientAddress),
+    signal,
+    ...(hasBody && { body: message }),
+    hints: (headers) => sendEarlyHints(message, reply, headers),
+    fromPeer: false,
+  }
+}
+
+function joined({ headers }: IncomingMessage): Record<string, string> {
+  const fields: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) fields[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return fields
+}
+
+async function answer(
+  proxy: CacheProxy,
+  site: Site,
+  exchange: Exchange,
+  reply: ServerResponse,
+): Promise<void> {
+  const response = proxy.peek(site, exchange)?.response ?? (await proxy.answer(site, exchange))
+  if (reply.destroyed) return
+  reply.sendDate = false
+  reply.writeHead(response.status, fieldsOf(response, exchange.request.method))
+  if (exchange.request.method === 'HEAD') {
+    reply.end()
+    return
+  }
+  if (response.stream !== undefined) {
+    reply.flushHeaders()
+    await pipeline(response.stream, reply)
+    return
+  }
+  reply.cork()
+  for (const piece of response.body) reply.write(piece)
+  reply.uncork()
+  reply.end()
+}
+
+function fieldsOf(response: PreparedResponse, method: string): string[] {
+  const fields = answerFields(response, noCors, undefined)
+  // A HEAD tells the length that GET would have had, or none.
+  const isEmptyHead = method === 'HEAD' && bodyLength(response) === 0
+  if (!isEmptyHead || response.headers['content-length'] !== undefined) return fields
+  const at = fields.indexOf('content-length')
+  return at < 0 ? fields : fields.toSpliced(at, 2)
+}

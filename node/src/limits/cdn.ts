@@ -1,0 +1,77 @@
+/** Limits of the shared cache: what it may hold, how long it waits, and how far it goes for clients that left. */
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+export const cdnLimits = {
+  /** Host rules. More belong into one wildcard rule. */
+  rulesMax: 1_000,
+  /** Hosts whose rule is remembered; beyond it the memory is begun anew, so that invented hosts cost nothing. */
+  hostsRememberedMax: 4_096,
+  /** Responses in the index. The heads of a million small ones take about as much memory as the RAM tier of the store by default. */
+  entriesMax: 1_000_000,
+  /** Bytes of heads in the index, as estimated when they are stored. */
+  headBytesMax: 512 * MiB,
+  /** What an entry costs beside its text: objects, sets and map slots of V8. */
+  entryOverheadBytes: 600,
+  /** Variants of one key (RFC 9111 4.1); the oldest go, so that a site that varies by cookie cannot fill the index with one page. */
+  variantsMax: 32,
+  /** Purges that are remembered for responses still under way; one whose request is older than all of these is not stored. */
+  purgesRememberedMax: 1_024,
+  /** How often changes of the index go to its journal: a crash loses at most this much. */
+  journalFlushMs: 500,
+  /** Journals below this are never rewritten. */
+  journalBytesMin: 8 * MiB,
+  /** A journal is rewritten when it is this many times as long as when it was last. */
+  journalGrowthMax: 2,
+  /** Lines read or written in one go, so that a large index does not hold up requests. */
+  journalBatchLines: 500,
+  /** A line of the journal; longer ones are not kept and their responses are lost at a restart. */
+  journalLineBytesMax: 4 * MiB,
+  /** Slices of one response: at 1 MiB a slice 64 GiB. */
+  slicesMax: 65_536,
+  /** How far a body is fetched ahead of the fastest client that reads it. */
+  leadBytesMax: 4 * MiB,
+  /** A body that nobody reads any more is fetched to its end when no more than this is missing. */
+  abandonedBytesMax: 32 * MiB,
+  /** Clients that read one body while it is fetched. */
+  followersMax: 100_000,
+  /** A response without a length is not kept beyond this: it may never end. */
+  unknownLengthBytesMax: 1_024 * MiB,
+  /** Requests that wait for or read from origins at once; more get 503. */
+  flightsMax: 10_000,
+  /** From the request to the head of the origin's response. */
+  headTimeoutMs: 60_000,
+  /** How long one slice may take. */
+  sliceTimeoutMs: 60_000,
+  /** Keys whose last response could not be stored are not collapsed for this long, lest their clients wait for each other in vain. */
+  passMs: 10_000,
+  /** Keys that are remembered so. */
+  passKeysMax: 10_000,
+  /** How often a request begins anew when what it waited for turned out not to fit it. */
+  attemptsMax: 3,
+  /** Text below this is not worth compressing. */
+  compressBytesMin: 1 * KiB,
+  /** Larger text is sent as it is. */
+  compressBytesMax: 8 * MiB,
+  /** Compressions that run at once; others wait for the next request. */
+  compressionsMax: 4,
+  /** Prepared answers of the fast lane. */
+  hotAnswersMax: 100_000,
+  /** Bytes of bodies that they hold; they are the store's own as long as it has them, so this is what they keep beyond it. */
+  hotBytesMax: 64 * MiB,
+  /** A range request of a response up to this length is answered with bytes at hand, in place of a stream. */
+  wholeBytesMax: 2 * MiB,
+  /** How often the wall clock is compared with the monotonic one. */
+  clockWatchMs: 1_000,
+  /** A difference beyond this is a jump, not drift. */
+  clockJumpMs: 2_000,
+  /** What clients are told to wait when the origin fails, seconds. */
+  retryAfterS: 5,
+  /** Peers of the region that are asked before the origin is. */
+  shieldsMax: 2,
+  /** From the request to a shield to the head of its response: it may have to ask the origin first. */
+  shieldHeadTimeoutMs: 20_000,
+  /** A shield that failed is not asked for this long. */
+  shieldRestMs: 10_000,
+} as const
