@@ -10,7 +10,7 @@ const codings = ['br', 'gzip', 'zstd'] as const
  * Names in a response's `Vary`, in lower case, sorted; `'*'` when it names everything. A coded response varies on `Accept-Encoding` whether it says so
  * or not: whoever did not ask for the coding could not read it.
  */
-function varyNames(response: ResponseHead): readonly string[] | '*' {
+export function varyNames(response: ResponseHead): readonly string[] | '*' {
   const names = new Set(listOf((fieldOf(response.headers, 'vary') ?? '').toLowerCase()))
   const coding = fieldOf(response.headers, 'content-encoding') ?? ''
   if (!/^(?:identity)?$/i.test(coding.trim())) names.add('accept-encoding')
