@@ -4,7 +4,7 @@ import { test } from 'tap'
 import type { CacheRequest, Fields, ResponseHead } from '../../src/cdn/message.ts'
 import { answerFields } from '../../src/cdn/rules/answer-fields.ts'
 import { parseContentRange, selectRanges } from '../../src/cdn/rules/byte-ranges.ts'
-import { parseCacheControl, responseControl } from '../../src/cdn/rules/cache-control.ts'
+import { requestControl, responseControl } from '../../src/cdn/rules/cache-control.ts'
 import { cacheKey } from '../../src/cdn/rules/cache-key.ts'
 import { evaluateConditional, rangeApplies } from '../../src/cdn/rules/conditional.ts'
 import { decide, mayCollapse } from '../../src/cdn/rules/decide.ts'
@@ -192,7 +192,7 @@ const openings = [
 /** Gives the text to everything that reads fields. */
 function readEverywhere(text: string): void {
   const headers = Object.fromEntries(names.map((name) => [name, text]))
-  parseCacheControl(text)
+  requestControl(get(headers))
   listOf(text)
   parseEntityTags(text)
   parseHttpDate(text, START_MS)

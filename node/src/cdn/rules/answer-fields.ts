@@ -17,6 +17,8 @@ export interface AnswerInit {
   readonly cacheStatus: CacheStatus
   /** Age of a stored response, in seconds; undefined for one that comes straight from the origin (RFC 9111 5.1). */
   readonly ageS?: number
+  /** Another peer asks, to keep what it gets: it is told what this cache was told. Default: false. */
+  readonly toPeer?: boolean
 }
 
 /** Words between an origin and this cache, of no use to clients; `CDN-Cache-Control` goes on, for CDNs on the way (RFC 9213 3). */
@@ -24,7 +26,8 @@ const forThisCache = new Set(['kairo-cdn-cache-control', ...tagFields])
 
 /** Fields of an answer with the response's own body. `Date` is the origin's (RFC 9110 6.6.1); there is no `Warning` any more (RFC 9111 5.5). */
 export function answerFields(response: ResponseHead, init: AnswerInit): Fields {
-  const kept = withoutFields(withoutHopByHop(response.headers), (name) => forThisCache.has(name))
+  const all = withoutHopByHop(response.headers)
+  const kept = init.toPeer === true ? all : withoutFields(all, (name) => forThisCache.has(name))
   const bodiless = response.status < 200 || response.status === 204
   const headers = withoutFields(kept, (name) => bodiless && name === 'content-length')
   const dated = dateOf(response, init.nowMs) !== undefined

@@ -99,7 +99,7 @@ const judged = new Set([
 ])
 
 /** What a `Cache-Control` field says. Never throws; takes time in proportion to the text. */
-export function parseCacheControl(text: string): CacheControl {
+function parseCacheControl(text: string): CacheControl {
   const draft = emptyDraft()
   for (let at = 0; at < text.length; ) {
     const end = nameEnd(text, at)

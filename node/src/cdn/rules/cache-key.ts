@@ -8,7 +8,16 @@ export function cacheKey(request: CacheRequest, rule: Pick<HostRule, 'query'>): 
   const mark = target.indexOf('?')
   const path = normaliseEscapes(mark < 0 ? target : target.slice(0, mark))
   const query = mark < 0 ? undefined : target.slice(mark + 1)
-  return `${scheme}://${host.toLowerCase()}${path}${keyQuery(query, rule.query)}`
+  return `${scheme}://${keyHost(host)}${path}${keyQuery(query, rule.query)}`
+}
+
+/** A host can be anything that a client wrote; what could end it is escaped, or one host's key would be another one's. */
+function keyHost(host: string): string {
+  return host.toLowerCase().replaceAll(/[^a-z0-9._~:[\]-]/g, escapeOf)
+}
+
+function escapeOf(char: string): string {
+  return `%${char.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`
 }
 
 function keyQuery(query: string | undefined, mode: HostRule['query']): string {

@@ -109,6 +109,18 @@ export function sliceGuard(stored: StoredHead): string | undefined {
   return isStrongDate(stored) ? fieldOf(stored.headers, 'last-modified') : undefined
 }
 
+/**
+ * True when a 206 that was asked for under {@link sliceGuard} is a part of the stored response (RFC 9111 3.4). An `ETag` that the whole has, each part has
+ * (RFC 9110 15.3.7), so one without is of an origin that does not know `If-Range`; `Last-Modified` may be left out, but not be another one.
+ */
+export function mayJoin(stored: StoredHead, part: ResponseHead): boolean {
+  const [own, other] = [entityTagOf(stored), entityTagOf(part)]
+  if (own !== undefined && !own.weak) return other !== undefined && matchesStrongly(own, other)
+  const modified = fieldOf(part.headers, 'last-modified')
+  const isSame = modified === undefined || modified === fieldOf(stored.headers, 'last-modified')
+  return isSame && isStrongDate(stored)
+}
+
 /** True when there is something by which the origin can say "still the same" (RFC 9111 4.3.1). */
 export function hasValidator(response: ResponseHead): boolean {
   return entityTagOf(response) !== undefined || validDate(response, 'last-modified') !== undefined

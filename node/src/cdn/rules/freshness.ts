@@ -85,20 +85,11 @@ function unsaidLifetime(
   return { seconds, source: 'heuristic' }
 }
 
-/** Seconds for which the response is fresh from its `Date` on; see {@link freshnessLifetime}. */
-export function freshnessLifetimeS(
-  response: ResponseHead,
-  receivedMs: number,
-  policy: RulePolicy,
-): number {
-  return freshnessLifetime(response, receivedMs, policy).seconds
-}
-
 /**
  * RFC 9111 4.2.3. A clock that was set back leaves nothing to reckon with: the response then counts as older than any lifetime, and its next
  * use asks the origin.
  */
-export function currentAgeS(stored: StoredHead, nowMs: number): number {
+function currentAgeS(stored: StoredHead, nowMs: number): number {
   const { requestTimeMs, responseTimeMs } = stored
   if (nowMs < responseTimeMs - cdnRuleLimits.clockBackMsMax) return cdnRuleLimits.deltaSecondsMax
   const apparentMs = Math.max(

@@ -100,15 +100,19 @@ function forwardsLeft(request: CacheRequest): number | undefined {
   return text.length > cdnRuleLimits.maxForwardsDigitsMax ? undefined : Number(text)
 }
 
+/** What may stand in `Host` (RFC 9110 4.2.3, 7.2); empty for a request of HTTP/1.0 that has none. */
+const validHost = /^(?:[a-z0-9._~-]*|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i
+
 /**
  * The status with which this peer answers a request itself, without an origin; undefined for all others. TRACE would show what proxies add (RFC 9110
  * 9.3.8), CONNECT would make a tunnel of a cache, an OPTIONS that may go no further ends here (7.6.2), expectations other than 100-continue are not
- * met (10.1.1), and a request that has been here before would go round for ever (RFC 8586).
+ * met (10.1.1), what is no host is part of no key, and a request that has been here before would go round for ever (RFC 8586).
  */
 export function ownAnswer(
   request: CacheRequest,
   name: string,
-): 204 | 405 | 417 | 501 | 508 | undefined {
+): 204 | 400 | 405 | 417 | 501 | 508 | undefined {
+  if (!validHost.test(request.host)) return 400
   if (request.method === 'CONNECT') return 501
   if (request.method === 'TRACE') return 405
   if (request.method === 'OPTIONS' && forwardsLeft(request) === 0) return 204

@@ -1,12 +1,9 @@
 /** Directives: how they are spelt, which field counts, and what becomes of nonsense. Cases follow the public cache test suites. */
 import { test } from 'tap'
-import {
-  parseCacheControl,
-  requestControl,
-  responseControl,
-} from '../../../src/cdn/rules/cache-control.ts'
+import { requestControl, responseControl } from '../../../src/cdn/rules/cache-control.ts'
 import { get, reply } from '../../support/cdn-messages.ts'
 
+const parseCacheControl = (text: string) => responseControl(reply({ 'cache-control': text }))
 const maxAge = (text: string): number | undefined => parseCacheControl(text).maxAgeS
 const AGE_MAX = 2_147_483_648
 

@@ -3,12 +3,13 @@ import { test } from 'tap'
 import type { Fields, StoredHead } from '../../../src/cdn/message.ts'
 import {
   evaluateConditional,
+  mayJoin,
   rangeApplies,
   sliceGuard,
   validationFields,
 } from '../../../src/cdn/rules/conditional.ts'
 import { parseEntityTag, parseEntityTags } from '../../../src/cdn/rules/entity-tag.ts'
-import { dateAt, get, stored } from '../../support/cdn-messages.ts'
+import { dateAt, get, reply, stored } from '../../support/cdn-messages.ts'
 
 const evaluate = (headers: Fields, head: StoredHead, method = 'GET'): string =>
   evaluateConditional(get(headers, { method }), head)
@@ -123,6 +124,22 @@ test('slices are joined under a strong validator only (RFC 9111 3.4)', async (t)
   t.equal(sliceGuard(stored({ 'last-modified': modified })), modified)
   t.equal(sliceGuard(stored({ etag: 'W/"x"', 'last-modified': modified })), modified)
   t.equal(sliceGuard(stored({ 'last-modified': dateAt(-59) })), undefined)
+})
+
+test('a part is joined when its validator is that of the whole (RFC 9111 3.4)', async (t) => {
+  t.equal(mayJoin(tagged, reply({ etag: '"abc"' }, 206)), true)
+  t.equal(mayJoin(tagged, reply({ etag: '"x"' }, 206)), false)
+  t.equal(mayJoin(tagged, reply({ etag: 'W/"abc"' }, 206)), false)
+  t.equal(
+    mayJoin(tagged, reply({ 'last-modified': dateAt(-1_000) }, 206)),
+    false,
+    'the tag is missing',
+  )
+  const old = stored({ 'last-modified': dateAt(-60) })
+  t.equal(mayJoin(old, reply({ 'last-modified': dateAt(-60) }, 206)), true)
+  t.equal(mayJoin(old, reply({}, 206)), true)
+  t.equal(mayJoin(old, reply({ 'last-modified': dateAt(-61) }, 206)), false)
+  t.equal(mayJoin(weak, reply({ etag: 'W/"abc"' }, 206)), false)
 })
 
 test('a validation names the tags of all candidates and the date of the first (RFC 9111 4.3.1)', async (t) => {

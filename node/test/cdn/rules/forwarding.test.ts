@@ -161,6 +161,35 @@ test('some requests are answered here (RFC 9110 7.6.2, 9.3.6, 9.3.8, 10.1.1, RFC
   t.equal(answer({ headers: { 'cdn-loop': 'kairo-11, xkairo-1' } }), undefined)
 })
 
+test('what is no host is refused (RFC 9110 7.2)', async (t) => {
+  const answer = (host: string) => ownAnswer(get({}, { host }), 'kairo-1')
+  for (const host of [
+    'site.example',
+    'site.example:8080',
+    '192.0.2.1',
+    '[2001:db8::1]:80',
+    'a_b',
+    '',
+  ]) {
+    t.equal(answer(host), undefined, host)
+  }
+  for (const host of [
+    'a b',
+    'a/b',
+    'a?b',
+    'a#b',
+    'a@b',
+    'a,b',
+    '"',
+    'a:999999',
+    '[::1',
+    'a:b',
+    'é',
+  ]) {
+    t.equal(answer(host), 400, host)
+  }
+})
+
 test('a stored response has its Age, and Date as the origin said (RFC 9111 5.1)', async (t) => {
   t.match(told({ age: '3' }, { ageS: 8 }), { age: '8', date: dateAt(0) })
   t.match(told({ age: '3' }), { age: '3' }, 'one straight from the origin keeps its own')
@@ -185,6 +214,11 @@ test('words between origin and cache are not for clients', async (t) => {
     'date',
     'via',
   ])
+})
+
+test('a peer that keeps the answer gets the words for caches, tags above all', async (t) => {
+  const words = { 'surrogate-key': 'a', 'cache-tag': 'b', 'kairo-cdn-cache-control': 'max-age=1' }
+  t.match(told(words, { toPeer: true }), words)
 })
 
 test('Content-Length stands only where there can be a body (RFC 9110 8.6)', async (t) => {

@@ -1,15 +1,14 @@
 /** Lifetimes and ages. */
 import { test } from 'tap'
-import type { Fields } from '../../../src/cdn/message.ts'
-import {
-  currentAgeS,
-  freshnessLifetime,
-  freshnessLifetimeS,
-} from '../../../src/cdn/rules/freshness.ts'
+import type { Fields, StoredHead } from '../../../src/cdn/message.ts'
+import { freshnessLifetime, freshnessOf } from '../../../src/cdn/rules/freshness.ts'
 import { after, dateAt, plainPolicy, reply, START_MS, stored } from '../../support/cdn-messages.ts'
 
 const lifetime = (headers: Fields, status = 200, policy = plainPolicy): number =>
-  freshnessLifetimeS(reply(headers, status), START_MS, policy)
+  freshnessLifetime(reply(headers, status), START_MS, policy).seconds
+
+const currentAgeS = (head: StoredHead, nowMs: number): number =>
+  freshnessOf(head, nowMs, plainPolicy).ageS
 
 test('s-maxage comes before max-age, and that before Expires (RFC 9111 4.2.1)', async (t) => {
   const expires = dateAt(10)
@@ -91,6 +90,7 @@ test('Pragma: no-cache in a response keeps it from what it did not ask for (RFC 
   const policy = { ...plainPolicy, defaultTtlS: 60 }
   t.equal(lifetime({ pragma: 'no-cache' }, 200, policy), 0)
   t.equal(lifetime({ pragma: 'no-cache', 'cache-control': 'max-age=5' }, 200, policy), 5)
+  t.equal(lifetime({ pragma: 'no-cache', 'cache-control': 'public' }, 200, policy), 60)
   t.equal(lifetime({ pragma: 'unknown' }, 200, policy), 60)
 })
 

@@ -23,6 +23,27 @@ test('the key is scheme, host, path and query (RFC 9111 2)', async (t) => {
   t.not(key('/A'), key('/a'))
 })
 
+test('a host that is none makes no key of another host', async (t) => {
+  for (const host of [
+    'victim.example/x',
+    'victim.example?',
+    'victim.example#',
+    'a b',
+    'a@b',
+    'a\\b',
+    'a%2fb',
+    '"é',
+  ]) {
+    const made = key('/y', 'keep', { host })
+    t.match(made, /^https:\/\/[a-z0-9._~:[\]%-]+\/y$/i, made)
+  }
+  t.not(
+    key('/y', 'keep', { host: 'victim.example/x' }),
+    key('/x/y', 'keep', { host: 'victim.example' }),
+  )
+  t.equal(key('/', 'keep', { host: '[2001:db8::1]:8443' }), 'https://[2001:db8::1]:8443/')
+})
+
 test('escapes of unreserved characters are undone and no others (RFC 3986 6.2.2)', async (t) => {
   t.equal(key('/%7Euser/%41%2d?q=%5F'), 'https://site.example/~user/A-?q=_')
   t.equal(key('/a%2fb%c3%a4'), 'https://site.example/a%2Fb%C3%A4')

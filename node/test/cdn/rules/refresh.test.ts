@@ -1,7 +1,7 @@
 /** What a 304 does to what is stored. */
 import { test } from 'tap'
-import type { Fields } from '../../../src/cdn/message.ts'
-import { currentAgeS } from '../../../src/cdn/rules/freshness.ts'
+import type { Fields, StoredHead } from '../../../src/cdn/message.ts'
+import { freshnessOf } from '../../../src/cdn/rules/freshness.ts'
 import { mergedHead, refreshed, validatedBy } from '../../../src/cdn/rules/refresh.ts'
 import { after, dateAt, get, plainPolicy, reply, stored } from '../../support/cdn-messages.ts'
 
@@ -9,6 +9,8 @@ const strong = stored({ etag: '"a"', 'cache-control': 'max-age=1' })
 const weak = stored({ etag: 'W/"a"' })
 const other = stored({ etag: '"b"' })
 const dated = stored({ 'last-modified': dateAt(-500) })
+const currentAgeS = (head: StoredHead, nowMs: number): number =>
+  freshnessOf(head, nowMs, plainPolicy).ageS
 const times = { requestTimeMs: after(100), responseTimeMs: after(101) }
 const update = (headers: Fields) =>
   refreshed(strong, get(), reply({ date: dateAt(100), ...headers }, 304), times, plainPolicy)

@@ -135,6 +135,10 @@ test('what follows from storing is said', async (t) => {
     ttlS: 50,
     mayServeStale: { whileRevalidateS: 5, ifErrorS: 7 },
   })
+  const strict = { ...headers, 'cache-control': `${headers['cache-control']}, must-revalidate` }
+  t.match(storable(get(), reply(strict), START_MS, plainPolicy), {
+    mayServeStale: { whileRevalidateS: 0, ifErrorS: 0 },
+  })
 })
 
 test('fields of the connection are not kept, those that it names neither (RFC 9111 3.1)', async (t) => {
