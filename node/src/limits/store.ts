@@ -30,9 +30,9 @@ export const storeLimits = {
   /** Records in the catalog beyond twice the objects there are, before it is written anew. */
   catalogSlackRecords: 10_000,
   /** Folders looked through at once at the start. */
-  scanFoldersMax: 8,
+  scanFoldersMax: 4,
   /** Objects taken over in one turn of the event loop at the start. */
-  restoreSliceObjects: 2_000,
+  restoreSliceObjects: 500,
   /** Objects up to this size are hashed at once, in about a millisecond; larger ones in another thread. */
   hashInlineBytesMax: 1 * MiB,
 } as const

@@ -37,10 +37,16 @@ export interface CatalogObject extends Standing {
   readonly owner: ObjectOwner | undefined
 }
 
+/** An object that a catalog names. */
+export interface CatalogedObject extends CatalogObject {
+  /** True once its file was found. */
+  isFound: boolean
+}
+
 /** What the records of a catalog add up to. */
 export class CatalogImage {
   /** In the order in which they were last added. */
-  readonly objects = new Map<Digest, CatalogObject>()
+  readonly objects = new Map<Digest, CatalogedObject>()
   readonly kept = new Set<Digest>()
   /** Records read. */
   records = 0
@@ -96,7 +102,8 @@ export class CatalogImage {
     const digest = records.toString('hex', offset + 9, end)
     this.objects.delete(digest)
     const isMain = (standing & MAIN_BIT) !== 0
-    this.objects.set(digest, { digest, bytes, owner, isMain, uses: standing & ~MAIN_BIT })
+    const uses = standing & ~MAIN_BIT
+    this.objects.set(digest, { digest, bytes, owner, isMain, uses, isFound: false })
     return end
   }
 }

@@ -87,6 +87,11 @@ export class Catalog {
     return image
   }
 
+  /** The file says something else than what is true: the next write makes it anew. */
+  distrust(): void {
+    this.#isBroken = true
+  }
+
   /** An object's file is there. */
   added(object: CatalogObject): void {
     this.#pending.object(object)

@@ -13,7 +13,7 @@ import { type ObjectClass, S3Fifo, type Standing } from '../eviction/s3-fifo.ts'
 import { Catalog } from './catalog.ts'
 import type { CatalogImage, CatalogObject } from './catalog-codec.ts'
 import type { ObjectClasses } from './object-classes.ts'
-import { type FoundObject, ObjectFiles } from './object-files.ts'
+import { type FoundFile, ObjectFiles } from './object-files.ts'
 import {
   type AccountKind,
   type AccountUsage,
@@ -61,6 +61,9 @@ export interface DiskTierInit {
 interface Held {
   readonly owned: OwnedObject | undefined
 }
+
+/** Steps in which the age of adopted files is told. */
+const AGES = 1_024
 
 const NOBODYS: Held = { owned: undefined }
 
@@ -155,15 +158,14 @@ export class DiskTier {
     }
     try {
       const image = await this.#catalog.load()
-      const found = await this.#scan(image)
-      for (const digest of image.kept) this.#init.classes.keep(digest)
-      await this.#restore(image, found)
+      const isAsWritten = await this.#takeStock(image)
+      if (!isAsWritten) this.#catalog.distrust()
     } catch (error) {
       throw failure ?? error
     }
     this.#opened = true
     if (failure !== undefined) this.#init.events.failed(failure as NodeJS.ErrnoException)
-    else await this.#catalog.rewrite()
+    else await this.#catalog.flush()
   }
 
   /** True when the object is on disk or about to be. */
@@ -298,39 +300,34 @@ export class DiskTier {
     if (this.#opened) await this.#catalog.close()
   }
 
-  /** Files that the catalog does not know are adopted; nobody knows whose they are. */
-  async #scan(image: CatalogImage): Promise<{ known: Set<Digest>; unknown: FoundObject[] }> {
-    const known = new Set<Digest>()
-    const unknown: FoundObject[] = []
-    await this.#files.scan(
-      (digest) => image.objects.has(digest),
-      (object) => {
-        if (object.bytes === undefined) known.add(object.digest)
-        else unknown.push(object)
-      },
-    )
-    unknown.sort((a, b) => a.writtenMs - b.writtenMs)
-    return { known, unknown }
-  }
-
-  async #restore(
-    image: CatalogImage,
-    found: { readonly known: ReadonlySet<Digest>; readonly unknown: readonly FoundObject[] },
-  ): Promise<void> {
+  /**
+   * Takes over the objects that have a file, in the catalog's order. Files that it does not know are adopted; nobody knows whose they
+   * are. False when the catalog said something else than the files.
+   */
+  async #takeStock(image: CatalogImage): Promise<boolean> {
+    for (const digest of image.kept) this.#init.classes.keep(digest)
+    let known = 0
+    const unknown = await this.#files.scan((digest) => {
+      const object = image.objects.get(digest)
+      if (object === undefined) return false
+      known += 1
+      object.isFound = true
+      return true
+    })
     let count = 0
     for (const object of image.objects.values()) {
-      if (!found.known.has(object.digest)) continue
-      this.#restoreOne(object)
+      if (object.isFound) this.#restore(object)
       count += 1
       if (count % storeLimits.restoreSliceObjects === 0) await nextTurn()
     }
-    for (const { digest, bytes = 0 } of found.unknown) {
-      this.#restoreOne({ digest, bytes, owner: undefined, isMain: false, uses: 0 })
+    for (const { digest, bytes } of oldestFirst(unknown)) {
+      this.#restore({ digest, bytes, owner: undefined, isMain: false, uses: 0 })
       count += 1
       if (count % storeLimits.restoreSliceObjects === 0) await nextTurn()
     }
     this.#held.trim()
     await this.#trimOwners()
+    return unknown.length === 0 && known === image.objects.size
   }
 
   async #trimOwners(): Promise<void> {
@@ -347,7 +344,7 @@ export class DiskTier {
     }
   }
 
-  #restoreOne({ digest, bytes, owner, isMain, uses }: CatalogObject): void {
+  #restore({ digest, bytes, owner, isMain, uses }: CatalogObject): void {
     if (this.#held.has(digest)) return
     const objectClass = this.#init.classes.of(digest)
     const held = this.#enter(digest, bytes, owner, objectClass)
@@ -423,6 +420,22 @@ export class DiskTier {
     const lane = laneOf(digest)
     this.#lanes[lane] = (this.#lanes[lane] ?? Promise.resolve()).then(work)
   }
+}
+
+/** By age, roughly: sorting them exactly would hold up the event loop when there are many. */
+function* oldestFirst(files: readonly FoundFile[]): Generator<FoundFile> {
+  let first = Number.POSITIVE_INFINITY
+  let last = Number.NEGATIVE_INFINITY
+  for (const { writtenMs } of files) {
+    first = Math.min(first, writtenMs)
+    last = Math.max(last, writtenMs)
+  }
+  const ages = Array.from({ length: AGES }, (): FoundFile[] => [])
+  for (const file of files) {
+    const age = Math.floor(((file.writtenMs - first) / (last - first + 1)) * AGES)
+    ages[age]?.push(file)
+  }
+  for (const age of ages) yield* age
 }
 
 function laneOf(digest: Digest): number {

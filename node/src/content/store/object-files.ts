@@ -5,6 +5,7 @@
 import { subtle } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { KairoError } from '../../errors.ts'
 import { storeLimits } from '../../limits/store.ts'
 import { contentLimits } from '../../limits.ts'
@@ -14,12 +15,11 @@ import { cidOf, type Digest, digestOf, digestOfCid } from '../digest.ts'
 const PROBE_BYTES = 256 * 1024
 const SHARD_PATTERN = /^[0-9a-f]{2}$/
 
-/** A file that was found at the start. */
-export interface FoundObject {
+/** A file that was found at the start and that nobody knew. */
+export interface FoundFile {
   readonly digest: Digest
-  /** Undefined where the catalog knows the size, which spares the question. */
-  readonly bytes: number | undefined
-  /** Time of its writing, Unix milliseconds; 0 where the catalog knows it. */
+  readonly bytes: number
+  /** Unix milliseconds. */
   readonly writtenMs: number
 }
 
@@ -46,24 +46,23 @@ export class ObjectFiles {
   }
 
   /**
-   * Calls `found` with every object's file, some folders at a time. Files whose name this class would not have given them are
-   * removed.
+   * Looks at every object's file, some folders at a time: `isKnown` is asked for its name, and those it does not know are returned.
+   * Files whose name this class would not have given them are removed.
    * @throws the system's error when a folder cannot be read.
    */
-  async scan(
-    isKnown: (digest: Digest) => boolean,
-    found: (object: FoundObject) => void,
-  ): Promise<void> {
+  async scan(isKnown: (digest: Digest) => boolean): Promise<FoundFile[]> {
     const shards: string[] = []
     for (const entry of await readdir(this.#objects, { withFileTypes: true })) {
       if (entry.isDirectory() && SHARD_PATTERN.test(entry.name)) shards.push(entry.name)
     }
+    const unknown: FoundFile[] = []
     const readers = Array.from({ length: storeLimits.scanFoldersMax }, async () => {
       for (let shard = shards.pop(); shard !== undefined; shard = shards.pop()) {
-        await this.#scanShard(shard, isKnown, found)
+        await this.#scanShard(shard, isKnown, unknown)
       }
     })
     await Promise.all(readers)
+    return unknown
   }
 
   /**
@@ -122,22 +121,21 @@ export class ObjectFiles {
   async #scanShard(
     shard: string,
     isKnown: (digest: Digest) => boolean,
-    found: (object: FoundObject) => void,
+    unknown: FoundFile[],
   ): Promise<void> {
-    for (const file of await readdir(join(this.#objects, shard), { withFileTypes: true })) {
+    const files = await readdir(join(this.#objects, shard), { withFileTypes: true })
+    for (const [index, file] of files.entries()) {
+      if (index % storeLimits.restoreSliceObjects === 0) await nextTurn()
+      const digest = file.isFile() ? digestOfCid(file.name) : undefined
+      if (digest?.startsWith(shard) === true && isKnown(digest)) continue
       const path = join(this.#objects, shard, file.name)
-      const digest = digestOfCid(file.name)
-      if (!file.isFile() || digest?.startsWith(shard) !== true) {
+      if (digest?.startsWith(shard) !== true) {
         await rm(path, { recursive: true, force: true })
-        continue
-      }
-      if (isKnown(digest)) {
-        found({ digest, bytes: undefined, writtenMs: 0 })
         continue
       }
       const { size, mtimeMs } = await stat(path)
       if (size > 0 && size <= contentLimits.objectBytesMax) {
-        found({ digest, bytes: size, writtenMs: mtimeMs })
+        unknown.push({ digest, bytes: size, writtenMs: mtimeMs })
       } else await unlink(path)
     }
   }
