@@ -90,8 +90,7 @@ async function connectAddress(
     await promise
     const der = socket.getPeerX509Certificate()?.raw
     if (der === undefined) throw new KairoError('ERR_VERIFICATION', 'no certificate was presented')
-    await checkCertificate(der, peerId, digest)
-    if (socket.destroyed) throw new KairoError('ERR_NO_PROVIDER', 'the connection closed')
+    checkCertificate(der, { peerId, digest, nowMs: clock.now() })
     socket.off('error', reject)
     socket.off('close', onClose)
     socket.setNoDelay(true)
@@ -104,8 +103,11 @@ async function connectAddress(
   }
 }
 
-async function checkCertificate(der: Uint8Array, peerId: string, digest: string): Promise<void> {
-  const actual = await peerIdOfCertificate(der)
+function checkCertificate(
+  der: Uint8Array,
+  { peerId, digest, nowMs }: { peerId: string; digest: string; nowMs: number },
+): void {
+  const actual = peerIdOfCertificate(der, nowMs)
   if (actual !== peerId) {
     throw new KairoError('ERR_VERIFICATION', `${actual} answered where ${peerId} was expected`)
   }

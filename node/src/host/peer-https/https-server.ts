@@ -36,7 +36,7 @@ const EMPTY = new Uint8Array(0)
 export class HttpsServer {
   readonly #components: HttpsServerComponents
   readonly #server: Server
-  readonly #peers = new WeakMap<object, Promise<string | undefined>>()
+  readonly #peers = new WeakMap<object, string>()
   readonly #connections = new PerPeerLimit({
     totalMax: peerHttpLimits.connectionsMax,
     perPeerMax: peerHttpLimits.connectionsPerPeerMax,
@@ -118,30 +118,31 @@ export class HttpsServer {
       this.#components.logger.debug({ err: error }, 'a connection of a peer broke')
     })
     const peer = this.#authenticate(socket)
-    this.#peers.set(socket, peer)
+    if (peer !== undefined) this.#peers.set(socket, peer)
     socket.once('close', () => {
       this.#open -= 1
-      void peer.then((id) => id !== undefined && this.#connections.leave(id))
+      if (peer !== undefined) this.#connections.leave(peer)
     })
   }
 
   /** The id of the peer at the other end; undefined when it proves none, or has too many connections. */
-  async #authenticate(socket: TLSSocket): Promise<string | undefined> {
-    const { logger, metrics } = this.#components
+  #authenticate(socket: TLSSocket): string | undefined {
+    const { clock, logger, metrics } = this.#components
+    let id: string
     try {
       const der = socket.getPeerX509Certificate()?.raw
       if (der === undefined)
         throw new KairoError('ERR_UNAUTHORIZED', 'no certificate was presented')
-      const id = await peerIdOfCertificate(der)
-      const full = this.#connections.enter(id)
-      if (full === undefined) return id
-      metrics.limits.inc({ limit: 'peer_connections' })
-      socket.destroy()
+      id = peerIdOfCertificate(der, clock.now())
     } catch (error) {
       if (!isKairoError(error)) throw error
       metrics.rejected.inc({ side: 'server' })
       logger.debug({ address: socket.remoteAddress, err: error }, 'a connection without a peer')
+      return undefined
     }
+    if (this.#connections.enter(id) === undefined) return id
+    metrics.limits.inc({ limit: 'peer_connections' })
+    socket.destroy()
     return undefined
   }
 
@@ -153,7 +154,7 @@ export class HttpsServer {
       if (!reply.writableFinished) controller.abort(gone)
     })
     try {
-      const peerId = await this.#peers.get(message.socket)
+      const peerId = this.#peers.get(message.socket)
       if (peerId === undefined) return await this.#refuse(reply, 'ERR_UNAUTHORIZED')
       const request = await this.#read(message, peerId)
       await this.#components.handlers.serve('https', request, controller.signal, (answer) =>
