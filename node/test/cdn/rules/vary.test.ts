@@ -39,6 +39,7 @@ test('white space of lists does not matter, that in quotes does (RFC 9111 4.1)',
   t.equal(shares('Foo', { foo: '1,2' }, { foo: ' 1 ,  2 ' }), true)
   t.equal(shares('Foo', { foo: '"1,2"' }, { foo: '"1, 2"' }), false)
   t.equal(shares('Foo', { foo: 'a' }, { foo: 'A' }), false, 'case does')
+  t.equal(shares('"x\\", foo", foo', { foo: '1' }, { foo: '2' }), false, 'quotes in Vary itself')
 })
 
 test('Accept-Encoding is the set of codings that are known and taken (RFC 9110 12.5.3)', async (t) => {
