@@ -11,6 +11,9 @@ import type { CorsPolicy } from './cors.ts'
 import type { HttpMetrics } from './http-metrics.ts'
 import { LaneConnection } from './lane-connection.ts'
 import type { PlainHandlers } from './plain-handlers.ts'
+import type { ClientPass } from './shelter/client-pass.ts'
+import { connectionRefusal } from './shelter/refusals.ts'
+import type { Shelter } from './shelter/shelter.ts'
 
 /** What the lane is built on. */
 export interface FastLaneComponents {
@@ -18,12 +21,13 @@ export interface FastLaneComponents {
   readonly handlers: PlainHandlers
   readonly metrics: HttpMetrics
   readonly cors: CorsPolicy
+  readonly shelter?: Shelter | undefined
 }
 
 /** What the lane is told. */
 export interface FastLaneInit {
   /** Takes a connection that leaves the lane; its unread bytes are in front of the socket. */
-  readonly handOver: (socket: Socket) => void
+  readonly handOver: (socket: Socket, pass: ClientPass | undefined) => void
 }
 
 /** Owns the lane's connections and their deadlines. */
@@ -31,8 +35,9 @@ export class FastLane {
   readonly handlers: PlainHandlers
   readonly writer: AnswerWriter
   readonly metrics: HttpMetrics
+  readonly shelter: Shelter | undefined
   readonly #clock: Clock
-  readonly #handOver: (socket: Socket) => void
+  readonly #handOver: (socket: Socket, pass: ClientPass | undefined) => void
   readonly #connections = new Set<LaneConnection>()
   #cancelSweep: CancelTimer | undefined
   #stopping = false
@@ -43,6 +48,7 @@ export class FastLane {
     this.#clock = components.clock
     this.handlers = components.handlers
     this.metrics = components.metrics
+    this.shelter = components.shelter
     this.writer = new AnswerWriter(components.cors)
     this.#handOver = init.handOver
     this.nowMs = this.#clock.monotonicMs()
@@ -67,16 +73,24 @@ export class FastLane {
     this.#sweep()
   }
 
-  /** Takes a fresh connection. */
+  /** Takes a fresh connection, unless its client is turned away. */
   accept(socket: Socket): void {
-    this.#connections.add(new LaneConnection(this, socket))
+    const pass = this.shelter?.open(socket.remoteAddress ?? '')
+    if (this.shelter !== undefined && pass === undefined) {
+      // A broken socket always closes too; what broke it is the client's business.
+      socket.on('error', () => {})
+      socket.write(connectionRefusal)
+      socket.destroySoon()
+      return
+    }
+    this.#connections.add(new LaneConnection(this, socket, pass))
   }
 
   /** Lets a connection leave for the ordinary server. */
-  handOver(connection: LaneConnection, socket: Socket): void {
+  handOver(connection: LaneConnection, socket: Socket, pass: ClientPass | undefined): void {
     this.#connections.delete(connection)
     this.metrics.lane.handedOver += 1
-    this.#handOver(socket)
+    this.#handOver(socket, pass)
   }
 
   /** Forgets a closed connection. */

@@ -10,6 +10,8 @@ import type { EndReason } from './http-metrics.ts'
 import type { EarlyHints, PreparedResponse } from './prepared-response.ts'
 import { lastWords } from './problem.ts'
 import { isForeignStart, parseRequestHead, type RequestHead } from './request-head.ts'
+import type { ClientPass } from './shelter/client-pass.ts'
+import { overloaded, tooManyRequests } from './shelter/refusals.ts'
 
 const headEnd = '\r\n\r\n'
 
@@ -25,6 +27,7 @@ export class LaneConnection {
   readonly #socket: Socket
   /** Address of the other end. */
   readonly #client: string
+  readonly #pass: ClientPass | undefined
   #state: State = 'reading'
   /** Bytes that are not answered yet: a head that is not whole, or requests behind the one in hand. */
   #pending: Buffer | undefined
@@ -44,9 +47,11 @@ export class LaneConnection {
     if (this.#state === 'waiting') this.#socket.write(earlyHints(headers))
   }
 
-  constructor(lane: FastLane, socket: Socket) {
+  /** @param pass who the client is to the shelter, where there is one; closed with the connection, or handed over with it. */
+  constructor(lane: FastLane, socket: Socket, pass: ClientPass | undefined) {
     this.#lane = lane
     this.#socket = socket
+    this.#pass = pass
     this.#client = socket.remoteAddress ?? ''
     this.#sinceMs = lane.nowMs
     socket.on('data', this.#onData)
@@ -181,6 +186,11 @@ export class LaneConnection {
 
   /** Answers a request now or begins to wait; false when no handler knows the path. */
   #answer(head: RequestHead): boolean {
+    const { shelter } = this.#lane
+    if (this.#pass !== undefined && shelter?.take(this.#pass) === false) {
+      this.#turnAway(head, tooManyRequests)
+      return true
+    }
     this.#abort ??= new AbortController()
     const answer = this.#lane.handlers.ask(
       head.request,
@@ -189,11 +199,16 @@ export class LaneConnection {
       this.#onHints,
     )
     if (answer === undefined) {
+      this.#pass?.giveBack()
       return false
     }
     this.#answered = true
     this.#sinceMs = this.#lane.nowMs
-    if (answer instanceof Promise) {
+    if (answer instanceof Promise && shelter?.refusesWaiting === true) {
+      shelter.refusedWaiting()
+      this.#callOff(answer)
+      this.#turnAway(head, overloaded)
+    } else if (answer instanceof Promise) {
       this.#state = 'waiting'
       answer.then(
         (response) => this.#settled(head, response),
@@ -203,6 +218,20 @@ export class LaneConnection {
       this.#send(head, answer)
     }
     return true
+  }
+
+  /** Answers with a refusal, after which the connection ends: an attack then pays for each request with a new one. */
+  #turnAway(head: RequestHead, refusal: PreparedResponse): void {
+    this.#answered = true
+    this.#send({ ...head, keepAlive: false }, refusal)
+  }
+
+  /** Ends the work for an answer that nobody waits for. */
+  #callOff(answer: Promise<PreparedResponse>): void {
+    this.#abort?.abort(new KairoError('ERR_OVERLOADED', 'there is no memory for new work'))
+    this.#abort = undefined
+    // What comes of it is of no more use, whichever it is.
+    answer.catch(() => {})
   }
 
   #settled(head: RequestHead, response: PreparedResponse): void {
@@ -370,7 +399,7 @@ export class LaneConnection {
     if (rest.length > 0) {
       socket.unshift(rest)
     }
-    this.#lane.handOver(this, socket)
+    this.#lane.handOver(this, socket, this.#pass)
     socket.resume()
   }
 
@@ -380,6 +409,7 @@ export class LaneConnection {
     }
     this.#leave(new KairoError('ERR_STOPPED', 'the client left'))
     this.#lane.closed(this)
+    this.#pass?.close()
   }
 
   #leave(reason?: KairoError): void {

@@ -22,6 +22,9 @@ import { lastWords, pathOf } from './problem.ts'
 import type { RawHandler } from './raw-handler.ts'
 import type { Route } from './route.ts'
 import { RouteTable } from './route-table.ts'
+import type { ClientPass } from './shelter/client-pass.ts'
+import { overloaded, sendRefusal, tooManyRequests } from './shelter/refusals.ts'
+import type { Shelter } from './shelter/shelter.ts'
 import type { StreamRoute } from './stream-route.ts'
 import { StreamTable } from './stream-table.ts'
 
@@ -32,6 +35,8 @@ export interface HttpServerComponents {
   readonly registry: Registry
   /** Shared by the servers of one peer. Default: its own. */
   readonly metrics?: HttpMetrics
+  /** Counts clients and turns work away; undefined shelters nothing. It is started and stopped by whoever made it. */
+  readonly shelter?: Shelter
 }
 
 /** What the server is told. */
@@ -65,7 +70,9 @@ export class HttpServer {
   readonly #fallback: PlainFallback
   readonly #table: RouteTable
   readonly #streams: StreamTable
-  readonly #handed = new Set<Socket>()
+  readonly #shelter: Shelter | undefined
+  /** Connections that left the lane, with their leave to ask. */
+  readonly #handed = new Map<Socket, ClientPass | undefined>()
   readonly #fastify: FastifyInstance
   #parse: (socket: Socket) => void = () => {}
   #status: Status = 'stopped'
@@ -76,7 +83,9 @@ export class HttpServer {
     this.#init = init
     this.#metrics = components.metrics ?? new HttpMetrics(components.registry)
     this.#metrics.addServer(() => ({ ...this.#lane.counts(), handed: this.#handed.size }))
+    this.#shelter = components.shelter
     const shared = {
+      shelter: this.#shelter,
       clock: this.#clock,
       logger: this.#logger,
       metrics: this.#metrics,
@@ -87,7 +96,9 @@ export class HttpServer {
       ),
       handlers: new PlainHandlers({ logger: this.#logger }, init.plainHandlers ?? []),
     }
-    this.#lane = new FastLane(shared, { handOver: (socket) => this.#takeOver(socket) })
+    this.#lane = new FastLane(shared, {
+      handOver: (socket, pass) => this.#takeOver(socket, pass),
+    })
     this.#fallback = new PlainFallback(shared, {
       beforeHead: (reply) => this.#closeIfStopping(reply),
     })
@@ -227,6 +238,7 @@ export class HttpServer {
         noDelay: true,
       },
       (message, reply) => {
+        if (this.#isTurnedAway(message, reply)) return
         takeOriginForm(message)
         if (this.#init.rawHandler?.(message, reply) === true) {
           this.#closeIfStopping(reply)
@@ -270,10 +282,29 @@ export class HttpServer {
   }
 
   /** Gives a connection that left the lane to Node's parser. */
-  #takeOver(socket: Socket): void {
-    this.#handed.add(socket)
-    socket.once('close', () => this.#handed.delete(socket))
+  #takeOver(socket: Socket, pass: ClientPass | undefined): void {
+    this.#handed.set(socket, pass)
+    socket.once('close', () => {
+      this.#handed.delete(socket)
+      pass?.close()
+    })
     this.#parse(socket)
+  }
+
+  /** Asks the shelter, and answers a request that it turns away. */
+  #isTurnedAway(message: IncomingMessage, reply: ServerResponse): boolean {
+    const { socket } = message
+    const pass = this.#handed.get(socket)
+    if (this.#shelter === undefined || pass === undefined) return false
+    const fault = this.#shelter.begin(pass, message, socket.remoteAddress ?? '')
+    if (fault === undefined) {
+      reply.once('close', () => this.#shelter?.end(pass))
+      return false
+    }
+    const refusal = fault === 'client' ? tooManyRequests : overloaded
+    this.#metrics.fallbackAnswers.inc({ status: String(refusal.status) })
+    sendRefusal(reply, refusal)
+    return true
   }
 
   /** Ends a handed-over connection that moved no byte for too long. */
@@ -312,7 +343,7 @@ export class HttpServer {
 
   #cut(): void {
     this.#lane.endStop()
-    for (const socket of [...this.#handed]) {
+    for (const socket of [...this.#handed.keys()]) {
       this.#metrics.ended.inc({ reason: 'stop' })
       socket.destroy()
     }

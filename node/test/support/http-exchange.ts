@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import type { Registry } from 'prom-client'
 import type { PreparedResponse } from '../../src/http/prepared-response.ts'
 import { HttpServer, type HttpServerInit } from '../../src/http/server.ts'
+import { Shelter, type ShelterInit } from '../../src/http/shelter/shelter.ts'
 import type { Logger } from '../../src/logger.ts'
 import { createRegistry } from '../../src/metrics/registry.ts'
 import { ManualClock } from './manual-clock.ts'
@@ -37,23 +38,45 @@ export interface TestServer {
   readonly clock: ManualClock
   readonly registry: Registry
   readonly lines: Line[]
+  readonly shelter: Shelter | undefined
 }
 
-/** Starts a server on a free port of 127.0.0.1 with a clock that stands still. */
-export async function startTestServer(init: Partial<HttpServerInit> = {}): Promise<TestServer> {
+/** What a test's shelter is told, and how much memory is in use. */
+export interface TestShelter extends Partial<ShelterInit> {
+  readonly memoryShare?: () => number
+}
+
+/** Starts a server on a free port of 127.0.0.1 with a clock that stands still; without a shelter unless one is asked for. */
+export async function startTestServer(
+  init: Partial<HttpServerInit> = {},
+  shelterInit?: TestShelter,
+): Promise<TestServer> {
   const clock = new ManualClock()
   const registry = createRegistry()
   const lines: Line[] = []
+  const components = { clock, registry, logger: keepingLogger(lines) }
+  const shelter =
+    shelterInit === undefined
+      ? undefined
+      : new Shelter(
+          { ...components, memoryShare: shelterInit.memoryShare ?? (() => 0) },
+          {
+            ...{ requestsPerSecondMax: 0, connectionsPerAddressMax: 0, trustedProxies: [] },
+            ...shelterInit,
+          },
+        )
   const server = new HttpServer(
-    { clock, registry, logger: keepingLogger(lines) },
+    { ...components, ...(shelter === undefined ? {} : { shelter }) },
     { host: '127.0.0.1', port: 0, ...init },
   )
+  shelter?.start()
   await server.start()
-  return { server, port: server.address()?.port ?? 0, clock, registry, lines }
+  return { server, port: server.address()?.port ?? 0, clock, registry, lines, shelter }
 }
 
 /** Stops it; a test's clients that are still connected are cut. */
 export async function stopTestServer(started: TestServer): Promise<void> {
+  started.shelter?.stop()
   const stopped = started.server.stop()
   started.clock.advance(60_000)
   await stopped
@@ -95,8 +118,10 @@ export class RawClient {
     socket.on('close', closed)
   }
 
-  static async connect(port: number): Promise<RawClient> {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+  /** @param localAddress which of this machine's addresses the client has. */
+  static async connect(port: number, localAddress = '127.0.0.1'): Promise<RawClient> {
+    const host = '127.0.0.1'
+    const socket = connect({ port, host, localAddress, noDelay: true, allowHalfOpen: true })
     await once(socket, 'connect')
     return new RawClient(socket)
   }

@@ -1,0 +1,88 @@
+/** What clients have done lately, by address or by subnet; bounded, so that it is no target itself. */
+import { clientLimits as limits } from '../../limits/shelter.ts'
+
+/** One address or subnet. Connections keep a reference, so that a request costs no look-up. */
+export interface ClientRecord {
+  /** Requests that it may still make before the bucket is filled again. */
+  tokens: number
+  /** Monotonic time of the last filling. */
+  filledMs: number
+  /** Open connections. */
+  connections: number
+}
+
+/** What one address or subnet may do. */
+export interface ClientTableInit {
+  /** Requests a second. */
+  readonly requestsPerSecond: number
+  readonly connectionsMax: number
+  /** Told when a record goes to make room. */
+  readonly onEvicted: () => void
+}
+
+/** Records in the order in which they were last looked for. */
+export class ClientTable {
+  readonly #init: ClientTableInit
+  readonly #records = new Map<string, ClientRecord>()
+
+  constructor(init: ClientTableInit) {
+    this.#init = init
+  }
+
+  /** Records there are. */
+  get size(): number {
+    return this.#records.size
+  }
+
+  /** The record of a key, a fresh one if there is none. */
+  find(key: string, nowMs: number): ClientRecord {
+    let record = this.#records.get(key)
+    if (record !== undefined) {
+      this.#records.delete(key)
+    } else {
+      if (this.#records.size >= limits.addressesMax) this.#evict()
+      record = { tokens: this.#burst, filledMs: nowMs, connections: 0 }
+    }
+    this.#records.set(key, record)
+    return record
+  }
+
+  /** True when one more connection is too many. */
+  isCrowded(record: ClientRecord): boolean {
+    return record.connections >= this.#init.connectionsMax
+  }
+
+  /**
+   * Takes a token; false when there is none. The bucket is filled only when it is empty, which is as much in the long run and costs a
+   * request one comparison; a client that was slow before may then do twice its burst at once.
+   */
+  take(record: ClientRecord, nowMs: number): boolean {
+    if (record.tokens < 1) {
+      const filled = ((nowMs - record.filledMs) * this.#init.requestsPerSecond) / 1_000
+      if (record.tokens + filled < 1) return false
+      record.tokens = Math.min(this.#burst, record.tokens + filled)
+      record.filledMs = nowMs
+    }
+    record.tokens -= 1
+    return true
+  }
+
+  get #burst(): number {
+    return this.#init.requestsPerSecond * limits.burstS
+  }
+
+  #evict(): void {
+    let looked = 0
+    let oldest: string | undefined
+    for (const [key, record] of this.#records) {
+      oldest ??= key
+      looked += 1
+      if (record.connections === 0 || looked >= limits.evictionLookMax) {
+        if (record.connections === 0) oldest = key
+        break
+      }
+    }
+    if (oldest !== undefined) this.#records.delete(oldest)
+    this.#init.onEvicted()
+  }
+}
