@@ -9,6 +9,11 @@ export function isBaseUrl(text: string): boolean {
   return text === url.origin
 }
 
+/** A URL of a peer in the form that adverts have it: without a usual port or a slash at its end. What is no URL stays as it is. */
+export function baseUrlOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : url
+}
+
 /** `host:port`, the host a name, an IPv4 address or an IPv6 address in brackets. */
 export function isHostAndPort(text: string): boolean {
   const at = text.lastIndexOf(':')

@@ -16,6 +16,7 @@ import type { Transport } from '../host/transport.ts'
 import { nearestLimits } from '../limits/nearest.ts'
 import type { Logger } from '../logger.ts'
 import { AdvertExchange } from './advert-exchange.ts'
+import { baseUrlOf } from './client-url.ts'
 import type { LoadReading } from './load-meter.ts'
 import { NearestMetrics } from './nearest-metrics.ts'
 import type { KnownPeer, NetworkCoordinate, PeerAdvert, PeerCatalog } from './peer-advert.ts'
@@ -152,8 +153,10 @@ export class PeerCatalogService implements PeerCatalog {
     const { clock, transport, load, describe } = this.#components
     const reading = load.reading()
     const now = Math.floor(clock.now())
+    const own = describe()
     return {
-      ...describe(),
+      ...own,
+      clientUrls: own.clientUrls.map(baseUrlOf),
       peerId: transport.peerId,
       sequence: now,
       expiresAtMs: now + nearestLimits.advertTtlMs,

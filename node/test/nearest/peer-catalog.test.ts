@@ -29,11 +29,12 @@ function gossip(from: CatalogPeer, bytes: Uint8Array) {
 test('a new neighbour is told of every peer at once', async (t) => {
   const { peers } = await startPeers(t, 3)
   const [a, b, c] = peers
-  a.own.region = 'eu'
-  a.catalog.refresh()
+  a.own.clientUrls = ['http://192.0.2.7:80/', 'https://edge.example:8443']
+  await a.catalog.drain()
   a.peer.connect(b.peer)
   await settle()
-  t.equal(b.catalog.get(a.id)?.peerId, a.id)
+  const urls = ['http://192.0.2.7', 'https://edge.example:8443']
+  t.same(b.catalog.get(a.id)?.clientUrls, urls, 'as a browser would write them')
   b.peer.connect(c.peer)
   await settle()
   t.same(new Set(c.catalog.list().map(({ peerId }) => peerId)), new Set([a.id, b.id]))
