@@ -6,7 +6,7 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** Programs that tests run Kairo against. */
-export type Partner = 'ffmpeg' | 'ffprobe' | 'chromium' | 'nginx'
+export type Partner = 'ffmpeg' | 'ffprobe' | 'chromium' | 'nginx' | 'dig'
 
 /** The path of a program, or undefined when it is not installed. */
 export function partnerPath(name: Partner): string | undefined {
