@@ -173,14 +173,14 @@ export function sendVersion(
     reply.writeHead(304, headers).end()
     return
   }
-  const match = /^bytes=(\d+)-(\d+)$/.exec(message.headers.range ?? '')
+  const match = /^bytes=(\d+)-(\d*)$/.exec(message.headers.range ?? '')
   const guard = message.headers['if-range']
   if (match === null || (guard !== undefined && guard !== etag)) {
     reply.writeHead(200, { ...headers, 'content-length': body.byteLength }).end(body)
     return
   }
   const first = Number(match[1])
-  const last = Math.min(Number(match[2]), body.byteLength - 1)
+  const last = Math.min(Number(match[2] || body.byteLength), body.byteLength - 1)
   if (first >= body.byteLength) {
     reply.writeHead(416, { 'content-range': `bytes */${body.byteLength}` }).end()
     return

@@ -12,7 +12,7 @@ import { cdnLimits } from '../../limits/cdn.ts'
 import type { CacheIndex } from '../cache/cache-index.ts'
 import type { CacheEntry, SlicedBody } from '../cache/entry.ts'
 import { parseContentRange } from '../rules/byte-ranges.ts'
-import { sliceGuard } from '../rules/conditional.ts'
+import { mayJoin, sliceGuard } from '../rules/conditional.ts'
 import { collect } from './collect.ts'
 import type { Exchange } from './exchange.ts'
 import type { OriginAnswer, OriginClient } from './origin-client.ts'
@@ -206,12 +206,11 @@ function isSlice(
 ): boolean {
   if (response.status !== 206) return false
   const range = parseContentRange(response.headers['content-range'] ?? '')
-  const { etag } = response.headers
   return (
     range?.first === wanted.first &&
     range.last === wanted.last &&
     range.length === wanted.length &&
-    (etag === undefined || etag === entry.head.headers.etag)
+    mayJoin(entry.head, response)
   )
 }
 

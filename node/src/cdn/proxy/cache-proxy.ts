@@ -377,7 +377,7 @@ export class CacheProxy {
         return await this.#read(asked, outcome.entry, status)
       }
       case 'private': {
-        if (outcome.response.status < 500) this.#passes.add(key)
+        if (outcome.isLasting) this.#passes.add(key)
         if (!isLeader) return await this.#pass(asked, reason)
         const { request } = exchange
         if (wantsPart(request.headers)) {

@@ -31,6 +31,8 @@ export type Outcome =
       readonly kind: 'private'
       readonly response: OriginAnswer['response']
       readonly own: AbortController
+      /** The next one will be, too: waiting for it is of no use. */
+      readonly isLasting: boolean
     }
   /** What was known is no longer so: begin anew. */
   | { readonly kind: 'again' }
@@ -170,7 +172,8 @@ export class Filler {
     if (!verdict.store || purged === 'hard' || response.status === 206 || isTooLong) {
       // It is for the one whose request it answers, as long as that one stays.
       endWith(exchange.signal, own)
-      return { kind: 'private', response, own }
+      const isLasting = purged !== 'hard' && response.status < 500
+      return { kind: 'private', response, own, isLasting }
     }
     const head = storedHead(request, response, asked)
     const entry = index.add({
@@ -220,9 +223,9 @@ export class Filler {
       },
       (error: unknown) => {
         entry.fill = undefined
-        const hasSome = slices.some((slice) => slice !== undefined)
         logger.debug({ err: error, key: entry.key }, 'a response did not come whole')
-        if (entry.rangeable && hasSome) index.keep(entry)
+        // What did not come can be fetched slice by slice.
+        if (entry.rangeable) index.keep(entry)
         else index.remove(entry)
       },
     )
@@ -331,12 +334,12 @@ function isRangeable(
   return ranges.split(',').some((unit) => unit.trim() === 'bytes') && sliceGuard(head) !== undefined
 }
 
-/** Whether a body that nobody reads is fetched on: what can be had in parts later need not be. */
+/** Whether a body that nobody reads is fetched on; of one that can be had in slices later no more than one more. */
 function isWorthwhile(entry: CacheEntry, fill: BodyFill): boolean {
   if (!entry.alive) return false
   const { length } = fill
   const missing = length === undefined ? fill.received : length - fill.received
-  return missing <= cdnLimits.abandonedBytesMax
+  return missing <= (entry.rangeable ? fill.sliceBytes : cdnLimits.abandonedBytesMax)
 }
 
 function sameVersion(
