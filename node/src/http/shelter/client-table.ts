@@ -24,6 +24,11 @@ export interface ClientTableInit {
 export class ClientTable {
   readonly #init: ClientTableInit
   readonly #records = new Map<string, ClientRecord>()
+  /**
+   * Stands before the record that was looked for longest ago, because whatever it passes is deleted or moved to the end. A fresh iterator would walk
+   * over the gaps that deleted records leave in the map, once for each record that goes.
+   */
+  #oldest = this.#records.entries()
 
   constructor(init: ClientTableInit) {
     this.#init = init
@@ -72,17 +77,20 @@ export class ClientTable {
   }
 
   #evict(): void {
-    let looked = 0
-    let oldest: string | undefined
-    for (const [key, record] of this.#records) {
-      oldest ??= key
-      looked += 1
-      if (record.connections === 0 || looked >= limits.evictionLookMax) {
-        if (record.connections === 0) oldest = key
-        break
+    let looked: string | undefined
+    for (let looks = 0; looks < limits.evictionLookMax; looks += 1) {
+      const next = this.#oldest.next()
+      if (next.done === true) {
+        this.#oldest = this.#records.entries()
+        continue
       }
+      const [key, record] = next.value
+      looked = key
+      if (record.connections === 0) break
+      this.#records.delete(key)
+      this.#records.set(key, record)
     }
-    if (oldest !== undefined) this.#records.delete(oldest)
+    if (looked !== undefined) this.#records.delete(looked)
     this.#init.onEvicted()
   }
 }
