@@ -16,7 +16,7 @@ export interface RequestHead {
 }
 
 const requestLine =
-  /(GET|HEAD) (\/[A-Za-z0-9\-._~/]*)(?:\?([A-Za-z0-9\-._~!$'()*+,;:@/?&=]*))? HTTP\/1\.1\r\n/y
+  /(GET|HEAD) (\/[A-Za-z0-9\-._~/]*)(?:\?([A-Za-z0-9\-._~!$'()*+,;:@/?&=]+))? HTTP\/1\.1\r\n/y
 const headerLine = /([A-Za-z0-9-]+): ?([\x20-\x7e]+)\r\n/y
 const hostValue = /^[A-Za-z0-9.\-_:[\]]+$/
 const plainPath = /^\/[A-Za-z0-9\-._~/]*$/

@@ -57,9 +57,9 @@ export const cdnLimits = {
   /** Compressions that run at once; others wait for the next request. */
   compressionsMax: 4,
   /** Prepared answers of the fast lane. */
-  hotAnswersMax: 100_000,
-  /** Bytes of bodies that they hold; they are the store's own as long as it has them, so this is what they keep beyond it. */
-  hotBytesMax: 64 * MiB,
+  hotAnswersMax: 10_000,
+  /** Bytes of bodies that they hold; they are the store's own, and what it lets go of they keep for a second at most. */
+  hotBytesMax: 16 * MiB,
   /** A range request of a response up to this length is answered with bytes at hand, in place of a stream. */
   wholeBytesMax: 2 * MiB,
   /** How often the wall clock is compared with the monotonic one. */

@@ -62,6 +62,16 @@ export class BodyReader {
     return pieces
   }
 
+  /** Tells the store that the body is in use; false when it is not in memory any more. */
+  touch(entry: CacheEntry): boolean {
+    const { body } = entry
+    if (body === undefined) return false
+    for (const digest of body.slices) {
+      if (digest === undefined || this.#components.store.peek(digest) === undefined) return false
+    }
+    return true
+  }
+
   /** True when the body can be had: it is here, or coming, or its missing slices can be asked for. */
   isServable(entry: CacheEntry): boolean {
     if (entry.fill !== undefined || entry.rangeable) return true

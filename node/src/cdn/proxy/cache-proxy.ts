@@ -64,8 +64,8 @@ export interface ReadyAnswer {
   /** Of the entry, when the answer was made. */
   readonly version: number
   readonly response: PreparedResponse
-  /** Counts one more request that it answered. */
-  readonly count: () => void
+  /** Counts one more request that it answers; false when its bytes have been let go of since. */
+  readonly use: () => boolean
   /** True when every plain request for the same URL with the same `Accept-Encoding` is answered so. */
   readonly isShared: boolean
 }
@@ -98,7 +98,13 @@ export class CacheProxy {
     if (response === undefined) return undefined
     const count = this.#hitCounter(site)
     count()
-    return { entry, version: entry.version, response, count, isShared: isShared(entry) }
+    const { bodies } = this.#components
+    const use = (): boolean => {
+      if (!bodies.touch(entry)) return false
+      count()
+      return true
+    }
+    return { entry, version: entry.version, response, use, isShared: isShared(entry) }
   }
 
   /** The answer; a failure is a problem document. */

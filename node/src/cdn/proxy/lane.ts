@@ -76,8 +76,9 @@ export class CdnLane {
     const hot = this.#hot.get(id)
     if (hot === undefined || !hot.entry.alive || hot.entry.version !== hot.version) return undefined
     if (purges !== undefined && !purges.ready()) return undefined
-    hot.count()
-    return hot.response
+    if (hot.use()) return hot.response
+    this.#hot.delete(id)
+    return undefined
   }
 
   #keep(id: string, found: ReadyAnswer): void {

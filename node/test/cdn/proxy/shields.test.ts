@@ -1,0 +1,121 @@
+/** Peers of a region ask each other before they ask the origin. */
+import { randomBytes } from 'node:crypto'
+import { test } from 'tap'
+import { KairoError } from '../../../src/errors.ts'
+import type { PeerHttp, PeerHttpHandler } from '../../../src/host/peer-http.ts'
+import { type CdnStage, sendVersion, startCdn, startOrigin } from '../../support/cdn-stage.ts'
+
+const body = randomBytes(3_000)
+
+/** Requests between peers in one process, which stand for what the host room does over HTTPS. */
+class PeerNet {
+  readonly handlers = new Map<string, PeerHttpHandler>()
+  readonly broken = new Set<string>()
+  requests = 0
+
+  of(peerId: string): PeerHttp {
+    return {
+      handle: (prefix, handler) => this.handlers.set(peerId + prefix, handler),
+      request: async (to, { method, path, headers = {} }, { signal }) => {
+        this.requests += 1
+        const handler = this.handlers.get(to + path)
+        if (handler === undefined || this.broken.has(to)) {
+          throw new KairoError('ERR_NO_PROVIDER', 'not there')
+        }
+        const incoming = { peerId, method, path, headers, body: new Uint8Array() }
+        const { status, headers: fields = {}, body: pieces = [] } = await handler(incoming, signal)
+        return { status, headers: fields, body: iterate(pieces) }
+      },
+    }
+  }
+}
+
+async function* iterate(
+  pieces: readonly Uint8Array[] | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield* pieces
+}
+
+async function startRegion(rules: readonly Record<string, unknown>[] = [{}, {}, {}]) {
+  const origin = await startOrigin((message, reply) =>
+    sendVersion(message, reply, { etag: '"1"', body, headers: { 'cache-control': 'max-age=600' } }),
+  )
+  const net = new PeerNet()
+  const ids = rules.map((_, index) => `12D3KooWPeer${index}`)
+  const believedPeers = () => ids.map((peerId) => ({ peerId, region: '' }))
+  const stamps = new Map(ids.map((id) => [id, 0]))
+  const peers: CdnStage[] = []
+  for (const [index, rule] of rules.entries()) {
+    const peerId = ids[index] as string
+    const purges = {
+      ready: () => true,
+      stamp: () => String(stamps.get(peerId)),
+      covers: (stamp: string) => Number(stamp) <= (stamps.get(peerId) ?? 0),
+    }
+    const components = { peers: net.of(peerId), believedPeers, purges }
+    peers.push(await startCdn({ origin: origin.url, peerId, rule, components }))
+  }
+  const stop = async (): Promise<void> => {
+    for (const peer of peers) await peer.stop()
+    await origin.stop()
+  }
+  return { origin, net, ids, peers, stamps, stop }
+}
+
+const site = { host: 'site.example' }
+
+test('the origin sees one request a region', async (t) => {
+  const { origin, peers, stop } = await startRegion()
+  t.teardown(stop)
+  const paths = Array.from({ length: 12 }, (_, index) => `/${index}`)
+  for (const path of paths) {
+    const asked = peers.flatMap((peer) => [peer.get(path, site), peer.get(path, site)])
+    const answers = await Promise.all(asked)
+    t.ok(answers.every((answer) => answer.body.equals(body)))
+  }
+  t.equal(origin.requests.length, paths.length)
+})
+
+test('a shield that is gone is passed over', async (t) => {
+  const { origin, net, ids, peers, stop } = await startRegion()
+  t.teardown(stop)
+  for (const id of ids) net.broken.add(id)
+  for (const peer of peers) t.equal((await peer.get('/a', site)).status, 200)
+  t.equal(origin.requests.length, 3)
+})
+
+test('a peer with other rules answers nobody', async (t) => {
+  const { origin, net, peers, stop } = await startRegion([
+    {},
+    { query: 'sort' },
+    { query: 'ignore' },
+  ])
+  t.teardown(stop)
+  for (const peer of peers) t.equal((await peer.get('/a', site)).status, 200)
+  t.equal(origin.requests.length, 3)
+  t.ok(net.requests > 0)
+})
+
+test('a shield that has not heard of a purge fetches anew', async (t) => {
+  const { origin, ids, peers, stamps, stop } = await startRegion()
+  t.teardown(stop)
+  for (const peer of peers) await peer.get('/a', site)
+  t.equal(origin.requests.length, 1)
+  origin.handler = (message, reply) =>
+    sendVersion(message, reply, { etag: '"2"', body: Buffer.from('two') })
+  // All but the last have purged; whoever is the shield, none of them may get the old one from it.
+  for (const [index, peer] of peers.entries()) {
+    if (index === peers.length - 1) continue
+    peer.cache.purge({ by: 'everything' }, 'hard')
+    stamps.set(ids[index] as string, 1)
+  }
+  for (const peer of peers.slice(0, -1)) t.equal((await peer.get('/a', site)).text, 'two')
+})
+
+test('what has credentials goes to the origin', async (t) => {
+  const { net, origin, peers, stop } = await startRegion()
+  t.teardown(stop)
+  for (const peer of peers) await peer.get('/a', { ...site, authorization: 'Basic x' })
+  t.equal(net.requests, 0)
+  t.equal(origin.requests.length, 3)
+})
