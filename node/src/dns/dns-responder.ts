@@ -82,9 +82,12 @@ export class DnsResponder {
     return { labels: this.#labels, serial: Math.floor(this.#components.clock.now() / 1_000) }
   }
 
-  #resolve(request: DnsRequest, { address }: DnsArrival): Resolution {
+  #resolve(request: DnsRequest, { address, verdict }: DnsArrival): Resolution {
     const refused = { isAuthoritative: false, answers: [], authorities: [], isTailored: false }
-    if (request.rcode !== rcodes.noError) return { ...refused, rcode: request.rcode }
+    // What is sent without its records needs none, and should cost next to nothing.
+    if (request.rcode !== rcodes.noError || verdict === 'cut') {
+      return { ...refused, rcode: request.rcode }
+    }
     const client = request.edns?.clientSubnet?.address ?? plainAddress(address)
     try {
       return resolve(request.question, {

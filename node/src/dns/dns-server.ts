@@ -38,7 +38,9 @@ export class DnsServer {
   readonly #logger: Logger
   readonly #init: DnsServerInit
   readonly #responder: DnsResponder
-  readonly #rate: SourceRate
+  readonly #udpRate: SourceRate
+  /** Apart from UDP's, which whoever forges addresses can use up for others. */
+  readonly #tcpRate: SourceRate
   readonly #limited: Counter<'verdict'>
   readonly #connections = new Map<DnsConnection, string>()
   #udp: UdpSocket | undefined
@@ -50,7 +52,8 @@ export class DnsServer {
     this.#logger = components.logger.child({ name: 'kairo:dns' })
     this.#init = init
     this.#responder = new DnsResponder({ ...components, logger: this.#logger }, init)
-    this.#rate = new SourceRate(components)
+    this.#udpRate = new SourceRate(components)
+    this.#tcpRate = new SourceRate(components)
     const registers = [components.registry]
     this.#limited = new Counter({
       name: 'kairo_dns_limited_total',
@@ -140,7 +143,7 @@ export class DnsServer {
   #onMessage(udp: UdpSocket, message: Buffer, { address, port }: RemoteInfo): void {
     // Port 0 is nobody's; an answer there goes nowhere.
     if (port === 0) return
-    const verdict = this.#rate.judge(address)
+    const verdict = this.#udpRate.judge(address)
     if (verdict !== 'send') this.#limited.inc({ verdict })
     if (verdict === 'drop') return
     const answer = this.#responder.respond(message, { transport: 'udp', address, verdict })
@@ -165,7 +168,7 @@ export class DnsServer {
         clock: this.#clock,
         answer: (message) => {
           // The handshake proves the address, so what is sent there is wanted; only its number is bounded.
-          if (this.#rate.judge(address) === 'send') {
+          if (this.#tcpRate.judge(address) === 'send') {
             return this.#responder.respond(message, { transport: 'tcp', address, verdict: 'send' })
           }
           this.#limited.inc({ verdict: 'drop' })

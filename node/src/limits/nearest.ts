@@ -103,7 +103,13 @@ export const rankingLimits = {
   kilometresPerMs: 67,
   /** Peers in one answer. */
   peersMax: 16,
-  /** Rankings kept for clients of the same subnet. */
+  /** Groups that clients are spread by over equal peers; those of one subnet are in one. */
+  spreadGroups: 64,
+  /** Degrees of latitude and longitude within which clients count as being at one place: 110 km cost less than 2 ms. */
+  placeDegrees: 1,
+  /** Rankings made anew in a second; beyond that clients are answered as if they were at no known place. */
+  rankingsPerSecondMax: 100,
+  /** Rankings kept for clients that are answered alike. */
   rememberedMax: 1_000,
   /** How long one is kept; a change of any peer drops all. */
   rememberedMs: 1_000,

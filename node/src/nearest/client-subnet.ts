@@ -24,6 +24,22 @@ export function clientSubnet(address: string): string {
   return `${words.map((word) => word.toString(16)).join(':')}::/56`
 }
 
+/** Which of `groups` a client belongs to: one subnet is always in the same. */
+export function clientGroup(address: string, groups: number): number {
+  return hashOf(clientSubnet(address)) % groups
+}
+
+/** FNV-1a, its bits mixed as MurmurHash3 ends; for spreading, not for keeping secrets. */
+export function hashOf(text: string): number {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < text.length; index++) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}
+
 /** True for addresses of this very machine. */
 export function isLoopback(address: string): boolean {
   const plain = plainAddress(address)

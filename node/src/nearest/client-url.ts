@@ -24,10 +24,11 @@ export function isHostAndPort(text: string): boolean {
   return /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(host)
 }
 
-/** The IP address of a client URL, without brackets; undefined when it names a host. */
-export function addressOfUrl(url: string): string | undefined {
-  const { hostname } = new URL(url)
-  const address = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
+/** The IP address of a base URL, without brackets; undefined when it names a host. */
+export function addressOfUrl(baseUrl: string): string | undefined {
+  // A parser of URLs would take most of the time that a ranking of many peers takes.
+  const match = /^https?:\/\/(?:\[([^\]]*)\]|([^:/]*))/.exec(baseUrl)
+  const address = match?.[1] ?? match?.[2] ?? ''
   return isIP(address) === 0 ? undefined : address
 }
 

@@ -1,14 +1,15 @@
 /**
- * The best peers for a client, from the catalog, the database of places and this peer itself. What clients of one subnet are
- * told is remembered for a moment, so that a crowd costs one ranking; a change of any peer forgets it.
+ * The best peers for a client, from the catalog, the database of places and this peer itself. What clients are told who would be
+ * answered alike is remembered for a moment, so that a crowd costs a few rankings; a change of any peer forgets it.
  */
 import type { Registry } from 'prom-client'
 import { Counter } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import { rankingLimits } from '../limits/nearest.ts'
-import { clientSubnet, isLoopback, plainAddress } from './client-subnet.ts'
+import { clientGroup, isLoopback, plainAddress } from './client-subnet.ts'
 import { addressOfUrl } from './client-url.ts'
 import type { GeoDatabase } from './geo-database.ts'
+import type { GeoPoint } from './geo-point.ts'
 import type { KnownPeer, PeerAdvert, PeerCatalog } from './peer-advert.ts'
 import { type RankedPeer, type RankingClient, rankPeers } from './ranking.ts'
 
@@ -44,12 +45,14 @@ export class NearestPeers {
   readonly #rankings: Counter<'source'>
   readonly #remembered = new Map<string, Remembered>()
   #unlisten: (() => void) | undefined
+  #second = 0
+  #madeInSecond = 0
 
   constructor(components: NearestPeersComponents) {
     this.#components = components
     this.#rankings = new Counter({
       name: 'kairo_nearest_rankings_total',
-      help: 'Choices of peers for clients: made anew, or remembered from others of the subnet.',
+      help: 'Choices of peers for clients: made anew, or remembered from others like them.',
       labelNames: ['source'],
       registers: [components.registry],
     })
@@ -69,41 +72,78 @@ export class NearestPeers {
   /** The best peers for a client, best first; empty only when this peer drains and knows no other. */
   rank(client: NearestClient): readonly NearestPeer[] {
     // Who measured itself is answered by itself.
-    if (client.rttMs !== undefined) return this.#rank(client)
-    const nowMs = this.#components.clock.monotonicMs()
-    const family = plainAddress(client.address).includes(':') ? 6 : 4
-    const key = `${clientSubnet(client.address)} ${family} ${isLoopback(client.address)} ${client.region ?? ''}`
-    const known = this.#remembered.get(key)
-    if (known !== undefined && known.untilMs > nowMs) {
+    if (client.rttMs !== undefined) return this.#rank(client, this.#locate(client))
+    const placed = this.#locate(client)
+    const location = placed === undefined || this.#isHurried() ? undefined : placed
+    const key = keyOf(client, placed)
+    const known =
+      this.#recall(key) ?? (location === placed ? undefined : this.#recall(keyOf(client)))
+    if (known !== undefined) {
       this.#rankings.inc({ source: 'remembered' })
-      return known.peers
+      return known
     }
-    const peers = this.#rank(client)
+    const peers = this.#rank(client, location)
+    this.#remember(keyOf(client, location), peers)
+    return peers
+  }
+
+  /** Where a client is, as exactly as it matters. */
+  #locate({ address }: NearestClient): GeoPoint | undefined {
+    const place = this.#components.geo.locate(plainAddress(address))
+    if (place === undefined) return undefined
+    const { placeDegrees } = rankingLimits
+    const round = (degrees: number) => Math.round(degrees / placeDegrees) * placeDegrees
+    return { latitude: round(place.latitude), longitude: round(place.longitude) }
+  }
+
+  /** True when so many were ranked in this second that strangers with many addresses could keep this peer busy. */
+  #isHurried(): boolean {
+    const second = Math.floor(this.#components.clock.monotonicMs() / 1_000)
+    if (second !== this.#second) {
+      this.#second = second
+      this.#madeInSecond = 0
+    }
+    return this.#madeInSecond >= rankingLimits.rankingsPerSecondMax
+  }
+
+  #recall(key: string): readonly NearestPeer[] | undefined {
+    const known = this.#remembered.get(key)
+    const isFresh = known !== undefined && known.untilMs > this.#components.clock.monotonicMs()
+    return isFresh ? known.peers : undefined
+  }
+
+  #remember(key: string, peers: readonly NearestPeer[]): void {
     this.#remembered.delete(key)
     const [oldest] = this.#remembered.keys()
     if (this.#remembered.size >= rankingLimits.rememberedMax && oldest !== undefined) {
       this.#remembered.delete(oldest)
     }
-    this.#remembered.set(key, { peers, untilMs: nowMs + rankingLimits.rememberedMs })
-    return peers
+    const untilMs = this.#components.clock.monotonicMs() + rankingLimits.rememberedMs
+    this.#remembered.set(key, { peers, untilMs })
   }
 
-  #rank(client: NearestClient): readonly NearestPeer[] {
+  #rank(client: NearestClient, location: GeoPoint | undefined): readonly NearestPeer[] {
     this.#rankings.inc({ source: 'made' })
-    const { catalog, geo, clock, mayServe = () => true } = this.#components
+    this.#madeInSecond += 1
+    const { catalog, clock, mayServe = () => true } = this.#components
     const self = catalog.self()
     const isUsable = (peer: PeerAdvert) => usableUrls(peer, client.address).length > 0
     const others = catalog.list().filter((peer) => isUsable(peer) && mayServe(peer))
     const own = isUsable(self) ? self : { ...self, clientUrls: [] }
-    const location = geo.locate(plainAddress(client.address))
-    return rankPeers({ ...client, location }, others, own, clock.now())
-      .slice(0, rankingLimits.peersMax)
-      .map((ranked) => {
-        const isSelf = ranked.peerId === self.peerId
-        const peer = isSelf ? self : (catalog.get(ranked.peerId) as KnownPeer)
-        return { ...ranked, peer, urls: usableUrls(peer, client.address), isSelf }
-      })
+    return rankPeers({ ...client, location }, others, own, clock.now()).map((ranked) => {
+      const isSelf = ranked.peerId === self.peerId
+      const peer = isSelf ? self : (catalog.get(ranked.peerId) as KnownPeer)
+      return { ...ranked, peer, urls: usableUrls(peer, client.address), isSelf }
+    })
   }
+}
+
+/** Clients with the same key are answered alike. */
+function keyOf({ address, region = '' }: NearestClient, place?: GeoPoint): string {
+  const family = plainAddress(address).includes(':') ? 6 : 4
+  const group = clientGroup(address, rankingLimits.spreadGroups)
+  const where = place === undefined ? '' : `${place.latitude},${place.longitude}`
+  return `${group} ${family} ${isLoopback(address)} ${region} ${where}`
 }
 
 /** URLs of a peer that a client at this address may reach: by name, or by an address of its own family before others. */

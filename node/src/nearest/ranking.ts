@@ -5,7 +5,7 @@
  * is not everybody's.
  */
 import { nearestLimits, rankingLimits } from '../limits/nearest.ts'
-import { clientSubnet } from './client-subnet.ts'
+import { clientGroup, hashOf } from './client-subnet.ts'
 import { type GeoPoint, kilometresBetween } from './geo-point.ts'
 import type { KnownPeer, PeerAdvert } from './peer-advert.ts'
 import { coordinateDistance } from './vivaldi.ts'
@@ -32,11 +32,12 @@ export interface RankedPeer {
 
 interface Cost {
   readonly ms: number
-  readonly reason: string
+  /** Asked of the best only: a network has many peers, and a client wants a few. */
+  readonly reason: () => string
 }
 
 /**
- * The peers that take clients, best first. Left out are those that drain, cannot be reached, have run out, say no address, or are
+ * The best of the peers that take clients, best first. Left out are those that drain, cannot be reached, have run out, say no address, or are
  * full unless all are.
  * @param self this peer, a candidate as the others; distances start here where the client's place is not known.
  * @param nowMs wall time.
@@ -56,19 +57,21 @@ export function rankPeers(
   )
   const roomy = able.filter(({ load }) => load < rankingLimits.fullLoad)
   const candidates = roomy.length > 0 ? roomy : able
-  const subnet = clientSubnet(client.address ?? '')
+  const { equalCostMs, spreadGroups, peersMax } = rankingLimits
+  const group = clientGroup(client.address ?? '', spreadGroups)
   return candidates
     .map((peer) => {
       const costs = costsOf(client, peer, self)
       const score = costs.reduce((sum, { ms }) => sum + ms, 0)
-      return {
-        step: Math.floor(score / rankingLimits.equalCostMs),
-        weight: rendezvousWeight(subnet, peer.peerId),
-        ranked: { peerId: peer.peerId, score, reasons: costs.map(({ reason }) => reason) },
-      }
+      // Highest random weight (Thaler, Ravishankar 1998): when a peer goes, only its own clients move.
+      const weight = hashOf(`${group} ${peer.peerId}`)
+      return { peerId: peer.peerId, score, costs, weight, step: Math.floor(score / equalCostMs) }
     })
     .sort((a, b) => a.step - b.step || b.weight - a.weight)
-    .map(({ ranked }) => ranked)
+    .slice(0, peersMax)
+    .map(({ peerId, score, costs }) => {
+      return { peerId, score, reasons: costs.map(({ reason }) => reason()) }
+    })
 }
 
 function costsOf(client: RankingClient, peer: KnownPeer, self: PeerAdvert): Cost[] {
@@ -78,7 +81,7 @@ function costsOf(client: RankingClient, peer: KnownPeer, self: PeerAdvert): Cost
     ...(region === undefined ? [] : [region]),
     {
       ms: peer.load ** 2 * rankingLimits.loadCostMs,
-      reason: `${Math.round(peer.load * 100)} % loaded`,
+      reason: () => `${Math.round(peer.load * 100)} % loaded`,
     },
     bandwidthCost(peer),
   ]
@@ -87,32 +90,33 @@ function costsOf(client: RankingClient, peer: KnownPeer, self: PeerAdvert): Cost
 function distanceCost(client: RankingClient, peer: KnownPeer, self: PeerAdvert): Cost {
   const measured = client.rttMs?.get(peer.peerId)
   if (measured !== undefined) {
-    return { ms: measured, reason: `${round(measured)} ms from the client, as it measured` }
+    return { ms: measured, reason: () => `${round(measured)} ms from the client, as it measured` }
   }
   const place = placeOf(peer)
   if (client.location !== undefined && place !== undefined) {
     const kilometres = kilometresBetween(client.location, place)
     const ms = kilometres / rankingLimits.kilometresPerMs
-    return { ms, reason: `${Math.round(kilometres)} km from the client` }
+    return { ms, reason: () => `${Math.round(kilometres)} km from the client` }
   }
-  if (peer.peerId === self.peerId) return { ms: 0, reason: 'the peer that was asked' }
-  if (peer.rttMs !== undefined) {
-    return { ms: peer.rttMs, reason: `${round(peer.rttMs)} ms from the peer that was asked` }
+  if (peer.peerId === self.peerId) return { ms: 0, reason: () => 'the peer that was asked' }
+  const { rttMs } = peer
+  if (rttMs !== undefined) {
+    return { ms: rttMs, reason: () => `${round(rttMs)} ms from the peer that was asked` }
   }
   const { coordinateErrorMax, unknownDistanceCostMs } = rankingLimits
   if (Math.max(peer.coordinate.error, self.coordinate.error) > coordinateErrorMax) {
-    return { ms: unknownDistanceCostMs, reason: 'at an unknown distance' }
+    return { ms: unknownDistanceCostMs, reason: () => 'at an unknown distance' }
   }
   const ms = coordinateDistance(self.coordinate, peer.coordinate)
-  return { ms, reason: `about ${round(ms)} ms from the peer that was asked, by coordinates` }
+  return { ms, reason: () => `about ${round(ms)} ms from the peer that was asked, by coordinates` }
 }
 
 function regionCost(client: RankingClient, peer: KnownPeer, self: PeerAdvert): Cost | undefined {
   const wanted = client.region ?? (client.location === undefined ? self.region : '')
   if (wanted === '') return undefined
-  if (peer.region === wanted) return { ms: 0, reason: `in region ${wanted}` }
+  if (peer.region === wanted) return { ms: 0, reason: () => `in region ${wanted}` }
   const where = peer.region === '' ? 'in no region' : `in region ${peer.region}`
-  return { ms: rankingLimits.otherRegionCostMs, reason: `${where}, not ${wanted}` }
+  return { ms: rankingLimits.otherRegionCostMs, reason: () => `${where}, not ${wanted}` }
 }
 
 function bandwidthCost({ freeBitsPerSecond }: PeerAdvert): Cost {
@@ -120,7 +124,7 @@ function bandwidthCost({ freeBitsPerSecond }: PeerAdvert): Cost {
   const missing = Math.max(0, 1 - freeBitsPerSecond / scarceBitsPerSecond)
   return {
     ms: missing * scarceCostMs,
-    reason: `${Math.round(freeBitsPerSecond / 1_000_000)} Mbit/s free`,
+    reason: () => `${Math.round(freeBitsPerSecond / 1_000_000)} Mbit/s free`,
   }
 }
 
@@ -130,16 +134,4 @@ function placeOf({ latitude, longitude }: PeerAdvert): GeoPoint | undefined {
 
 function round(ms: number): number {
   return ms < 10 ? Math.round(ms * 10) / 10 : Math.round(ms)
-}
-
-/** Highest-random-weight hashing (Thaler, Ravishankar 1998): FNV-1a over both names, its bits mixed as MurmurHash3 ends. */
-function rendezvousWeight(subnet: string, peerId: string): number {
-  let hash = 0x811c9dc5
-  const text = `${subnet} ${peerId}`
-  for (let index = 0; index < text.length; index++) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
 }

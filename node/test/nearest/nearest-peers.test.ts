@@ -1,7 +1,12 @@
 /** The best peers for a client: which addresses it is given, and for how long a choice is remembered. */
 import { test } from 'tap'
 import { rankingLimits } from '../../src/limits/nearest.ts'
-import { clientSubnet, isLoopback, plainAddress } from '../../src/nearest/client-subnet.ts'
+import {
+  clientGroup,
+  clientSubnet,
+  isLoopback,
+  plainAddress,
+} from '../../src/nearest/client-subnet.ts'
 import { knownPeer } from '../support/adverts.ts'
 import { nearestStage } from '../support/nearest-stage.ts'
 import { metricOf } from '../support/registry-value.ts'
@@ -43,7 +48,7 @@ test('a choice is remembered for a subnet, until a peer changes or time is up', 
   t.equal(nearest.rank(client)[0]?.peerId, 'a')
   stage.peers = [knownPeer('b')]
   t.equal(nearest.rank({ address: '198.51.100.200' })[0]?.peerId, 'a', 'of the same subnet')
-  t.equal(nearest.rank({ address: '203.0.113.1' })[0]?.peerId, 'b', 'of another')
+  t.equal(nearest.rank({ address: '2001:db8::1' })[0]?.peerId, 'b', 'of another')
   changed()
   t.equal(nearest.rank(client)[0]?.peerId, 'b', 'at once')
   stage.peers = [knownPeer('c')]
@@ -56,13 +61,22 @@ test('a choice is remembered for a subnet, until a peer changes or time is up', 
   nearest.stop()
 })
 
-test('what is remembered is bounded', (t) => {
-  const { nearest, stage } = nearestStage()
+test('strangers with many addresses and places cost a bounded number of rankings', async (t) => {
+  const { nearest, stage, registry, clock } = nearestStage()
+  const { rankingsPerSecondMax, spreadGroups } = rankingLimits
   stage.peers = [knownPeer('a')]
-  for (let index = 0; index <= rankingLimits.rememberedMax + 10; index++) {
-    t.ok(nearest.rank({ address: `10.${index >> 8}.${index & 255}.1` }).length > 0)
+  const ask = (index: number) => {
+    const address = `10.${index >> 8}.${index & 255}.1`
+    stage.places.set(address, { latitude: (index % 170) - 85, longitude: index % 180 })
+    return nearest.rank({ address })
   }
-  t.end()
+  for (let index = 0; index < 5_000; index++) ask(index)
+  const made = () => metricOf(registry, 'kairo_nearest_rankings_total', { source: 'made' })
+  const first = await made()
+  t.ok(first > rankingsPerSecondMax && first <= rankingsPerSecondMax + spreadGroups, `${first}`)
+  clock.advance(1_000)
+  t.equal(ask(4_999)[0]?.reasons[0], 'the peer that was asked', 'the next second is another')
+  t.equal(await made(), first + 1)
 })
 
 test('clients are placed by the database, and only sent where the operator allows', (t) => {
@@ -84,6 +98,7 @@ test('subnets of clients', (t) => {
   t.equal(clientSubnet('2001:db8:1:2ff::1'), clientSubnet('2001:db8:1:201:5::'))
   t.not(clientSubnet('2001:db8:1:2ff::1'), clientSubnet('2001:db8:1:3ff::1'))
   t.equal(clientSubnet('junk'), '')
+  t.equal(clientGroup('192.0.2.1', 64), clientGroup('192.0.2.200', 64))
   t.equal(plainAddress('::ffff:192.0.2.1'), '192.0.2.1')
   t.equal(plainAddress('2001:db8::1'), '2001:db8::1')
   t.same(['127.0.0.9', '::1', '::ffff:127.0.0.1', '128.0.0.1'].map(isLoopback), [
