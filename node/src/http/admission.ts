@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import { KairoError } from '../errors.ts'
 import { FailureLimiter } from '../failure-limiter.ts'
 import { httpLimits } from '../limits.ts'
+import { clientAddressOf } from './client-message.ts'
 import type { HttpMetrics } from './http-metrics.ts'
 import type { Access, Authenticator, Caller } from './route.ts'
 
@@ -82,7 +83,7 @@ export class Admission {
 /** What a request says of who sends it. */
 export function callerOf(message: IncomingMessage): Caller {
   const match = /^Bearer ([\x21-\x7e]+)$/i.exec(message.headers.authorization ?? '')
-  return { bearer: match?.[1], address: message.socket.remoteAddress ?? '' }
+  return { bearer: match?.[1], address: clientAddressOf(message) }
 }
 
 const loopbackAddress = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/

@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { KairoError } from '../errors.ts'
 import { answerFields, bodyLength, earlyHints } from './answer.ts'
 import { partialResponse, selectRange, unsatisfiableRange } from './byte-range.ts'
+import { clientAddressOf } from './client-message.ts'
 import type { CorsPolicy } from './cors.ts'
 import type { HttpMetrics } from './http-metrics.ts'
 import type { PlainHandlers } from './plain-handlers.ts'
@@ -52,7 +53,7 @@ export class PlainFallback {
     const answer = this.#handlers.ask(
       request,
       controller.signal,
-      message.socket.remoteAddress ?? '',
+      clientAddressOf(message),
       (headers) => sendEarlyHints(message, reply, headers),
     )
     if (answer === undefined) {

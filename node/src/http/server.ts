@@ -12,6 +12,7 @@ import { KairoError } from '../errors.ts'
 import { httpLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import { Admission, type Authenticators } from './admission.ts'
+import { ClientMessage, clientAddressOf } from './client-message.ts'
 import { CorsPolicy } from './cors.ts'
 import { FastLane } from './fast-lane.ts'
 import { type EndReason, HttpMetrics } from './http-metrics.ts'
@@ -205,7 +206,7 @@ export class HttpServer {
           path: pathOf(request.url),
           status: reply.statusCode,
           durationMs: Math.round(reply.elapsedTime),
-          address: request.socket.remoteAddress,
+          address: clientAddressOf(request.raw),
         },
         'answered',
       )
@@ -236,6 +237,7 @@ export class HttpServer {
         connectionsCheckingInterval: httpLimits.sweepMs,
         maxHeaderSize: httpLimits.headerBytesMax,
         noDelay: true,
+        IncomingMessage: ClientMessage,
       },
       (message, reply) => {
         if (this.#isTurnedAway(message, reply)) return
@@ -292,11 +294,14 @@ export class HttpServer {
   }
 
   /** Asks the shelter, and answers a request that it turns away. */
-  #isTurnedAway(message: IncomingMessage, reply: ServerResponse): boolean {
+  #isTurnedAway(message: ClientMessage, reply: ServerResponse): boolean {
     const { socket } = message
     const pass = this.#handed.get(socket)
     if (this.#shelter === undefined || pass === undefined) return false
-    const fault = this.#shelter.begin(pass, message, socket.remoteAddress ?? '')
+    const remote = socket.remoteAddress ?? ''
+    const client = pass.isProxy ? this.#shelter.proxies.clientOf(remote, message.headers) : remote
+    message.clientAddress = client
+    const fault = this.#shelter.begin(pass, client, message.url ?? '')
     if (fault === undefined) {
       reply.once('close', () => this.#shelter?.end(pass))
       return false

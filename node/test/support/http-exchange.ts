@@ -156,8 +156,12 @@ export class RawClient {
 }
 
 /** Sends bytes and reads until the server closes. */
-export async function exchange(port: number, bytes: string | Uint8Array): Promise<string> {
-  const client = await RawClient.connect(port)
+export async function exchange(
+  port: number,
+  bytes: string | Uint8Array,
+  localAddress?: string,
+): Promise<string> {
+  const client = await RawClient.connect(port, localAddress)
   client.send(bytes)
   const text = await client.closed()
   client.socket.destroy()

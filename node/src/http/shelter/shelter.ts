@@ -2,11 +2,11 @@
  * Shelters the HTTP servers of a peer: counts the connections and requests of each client address and subnet, and turns new work away
  * while the process cannot keep up, before its memory grows.
  */
-import type { IncomingMessage } from 'node:http'
 import type { Registry } from 'prom-client'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { clientLimits, overloadLimits } from '../../limits/shelter.ts'
 import type { Logger } from '../../logger.ts'
+import { pathOf } from '../problem.ts'
 import { clientKeys } from './client-network.ts'
 import { ClientPass, type ClientRecords, type ClientTables, takeBoth } from './client-pass.ts'
 import { ClientTable } from './client-table.ts'
@@ -122,20 +122,17 @@ export class Shelter {
   }
 
   /**
-   * Counts a request at the ordinary server; why it is turned away, or undefined. Then {@link end} says when it is over.
+   * Counts a request at the ordinary server; whose fault it is that it is turned away, or undefined. Then {@link end} says when it is over.
+   * @param client whom it is from: the connection's client, or whom a proxy speaks for.
    */
-  begin(
-    pass: ClientPass,
-    message: Pick<IncomingMessage, 'headers' | 'url'>,
-    remote: string,
-  ): 'client' | 'server' | undefined {
-    const reason = pass.isProxy ? this.#takeBehind(remote, message) : pass.take(this.#nowMs)
+  begin(pass: ClientPass, client: string, url: string): 'client' | 'server' | undefined {
+    const reason = pass.isProxy ? this.#takeBehind(client) : pass.take(this.#nowMs)
     if (reason !== undefined) {
       this.#refuse(reason)
       return 'client'
     }
     const load = this.#loadReason(pass)
-    if (load !== undefined && !alwaysAnswered.has(message.url?.split('?', 1)[0] ?? '')) {
+    if (load !== undefined && !alwaysAnswered.has(pathOf(url))) {
       this.#refuse(load)
       return 'server'
     }
@@ -157,12 +154,8 @@ export class Shelter {
     return isPipeline ? 'in-flight-connection' : undefined
   }
 
-  /** Counts a request of the client that a proxy speaks for. */
-  #takeBehind(
-    remote: string,
-    { headers }: Pick<IncomingMessage, 'headers'>,
-  ): RefusalReason | undefined {
-    const client = this.proxies.clientOf(remote, headers)
+  #takeBehind(client: string): RefusalReason | undefined {
+    // The proxy itself, or a chain of proxies that names nobody.
     if (this.proxies.trusts(client)) return undefined
     return takeBoth(this.#tables, this.#recordsOf(client), this.#nowMs)
   }

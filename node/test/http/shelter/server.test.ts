@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { PlainHandler, PreparedResponse } from '../../../src/http/prepared-response.ts'
 import { defineRoute } from '../../../src/http/route.ts'
 import { clientLimits, overloadLimits } from '../../../src/limits/shelter.ts'
+import { httpLimits } from '../../../src/limits.ts'
 import {
   eventually,
   exchange,
@@ -131,6 +132,46 @@ test('proxies are not counted, but whom they speak for', async (t) => {
   for (let index = 0; index < 2 * burst; index += 1) t.match(await ask('192.0.2.7'), / 200 /)
   t.match(await ask('192.0.2.7'), / 429 /)
   t.match(await ask('192.0.3.7'), / 200 /)
+})
+
+test('behind a proxy, addresses are those of the clients', async (t) => {
+  const clients: string[] = []
+  const telling: PlainHandler = (_request, _signal, client) => {
+    clients.push(client)
+    return plainAnswer('x')
+  }
+  const secret = defineRoute({
+    method: 'GET',
+    path: '/secret',
+    summary: 'Secret.',
+    access: 'operator',
+    response: { 200: z.object({}) },
+    handler: () => ({ status: 200, body: {} }),
+  })
+  const started = await startTestServer(
+    {
+      plainHandlers: [(...args) => (args[0].path === '/small' ? telling(...args) : undefined)],
+      routes: [secret],
+      authenticators: { operator: async () => false },
+    },
+    { trustedProxies: ['127.0.0.1'] },
+  )
+  t.teardown(() => stopTestServer(started))
+  const ask = (path: string, from: string, localAddress?: string): Promise<string> =>
+    exchange(
+      started.port,
+      `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer x\r\nX-Forwarded-For: ${from}\r\n\r\n`,
+      localAddress,
+    )
+  await ask('/small', '192.0.2.7')
+  await ask('/small', '192.0.2.7', '127.0.0.2')
+  t.strictSame(clients, ['192.0.2.7', '127.0.0.2'])
+  for (let guess = 0; guess < httpLimits.authFailuresMax; guess += 1) {
+    t.match(await ask('/secret', '192.0.2.7'), / 401 /)
+  }
+  t.match(await ask('/secret', '192.0.2.7'), / 429 /, 'who guesses is refused')
+  t.match(await ask('/secret', '192.0.2.8'), / 401 /, 'not everybody behind the proxy')
+  t.match(await ask('/secret', '127.0.0.1'), / 401 /, 'nor is anybody local by its own word')
 })
 
 test('work in flight', async (t) => {
