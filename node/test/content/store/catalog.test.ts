@@ -1,5 +1,5 @@
 /** The catalog's file: what goes in comes out, what is torn is not believed, and a failed write is made good. */
-import { appendFile, mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { test } from 'tap'
@@ -222,6 +222,25 @@ test('a failed write is told, and the next one makes it good', async (t) => {
   const image = await catalogAt(hidden).catalog.load()
   t.strictSame([...image.objects.values()], [anObject(1)].map(asRead))
   t.strictSame([...image.kept], [digest(1)])
+})
+
+test('after an append that failed the whole is written, since nobody knows how much of it is there', async (t) => {
+  const directory = t.testdir({})
+  const path = join(directory, 'catalog')
+  const { catalog, add, failures, rewrites } = catalogAt(directory)
+  await catalog.load()
+  add(1)
+  await catalog.flush()
+  await rm(path)
+  await mkdir(path)
+  add(2)
+  await catalog.flush()
+  t.strictSame(failures, ['EISDIR'])
+  await rm(path, { recursive: true })
+  add(3)
+  await catalog.flush()
+  t.equal(rewrites(), 2)
+  t.equal((await catalogAt(directory).catalog.load()).objects.size, 3)
 })
 
 test('a long journal is written anew, and what changes meanwhile is not lost', async (t) => {

@@ -17,13 +17,14 @@ const hasty = {
 }
 const store = new ContentStore(
   { clock: hasty, logger: silentLogger, registry: new Registry() },
-  { directory, memoryBytesMax: 1024 * 1024, diskBytesMax: 16 * 1024 * 1024, diskFilesMax: 500 },
+  { directory, memoryBytesMax: 4 * 1024 * 1024, diskBytesMax: 96 * 1024 * 1024, diskFilesMax: 500 },
 )
 await store.start()
 const owner = { tenant: `round ${round}`, stream: 'a stream' }
 const written: string[] = []
 for (let count = 0; ; count += 1) {
-  const bytes = randomBytes(20_000)
+  // Large ones are written in several steps, between which the end may come.
+  const bytes = randomBytes(count % 3 === 0 ? 3_000_000 : 20_000)
   const digest = digestOf(bytes)
   store.put(digest, bytes, { owner })
   written.push(digest)

@@ -1,6 +1,6 @@
 /** What can happen to a disk: SIGKILL at any instant, no room, no permission to write, files gone and damaged. */
 import { execFileSync, spawn } from 'node:child_process'
-import { readdir, readFile, unlink, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { test } from 'tap'
@@ -44,15 +44,13 @@ test('SIGKILL in the middle of writes loses at most what was being written', asy
   for (let round = 0; round < 5; round += 1) {
     kept.push(...(await writeAndKill(directory, round)))
     const registry = new Registry()
-    const store = storeAt(
-      directory,
-      { diskBytesMax: 64 * MiB, memoryBytesMax: 64 * MiB },
-      { registry },
-    )
+    const store = storeAt(directory, { diskBytesMax: 256 * MiB }, { registry })
     await store.start()
     t.equal(store.health().status, 'ok')
     const files = await filesOf(join(directory, 'objects'))
-    t.equal(store.usage.diskBytes, files.length * 20_000, 'the account is that of the files')
+    const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size))
+    const sum = sizes.reduce((total, size) => total + size, 0)
+    t.equal(store.usage.diskBytes, sum, 'the account is that of the files')
     const damaged: string[] = []
     for (const file of files) {
       const digest = digestOfCid(file.split('/').at(-1) ?? '') ?? ''
@@ -79,11 +77,20 @@ test('a crash before the catalog was written costs the owners, not the objects',
     crashed.put(digest, bytes, { owner: { tenant: 'ours' } })
   }
   await until(async () => (await filesOf(join(directory, 'objects'))).length === 10)
-  const next = storeAt(directory)
+  const rewrites = (registry: Registry): Promise<number> =>
+    metric(registry, 'kairo_content_catalog_rewrites_total')
+  const registry = new Registry()
+  const next = storeAt(directory, {}, { registry, clock: new ManualClock() })
   await next.start()
   t.equal(next.usage.diskBytes, 10_000)
   t.match(next.usageOf('tenant', 'ours'), { bytes: 0 })
-  await next.stop()
+  t.equal(await rewrites(registry), 1, 'what was adopted is in the catalog')
+  const afterNext = new Registry()
+  const third = storeAt(directory, {}, { registry: afterNext })
+  await third.start()
+  t.equal(third.usage.diskBytes, 10_000)
+  t.equal(await rewrites(afterNext), 0, 'and is known from then on')
+  await third.stop()
 })
 
 test('the catalog is on disk a second after the objects', async (t) => {
@@ -192,6 +199,7 @@ test('a full disk loses no owner and no kept object of before', { skip }, async 
   const refused = object(2, 20_000)
   first.put(refused.digest, refused.bytes)
   await t.rejects(first.keep(refused.digest), { code: 'ERR_STORAGE' })
+  t.notOk(first.kept.has(refused.digest))
   t.equal(first.health().status, 'degraded')
   await first.stop()
   const second = storeAt(disk.directory)
