@@ -108,7 +108,7 @@ export const rankingLimits = {
   /** Degrees of latitude and longitude within which clients count as being at one place: 110 km cost less than 2 ms. */
   placeDegrees: 1,
   /** Rankings made anew in a second; beyond that clients are answered as if they were at no known place. */
-  rankingsPerSecondMax: 100,
+  rankingsPerSecondMax: 50,
   /** Rankings kept for clients that are answered alike. */
   rememberedMax: 1_000,
   /** How long one is kept; a change of any peer drops all. */

@@ -45,3 +45,13 @@ export function isLoopback(address: string): boolean {
   const plain = plainAddress(address)
   return plain === '::1' || (isIPv4(plain) && plain.startsWith('127.'))
 }
+
+/** True for addresses of networks that the Internet does not lead to (RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291 2.5.6). */
+export function isInternal(address: string): boolean {
+  const plain = plainAddress(address)
+  if (plain.includes(':')) return /^f[cd]|^fe[89ab]/i.test(plain)
+  const [first = 0, second = 0] = plain.split('.', 2).map(Number)
+  if (first === 172) return second >= 16 && second < 32
+  if (first === 100) return second >= 64 && second < 128
+  return first === 10 || (first === 192 && second === 168) || (first === 169 && second === 254)
+}

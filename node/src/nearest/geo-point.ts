@@ -18,10 +18,3 @@ export function kilometresBetween(a: GeoPoint, b: GeoPoint): number {
   const chord = Math.min(1, latitudes + cosines * longitudes)
   return 2 * EARTH_KILOMETRES * Math.asin(Math.sqrt(chord))
 }
-
-/** A setting of the form `52.52,13.40`; undefined when it is empty or out of range. */
-export function parseGeoPoint(text: string): GeoPoint | undefined {
-  const [latitude = Number.NaN, longitude = Number.NaN] = text.split(',').map(Number.parseFloat)
-  if (!(Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180)) return undefined
-  return { latitude, longitude }
-}

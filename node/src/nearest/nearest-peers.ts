@@ -6,7 +6,7 @@ import type { Registry } from 'prom-client'
 import { Counter } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import { rankingLimits } from '../limits/nearest.ts'
-import { clientGroup, isLoopback, plainAddress } from './client-subnet.ts'
+import { clientGroup, isInternal, isLoopback, plainAddress } from './client-subnet.ts'
 import { addressOfUrl } from './client-url.ts'
 import type { GeoDatabase } from './geo-database.ts'
 import type { GeoPoint } from './geo-point.ts'
@@ -143,20 +143,26 @@ function keyOf({ address, region = '' }: NearestClient, place?: GeoPoint): strin
   const family = plainAddress(address).includes(':') ? 6 : 4
   const group = clientGroup(address, rankingLimits.spreadGroups)
   const where = place === undefined ? '' : `${place.latitude},${place.longitude}`
-  return `${group} ${family} ${isLoopback(address)} ${region} ${where}`
+  return `${group} ${family} ${reachOf(address)} ${region} ${where}`
 }
 
 /** URLs of a peer that a client at this address may reach: by name, or by an address of its own family before others. */
 function usableUrls(peer: PeerAdvert, clientAddress: string): readonly string[] {
-  const isLocal = isLoopback(clientAddress)
+  const reach = reachOf(clientAddress)
   const isIPv6 = plainAddress(clientAddress).includes(':')
   const [alike, others]: [string[], string[]] = [[], []]
   for (const url of peer.clientUrls) {
     const address = addressOfUrl(url)
-    // To another machine a loopback address means that machine.
-    if (address !== undefined && isLoopback(address) && !isLocal) continue
+    // To another machine a loopback address means that machine, and one of a local network another network, or none.
+    if (address !== undefined && reachOf(address) > reach) continue
     const list = address === undefined || address.includes(':') === isIPv6 ? alike : others
     list.push(url)
   }
   return [...alike, ...others]
+}
+
+/** How narrow the network is that an address belongs to: the Internet, a local network, this machine. */
+function reachOf(address: string): 0 | 1 | 2 {
+  if (isLoopback(address)) return 2
+  return isInternal(address) ? 1 : 0
 }

@@ -40,7 +40,7 @@ export class PeerWatchdog {
   readonly #retries = new Map<string, Retry>()
   /** The last round trip taken from each connected peer's connection. */
   readonly #lastRtts = new Map<string, number>()
-  readonly #work = new Set<Promise<void>>()
+  readonly #work = new Set<Promise<unknown>>()
   readonly #stopping = new AbortController()
   #cancelRound: CancelTimer | undefined
   #unlisten: (() => void) | undefined
@@ -65,11 +65,11 @@ export class PeerWatchdog {
     await Promise.all(this.#work)
   }
 
-  /** A peer is connected: it is reachable, is asked for what it knows, and measured. */
+  /** A peer is connected: it is asked for what it knows, and measured; if by no relay, it is reachable. */
   meet(peerId: string): void {
-    this.#reached(peerId)
+    if (this.#isConnected(peerId)) this.#reached(peerId)
     this.#run(async () => {
-      await this.#check(peerId)
+      if ((await this.#check(peerId)) !== true) return
       for (let count = 0; count < nearestLimits.firstPings; count++) await this.#ping(peerId)
     })
   }
@@ -82,13 +82,14 @@ export class PeerWatchdog {
     this.#run(() => this.#check(peerId))
   }
 
-  async #check(peerId: string): Promise<void> {
+  async #check(peerId: string): Promise<boolean | undefined> {
     const { exchange, table, onChecked } = this.#components
     const reached = await exchange.ask(peerId, nearestLimits.redialTimeoutMs)
-    if (reached === undefined) return
+    if (reached === undefined) return undefined
     onChecked(reached ? 'reached' : 'unreachable')
     if (reached) this.#reached(peerId)
     else if (table.get(peerId) !== undefined && !this.#isConnected(peerId)) this.#lost(peerId)
+    return reached
   }
 
   #reached(peerId: string): void {
@@ -118,7 +119,8 @@ export class PeerWatchdog {
     const { clock, host } = this.#components
     this.#cancelRound = clock.after(nearestLimits.announceIntervalMs, () => this.#round())
     const connected = new Set<string>()
-    for (const { peerId, rttMs } of host.connections()) {
+    for (const { peerId, rttMs, multiaddr } of host.connections()) {
+      if (isRelayed(multiaddr)) continue
       connected.add(peerId)
       // The host pings each connection in its own time; a figure that has not changed was counted.
       if (rttMs === undefined || this.#lastRtts.get(peerId) === rttMs) continue
@@ -165,14 +167,21 @@ export class PeerWatchdog {
   }
 
   #isConnected(peerId: string): boolean {
-    return this.#components.host.connections().some((connection) => connection.peerId === peerId)
+    return this.#components.host
+      .connections()
+      .some((connection) => connection.peerId === peerId && !isRelayed(connection.multiaddr))
   }
 
-  #run(work: () => Promise<void>): void {
-    const running = work().catch((error: Error) => {
+  #run(work: () => Promise<unknown>): void {
+    const running: Promise<unknown> = work().catch((error: Error) => {
       this.#components.logger.error({ err: error }, 'watching over a peer failed')
     })
     this.#work.add(running)
     void running.finally(() => this.#work.delete(running))
   }
+}
+
+/** Media do not go by a relay, and a round trip by one says little about the peer. */
+function isRelayed(multiaddr: string): boolean {
+  return multiaddr.includes('/p2p-circuit')
 }

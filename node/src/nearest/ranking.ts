@@ -30,11 +30,8 @@ export interface RankedPeer {
   readonly reasons: readonly string[]
 }
 
-interface Cost {
-  readonly ms: number
-  /** Asked of the best only: a network has many peers, and a client wants a few. */
-  readonly reason: () => string
-}
+/** Takes a reason; absent where nobody asks: a network has many peers, and a client wants a few. */
+type Note = ((reason: string) => void) | undefined
 
 /**
  * The best of the peers that take clients, best first. Left out are those that drain, cannot be reached, have run out, say no address, or are
@@ -61,75 +58,80 @@ export function rankPeers(
   const group = clientGroup(client.address ?? '', spreadGroups)
   return candidates
     .map((peer) => {
-      const costs = costsOf(client, peer, self)
-      const score = costs.reduce((sum, { ms }) => sum + ms, 0)
+      const score = costOf(client, peer, self, undefined)
       // Highest random weight (Thaler, Ravishankar 1998): when a peer goes, only its own clients move.
       const weight = hashOf(`${group} ${peer.peerId}`)
-      return { peerId: peer.peerId, score, costs, weight, step: Math.floor(score / equalCostMs) }
+      return { peer, score, weight, step: Math.floor(score / equalCostMs) }
     })
     .sort((a, b) => a.step - b.step || b.weight - a.weight)
     .slice(0, peersMax)
-    .map(({ peerId, score, costs }) => {
-      return { peerId, score, reasons: costs.map(({ reason }) => reason()) }
+    .map(({ peer, score }) => {
+      const reasons: string[] = []
+      costOf(client, peer, self, (reason) => reasons.push(reason))
+      return { peerId: peer.peerId, score, reasons }
     })
 }
 
-function costsOf(client: RankingClient, peer: KnownPeer, self: PeerAdvert): Cost[] {
-  const region = regionCost(client, peer, self)
-  return [
-    distanceCost(client, peer, self),
-    ...(region === undefined ? [] : [region]),
-    {
-      ms: peer.load ** 2 * rankingLimits.loadCostMs,
-      reason: () => `${Math.round(peer.load * 100)} % loaded`,
-    },
-    bandwidthCost(peer),
-  ]
+/** What a peer costs a client, milliseconds. */
+function costOf(client: RankingClient, peer: KnownPeer, self: PeerAdvert, note: Note): number {
+  const distanceMs = distanceCost(client, peer, self, note)
+  const regionMs = regionCost(client, peer, self, note)
+  note?.(`${Math.round(peer.load * 100)} % loaded`)
+  return (
+    distanceMs + regionMs + peer.load ** 2 * rankingLimits.loadCostMs + bandwidthCost(peer, note)
+  )
 }
 
-function distanceCost(client: RankingClient, peer: KnownPeer, self: PeerAdvert): Cost {
+function distanceCost(
+  client: RankingClient,
+  peer: KnownPeer,
+  self: PeerAdvert,
+  note: Note,
+): number {
   const measured = client.rttMs?.get(peer.peerId)
   if (measured !== undefined) {
-    return { ms: measured, reason: () => `${round(measured)} ms from the client, as it measured` }
+    note?.(`${round(measured)} ms from the client, as it measured`)
+    return measured
   }
-  const place = placeOf(peer)
-  if (client.location !== undefined && place !== undefined) {
-    const kilometres = kilometresBetween(client.location, place)
-    const ms = kilometres / rankingLimits.kilometresPerMs
-    return { ms, reason: () => `${Math.round(kilometres)} km from the client` }
+  const { latitude, longitude } = peer
+  if (client.location !== undefined && latitude !== undefined && longitude !== undefined) {
+    const kilometres = kilometresBetween(client.location, { latitude, longitude })
+    note?.(`${Math.round(kilometres)} km from the client`)
+    return kilometres / rankingLimits.kilometresPerMs
   }
-  if (peer.peerId === self.peerId) return { ms: 0, reason: () => 'the peer that was asked' }
-  const { rttMs } = peer
-  if (rttMs !== undefined) {
-    return { ms: rttMs, reason: () => `${round(rttMs)} ms from the peer that was asked` }
+  if (peer.peerId === self.peerId) {
+    note?.('the peer that was asked')
+    return 0
+  }
+  if (peer.rttMs !== undefined) {
+    note?.(`${round(peer.rttMs)} ms from the peer that was asked`)
+    return peer.rttMs
   }
   const { coordinateErrorMax, unknownDistanceCostMs } = rankingLimits
   if (Math.max(peer.coordinate.error, self.coordinate.error) > coordinateErrorMax) {
-    return { ms: unknownDistanceCostMs, reason: () => 'at an unknown distance' }
+    note?.('at an unknown distance')
+    return unknownDistanceCostMs
   }
-  const ms = coordinateDistance(self.coordinate, peer.coordinate)
-  return { ms, reason: () => `about ${round(ms)} ms from the peer that was asked, by coordinates` }
+  const distanceMs = coordinateDistance(self.coordinate, peer.coordinate)
+  note?.(`about ${round(distanceMs)} ms from the peer that was asked, by coordinates`)
+  return distanceMs
 }
 
-function regionCost(client: RankingClient, peer: KnownPeer, self: PeerAdvert): Cost | undefined {
+function regionCost(client: RankingClient, peer: KnownPeer, self: PeerAdvert, note: Note): number {
   const wanted = client.region ?? (client.location === undefined ? self.region : '')
-  if (wanted === '') return undefined
-  if (peer.region === wanted) return { ms: 0, reason: () => `in region ${wanted}` }
-  const where = peer.region === '' ? 'in no region' : `in region ${peer.region}`
-  return { ms: rankingLimits.otherRegionCostMs, reason: () => `${where}, not ${wanted}` }
-}
-
-function bandwidthCost({ freeBitsPerSecond }: PeerAdvert): Cost {
-  const { scarceBitsPerSecond, scarceCostMs } = rankingLimits
-  const missing = Math.max(0, 1 - freeBitsPerSecond / scarceBitsPerSecond)
-  return {
-    ms: missing * scarceCostMs,
-    reason: () => `${Math.round(freeBitsPerSecond / 1_000_000)} Mbit/s free`,
+  if (wanted === '') return 0
+  if (peer.region === wanted) {
+    note?.(`in region ${wanted}`)
+    return 0
   }
+  note?.(`${peer.region === '' ? 'in no region' : `in region ${peer.region}`}, not ${wanted}`)
+  return rankingLimits.otherRegionCostMs
 }
 
-function placeOf({ latitude, longitude }: PeerAdvert): GeoPoint | undefined {
-  return latitude === undefined || longitude === undefined ? undefined : { latitude, longitude }
+function bandwidthCost({ freeBitsPerSecond }: PeerAdvert, note: Note): number {
+  const { scarceBitsPerSecond, scarceCostMs } = rankingLimits
+  note?.(`${Math.round(freeBitsPerSecond / 1_000_000)} Mbit/s free`)
+  return Math.max(0, 1 - freeBitsPerSecond / scarceBitsPerSecond) * scarceCostMs
 }
 
 function round(ms: number): number {

@@ -4,6 +4,7 @@ import { rankingLimits } from '../../src/limits/nearest.ts'
 import {
   clientGroup,
   clientSubnet,
+  isInternal,
   isLoopback,
   plainAddress,
 } from '../../src/nearest/client-subnet.ts'
@@ -38,6 +39,9 @@ test('a client is given addresses that it can use, its own family first', (t) =>
   t.same(urls('2001:db8::77')[0]?.[0], 'http://[2001:db8::9]:80')
   t.same(urls('::ffff:198.51.100.7')[0]?.[0], 'http://192.0.2.9:80')
   t.equal(urls('127.0.0.1').length, 2, 'on this machine loopback addresses are as good')
+  stage.peers = [knownPeer('inside', { clientUrls: ['http://10.0.0.9:80', 'http://[fd00::9]:80'] })]
+  t.equal(urls('203.0.113.1').length, 0, 'the Internet does not lead to a local network')
+  t.equal(urls('192.168.1.7').length, 1, 'another one may')
   t.end()
 })
 
@@ -101,6 +105,9 @@ test('subnets of clients', (t) => {
   t.equal(clientGroup('192.0.2.1', 64), clientGroup('192.0.2.200', 64))
   t.equal(plainAddress('::ffff:192.0.2.1'), '192.0.2.1')
   t.equal(plainAddress('2001:db8::1'), '2001:db8::1')
+  const internal = ['10.1.2.3', '172.16.0.1', '192.168.1.1', '100.64.0.1', '169.254.1.1', 'fd00::1']
+  t.ok([...internal, 'fe80::1', '::ffff:10.0.0.1'].every(isInternal))
+  t.notOk(['192.0.2.1', '172.32.0.1', '100.63.0.1', '2001:db8::1', '11.0.0.1'].some(isInternal))
   t.same(['127.0.0.9', '::1', '::ffff:127.0.0.1', '128.0.0.1'].map(isLoopback), [
     ...[true, true, true, false],
   ])

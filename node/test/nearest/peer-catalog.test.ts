@@ -1,5 +1,6 @@
 /** The catalog of peers in a network in memory: who is heard of, believed, forgotten, and found to be gone. */
 import { type Test, test } from 'tap'
+import type { ConnectionInfo } from '../../src/host/libp2p-host.ts'
 import { PEERS_PROTOCOL, PEERS_TOPIC } from '../../src/host/protocols.ts'
 import { coordinateLimits, nearestLimits } from '../../src/limits/nearest.ts'
 import { encodeSignedAdvert } from '../../src/nearest/signed-advert.ts'
@@ -223,11 +224,14 @@ test('round trips to neighbours move the own coordinate; unconnected peers are c
     opened.push(peerId)
     return await open(peerId, protocol)
   }
-  const at = { multiaddr: '', direction: 'outbound', openedAtMs: 0, streams: 0 } as const
-  a.connections.push({ peerId: b.id, rttMs: 60, ...at })
+  const connection = (peerId: string, rttMs: number, multiaddr: string) =>
+    ({ peerId, rttMs, multiaddr }) as ConnectionInfo
+  a.connections.push(connection(b.id, 60, '/ip4/192.0.2.2/tcp/4001'))
+  a.connections.push(connection(c.id, 9, '/ip4/192.0.2.2/tcp/4001/p2p/x/p2p-circuit'))
   await gossip(b, encodeSignedAdvert(c.signer, advertOf(c.id, { sequence: clock.now() + 1 })))
   await clock.pass(nearestLimits.announceIntervalMs)
-  t.same(opened, [c.id])
+  t.same(opened, [c.id], 'a relay is no connection')
+  t.equal(a.catalog.get(c.id)?.rttMs, undefined, 'nor does it measure anything')
   t.equal(a.catalog.get(b.id)?.rttMs, 40, 'the median of 40, 40, 40, 60')
   t.ok(a.catalog.self().coordinate.height >= coordinateLimits.heightMsMin)
 })
