@@ -10,7 +10,7 @@ import { KairoError } from '../../errors.ts'
 import { storeLimits } from '../../limits/store.ts'
 import { contentLimits } from '../../limits.ts'
 import type { Logger } from '../../logger.ts'
-import type { Digest } from '../digest.ts'
+import { type Digest, digestOf } from '../digest.ts'
 import { type ObjectClass, S3Fifo } from '../eviction/s3-fifo.ts'
 import { SingleFlight } from '../single-flight.ts'
 import { DiskOutage } from './disk-outage.ts'
@@ -69,6 +69,10 @@ export interface StoreHealth {
 
 /** Told of every object that was asked for. */
 export type ReadObserver = (digest: Digest) => void
+
+/** The object of no bytes is always there: captions have such init segments, origins such files. */
+const EMPTY = Buffer.alloc(0)
+const EMPTY_DIGEST = digestOf(EMPTY)
 
 /** Objects in RAM and on disk. */
 export class ContentStore {
@@ -169,6 +173,7 @@ export class ContentStore {
    * change afterwards.
    */
   put(digest: Digest, bytes: Buffer, options: PutOptions = {}): void {
+    if (digest === EMPTY_DIGEST) return
     this.#remember(digest, bytes, options.isLive)
     if (this.#disk === undefined || this.#stopped || this.#disk.has(digest)) return
     if (!this.#diskOpen || this.#outage.cause !== undefined) {
@@ -183,7 +188,8 @@ export class ContentStore {
   /** The object if it is in RAM. */
   peek(digest: Digest): Buffer | undefined {
     const bytes = this.#memory.get(digest)
-    if (bytes !== undefined) this.#observer?.(digest)
+    if (bytes === undefined) return digest === EMPTY_DIGEST ? EMPTY : undefined
+    this.#observer?.(digest)
     return bytes
   }
 
@@ -223,6 +229,7 @@ export class ContentStore {
     return (
       this.#memory.has(digest) ||
       this.#disk?.has(digest) === true ||
+      digest === EMPTY_DIGEST ||
       this.#sources.some((source) => source.has(digest))
     )
   }
@@ -276,6 +283,7 @@ export class ContentStore {
     if (bytes === undefined) {
       throw new KairoError('ERR_NOT_FOUND', 'an object that is not here cannot be kept')
     }
+    if (digest === EMPTY_DIGEST) return
     if (this.#disk === undefined) return this.#keepInMemory(digest, bytes)
     if (!this.#diskOpen || this.#outage.cause !== undefined) {
       throw new KairoError('ERR_STORAGE', 'the disk cache cannot write')

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { test } from 'tap'
-import { cidOf } from '../../../src/content/digest.ts'
+import { cidOf, digestOf } from '../../../src/content/digest.ts'
 import { contentLimits } from '../../../src/limits.ts'
 import { type Logger, silentLogger } from '../../../src/logger.ts'
 import { ManualClock, settle } from '../../support/manual-clock.ts'
@@ -290,4 +290,21 @@ test('a source that has lost its object after all is a miss', async (t) => {
   store.addSource({ has: () => true, read: async () => undefined })
   t.equal(await store.read(object(9).digest), undefined)
   t.equal(await metric(registry, 'kairo_content_reads_total', { tier: 'none' }), 1)
+})
+
+test('the object of no bytes is always there, and takes no room', async (t) => {
+  const directory = t.testdir()
+  const store = storeAt(directory)
+  await store.start()
+  const empty = Buffer.alloc(0)
+  const digest = digestOf(empty)
+  t.same(store.peek(digest), empty)
+  store.put(digest, empty)
+  t.ok(store.has(digest))
+  t.same(await store.read(digest), empty)
+  await store.keep(digest)
+  await store.release(digest)
+  t.strictSame(store.usage, { memoryBytes: 0, diskBytes: 0 })
+  await store.stop()
+  t.strictSame(await filesOf(directory), [])
 })
