@@ -20,6 +20,10 @@ import { createNode, type KairoNode, listenError } from './libp2p-node.ts'
 import type { ContentRouting, Gossip, PeerWatch } from './network.ts'
 import { openPeerDatastore } from './peer-datastore.ts'
 import { Libp2pPeerStream } from './peer-stream.ts'
+import { mayPassRelay } from './protocols.ts'
+import { Reach } from './reach/reach.ts'
+import { ReachMetrics } from './reach/reach-metrics.ts'
+import { type ReachStatus, reachUnknown } from './reach/reach-status.ts'
 import type { PeerStream, Transport } from './transport.ts'
 
 /** What the host needs. */
@@ -27,6 +31,8 @@ export interface Libp2pHostComponents {
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
+  /** A number in [0, 1), for jitter. Default: `Math.random`. */
+  readonly random?: () => number
 }
 
 /** What the host is. */
@@ -38,6 +44,8 @@ export interface Libp2pHostInit {
   readonly announce?: readonly string[]
   /** Look for peers on the local network by multicast DNS. */
   readonly mdns: boolean
+  /** Relay control traffic of peers that nobody can dial, where this one can be dialled. Default: no. */
+  readonly relay?: boolean
   /** Folder of what is remembered of other peers; in memory without. */
   readonly datastorePath?: string
 }
@@ -68,6 +76,7 @@ export class Libp2pHost implements Transport, PeerWatch {
   readonly #init: Libp2pHostInit
   readonly #logger: Logger
   readonly #metrics: HostMetrics
+  readonly #reachMetrics: ReachMetrics
   readonly #watchers = new Set<Watcher>()
   readonly #disconnectListeners = new Set<(peerId: string) => void>()
   /** The connection on which each connected peer was last identified, and what it speaks. */
@@ -75,6 +84,7 @@ export class Libp2pHost implements Transport, PeerWatch {
   /** Addresses that others see this peer under, with the last wall time. */
   readonly #observed = new Map<string, number>()
   #node: KairoNode | undefined
+  #reach: Reach | undefined
   #datastore: LevelDatastore | undefined
   #stopping = new AbortController()
 
@@ -83,6 +93,7 @@ export class Libp2pHost implements Transport, PeerWatch {
     this.#init = init
     this.#logger = components.logger.child({ name: 'kairo:host' })
     this.#metrics = new HostMetrics(components.registry, () => this.connections().length)
+    this.#reachMetrics = new ReachMetrics(components.registry, () => this.reach())
     this.peerId = peerIdFromPrivateKey(init.privateKey).toString()
     const logger = this.#logger
     this.gossip = new GossipsubGossip({
@@ -106,16 +117,24 @@ export class Libp2pHost implements Transport, PeerWatch {
       this.#datastore = await openPeerDatastore(datastorePath, this.#logger)
     }
     try {
+      const reach = this.#newReach()
       const node = await createNode(this.#init, {
         logger: this.#logger,
         datastore: this.#datastore,
         onLocalPeer: (addresses) => this.#dialLocal(addresses),
+        reach,
       })
+      reach.begin(node)
+      node.addEventListener('connection:open', ({ detail }) => reach.onOpen(detail))
       node.addEventListener('peer:identify', ({ detail }) => this.#onIdentify(detail))
       node.addEventListener('peer:disconnect', ({ detail }) => this.#onDisconnect(detail))
       this.#node = node
+      this.#reach = reach
       await node.start()
+      reach.look()
     } catch (cause) {
+      await this.#reach?.end()
+      this.#reach = undefined
       this.#node = undefined
       await this.#closeDatastore()
       throw listenError(this.#init.listen, cause)
@@ -128,9 +147,12 @@ export class Libp2pHost implements Transport, PeerWatch {
     const node = this.#node
     if (node === undefined) return
     this.#stopping.abort(new KairoError('ERR_STOPPED', 'the peer is shutting down'))
+    const reach = this.#reach
     this.#node = undefined
+    this.#reach = undefined
     this.#identified.clear()
     try {
+      await reach?.end()
       await node.stop()
     } finally {
       await this.#closeDatastore()
@@ -146,6 +168,11 @@ export class Libp2pHost implements Transport, PeerWatch {
   /** Addresses that other peers see this one under, newest last. */
   observedAddresses(): string[] {
     return [...this.#observed.keys()]
+  }
+
+  /** How others reach this peer; `unknown` while stopped. */
+  reach(): ReachStatus {
+    return this.#reach?.status() ?? reachUnknown
   }
 
   /** Ids of connected peers. */
@@ -167,16 +194,24 @@ export class Libp2pHost implements Transport, PeerWatch {
 
   /**
    * Connects to a peer by one of its addresses; resolves with its id.
+   * @param options `isHearsay`: the addresses were told by other peers and not by the operator or this very network, so
+   * private ones are dialled only where peers are known to live.
    * @throws KairoError `ERR_NO_PROVIDER` when none answers, `ERR_TIMEOUT` when the signal fires first.
    */
   async dial(
     addresses: readonly string[],
-    options: { readonly signal: AbortSignal },
+    options: { readonly signal: AbortSignal; readonly isHearsay?: boolean },
   ): Promise<string> {
     return await this.#outbound('dial', addresses.join(', '), options.signal, async (signal) => {
       const targets = addresses.map(parseMultiaddr)
-      const connection = await this.#running().dial(targets, { signal })
-      return connection.remotePeer.toString()
+      const node = this.#running()
+      const done = options.isHearsay === true ? undefined : this.#reach?.trust(targets)
+      try {
+        const connection = await node.dial(targets, { signal })
+        return connection.remotePeer.toString()
+      } finally {
+        done?.()
+      }
     })
   }
 
@@ -186,11 +221,7 @@ export class Libp2pHost implements Transport, PeerWatch {
     options: { readonly signal: AbortSignal },
   ): Promise<PeerStream> {
     return await this.#outbound('stream', peerId, options.signal, async (signal) => {
-      const stream = await this.#running().dialProtocol(peerIdFromString(peerId), protocol, {
-        signal,
-        maxOutboundStreams: hostLimits.streamsPerProtocolMax,
-        runOnLimitedConnection: false,
-      })
+      const stream = await this.#newStream(peerIdFromString(peerId), protocol, signal)
       return this.#wrap(stream, peerId)
     })
   }
@@ -213,7 +244,7 @@ export class Libp2pHost implements Transport, PeerWatch {
     await this.#running().handle(protocol, onStream, {
       maxInboundStreams: hostLimits.streamsPerProtocolMax,
       maxOutboundStreams: hostLimits.streamsPerProtocolMax,
-      runOnLimitedConnection: false,
+      runOnLimitedConnection: mayPassRelay(protocol),
     })
   }
 
@@ -279,6 +310,53 @@ export class Libp2pHost implements Transport, PeerWatch {
     })
   }
 
+  async #newStream(peer: PeerId, protocol: string, signal: AbortSignal): Promise<Stream> {
+    const runOnLimitedConnection = mayPassRelay(protocol)
+    const options = {
+      signal,
+      maxOutboundStreams: hostLimits.streamsPerProtocolMax,
+      runOnLimitedConnection,
+    }
+    const connection = await this.#connectionTo(peer, runOnLimitedConnection, signal)
+    try {
+      return await connection.newStream(protocol, options)
+    } catch (error) {
+      // A relayed connection goes when a direct one has taken its place; the stream belongs on that one then.
+      if (connection.limits === undefined || connection.status === 'open') throw error
+      const next = await this.#connectionTo(peer, runOnLimitedConnection, signal)
+      return await next.newStream(protocol, options)
+    }
+  }
+
+  /** A direct connection, or where that will do one through a relay, made if need be. */
+  async #connectionTo(peer: PeerId, isRelayedFine: boolean, signal: AbortSignal) {
+    const node = this.#running()
+    const open = node.getConnections(peer).filter(({ status }) => status === 'open')
+    const connection =
+      open.find(({ limits }) => limits === undefined) ??
+      open[0] ??
+      (await node.dial(peer, { signal }))
+    if (isRelayedFine || connection.limits === undefined || this.#reach === undefined) {
+      return connection
+    }
+    return await this.#reach.direct(peer, signal)
+  }
+
+  #newReach(): Reach {
+    const { clock, random = Math.random } = this.#components
+    const { announce = [], listen, relay = false } = this.#init
+    return new Reach(
+      {
+        clock,
+        logger: this.#logger,
+        metrics: this.#reachMetrics,
+        random,
+        protocolsOf: (peerId) => this.#identified.get(peerId)?.protocols ?? [],
+      },
+      { isAnnounced: announce.length > 0, isListening: listen.length > 0, relay },
+    )
+  }
+
   async #serve(
     protocol: string,
     stream: Libp2pPeerStream,
@@ -302,11 +380,13 @@ export class Libp2pHost implements Transport, PeerWatch {
     return new Libp2pPeerStream({ clock: this.#components.clock, onBytes }, stream, remotePeer)
   }
 
-  #onIdentify({ peerId, protocols, observedAddr, connection }: IdentifyResult): void {
+  #onIdentify(result: IdentifyResult): void {
+    const { peerId, protocols, observedAddr, connection } = result
     const id = peerId.toString()
     if (observedAddr !== undefined) this.#observe(observedAddr)
     const before = this.#identified.get(id)
     this.#identified.set(id, { connectionId: connection.id, protocols })
+    this.#reach?.onIdentify(result)
     for (const watcher of this.#watchers) {
       const told =
         before?.connectionId === connection.id && before.protocols.includes(watcher.protocol)
@@ -318,6 +398,7 @@ export class Libp2pHost implements Transport, PeerWatch {
     const id = peerId.toString()
     this.#identified.delete(id)
     if (this.#node === undefined) return
+    this.#reach?.look()
     this.#logger.debug({ peer: id }, 'peer disconnected')
     for (const listener of this.#disconnectListeners) listener(id)
   }

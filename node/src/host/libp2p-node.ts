@@ -1,7 +1,7 @@
 /**
  * The settings of the libp2p node, and why; and what its errors at start mean to an operator.
  */
-import { type Identify, identify } from '@libp2p/identify'
+import { type Identify, identify, identifyPush } from '@libp2p/identify'
 import type { ComponentLogger, Libp2p, Logger as Libp2pLogger } from '@libp2p/interface'
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { type MulticastDNSComponents, mdns } from '@libp2p/mdns'
@@ -19,6 +19,7 @@ import type { Logger } from '../logger.ts'
 import { type GossipService, gossipService } from './gossip.ts'
 import type { Libp2pHostInit } from './libp2p-host.ts'
 import { KAD_PROTOCOL } from './protocols.ts'
+import type { Reach } from './reach/reach.ts'
 
 /** Peers found by multicast DNS belong to Kairo, not to other libp2p programs of the LAN. */
 const MDNS_SERVICE_TAG = '_kairo._udp.local'
@@ -43,15 +44,18 @@ export async function createNode(
     readonly datastore: LevelDatastore | undefined
     /** Called with the addresses of a peer found on the local network. */
     readonly onLocalPeer: (addresses: readonly string[]) => void
+    readonly reach: Reach
   },
 ): Promise<KairoNode> {
+  const reach = components.reach.nodeOptions()
   return await createLibp2p({
     start: false,
     privateKey: init.privateKey,
     nodeInfo: { name: 'kairo' },
     addresses: { listen: [...init.listen], announce: [...(init.announce ?? [])] },
     ...(components.datastore === undefined ? {} : { datastore: components.datastore }),
-    transports: [tcp(), webSockets()],
+    transports: [tcp(), webSockets(), reach.transport],
+    connectionGater: reach.connectionGater,
     // TLS first: two thirds of Noise's CPU per byte. Noise for peers that have no TLS.
     connectionEncrypters: [tls(), noise()],
     streamMuxers: [
@@ -84,6 +88,8 @@ export async function createNode(
     },
     services: {
       identify: identify(),
+      // Tells neighbours when a place at a relay, or relaying itself, begins or ends.
+      identifyPush: identifyPush(),
       ping: ping({
         // The connection monitor and the DHT ping at the same time; at the default of one the monitor takes the refusal
         // for a dead connection and closes it.
@@ -101,6 +107,7 @@ export async function createNode(
         clientMode: false,
       }),
       gossip: gossipService(),
+      ...reach.services,
     },
   })
 }

@@ -16,8 +16,22 @@ export const PEERS_PROTOCOL = '/kairo/peers/1.0.0'
 export const PEERS_TOPIC = '/kairo/peers/1'
 /** Purges of cached responses: one carried out and acknowledged, or those that a peer has missed. */
 export const PURGE_PROTOCOL = '/kairo/purge/1.0.0'
-/** Gossip topic on which purges are told to peers that the issuer does not know. */
-export const PURGES_TOPIC = '/kairo/purges/1'
 
 /** Every gossip topic; messages on any other are neither heard nor passed on. */
-export const GOSSIP_TOPICS: readonly string[] = [RECORDS_TOPIC, PEERS_TOPIC, PURGES_TOPIC]
+export const GOSSIP_TOPICS: readonly string[] = [RECORDS_TOPIC, PEERS_TOPIC]
+
+/**
+ * Small exchanges that keep the network together: they may run over a relayed connection. Everything else waits for a
+ * direct one, media above all. Gossip and the DHT need none of it: whoever is reached through a relay is connected
+ * directly with that relay, and hears and asks there.
+ */
+const CONTROL_PROTOCOLS: ReadonlySet<string> = new Set([
+  RECORDS_PROTOCOL,
+  PEERS_PROTOCOL,
+  PURGE_PROTOCOL,
+])
+
+/** Whether streams of the protocol may pass a relay. */
+export function mayPassRelay(protocol: string): boolean {
+  return CONTROL_PROTOCOLS.has(protocol)
+}

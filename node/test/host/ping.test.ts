@@ -1,8 +1,22 @@
 // Pings of the connection monitor and of the DHT meet on one connection; neither may make the other fail.
 import { generateKeyPair } from '@libp2p/crypto/keys'
+import { Registry } from 'prom-client'
 import { type Test, test } from 'tap'
+import { systemClock } from '../../src/clock.ts'
 import { createNode } from '../../src/host/libp2p-node.ts'
+import { Reach } from '../../src/host/reach/reach.ts'
+import { ReachMetrics } from '../../src/host/reach/reach-metrics.ts'
+import { reachUnknown } from '../../src/host/reach/reach-status.ts'
 import { silentLogger } from '../../src/logger.ts'
+
+function newReach(): Reach {
+  const logger = silentLogger
+  const metrics = new ReachMetrics(new Registry(), () => reachUnknown)
+  return new Reach(
+    { clock: systemClock, logger, metrics, random: Math.random, protocolsOf: () => [] },
+    { isAnnounced: false, isListening: true, relay: false },
+  )
+}
 
 async function startNode(t: Test) {
   const node = await createNode(
@@ -11,7 +25,7 @@ async function startNode(t: Test) {
       listen: ['/ip4/127.0.0.1/tcp/0'],
       mdns: false,
     },
-    { logger: silentLogger, datastore: undefined, onLocalPeer: () => {} },
+    { logger: silentLogger, datastore: undefined, onLocalPeer: () => {}, reach: newReach() },
   )
   await node.start()
   t.teardown(() => node.stop())

@@ -15,6 +15,9 @@ export interface TestHostOptions {
   readonly listen?: readonly string[]
   readonly datastorePath?: string
   readonly mdns?: boolean
+  readonly announce?: readonly string[]
+  readonly relay?: boolean
+  readonly registry?: Registry
   /** Hosts to dial after start. */
   readonly join?: readonly Libp2pHost[]
 }
@@ -22,11 +25,13 @@ export interface TestHostOptions {
 /** A started host; stopped at the test's end. */
 export async function startHost(t: Test, options: TestHostOptions = {}): Promise<Libp2pHost> {
   const host = new Libp2pHost(
-    { clock: systemClock, logger: silentLogger, registry: new Registry() },
+    { clock: systemClock, logger: silentLogger, registry: options.registry ?? new Registry() },
     {
       privateKey: options.privateKey ?? (await generateKeyPair('Ed25519')),
       listen: options.listen ?? ['/ip4/127.0.0.1/tcp/0'],
       mdns: options.mdns ?? false,
+      announce: options.announce ?? [],
+      relay: options.relay ?? false,
       ...(options.datastorePath === undefined ? {} : { datastorePath: options.datastorePath }),
     },
   )

@@ -1,0 +1,111 @@
+/**
+ * AutoNAT (libp2p specs, autonat-v1): peers try each other's public addresses and say whether they were reached. The
+ * package does it; what it lacks is added here by the components that it is handed:
+ * - the server answers `E_DIAL_ERROR` to everybody it is connected with, and closes that connection, since it takes the
+ *   connection at hand for the one it meant to make; so its dials are forced;
+ * - nothing bounds how often somebody may have this peer dial; so requests are counted by address.
+ */
+import { strict as assert } from 'node:assert'
+import { type AutoNATComponents, autoNAT } from '@libp2p/autonat'
+import type { Connection } from '@libp2p/interface'
+import type { Counter } from 'prom-client'
+import { addressGroup } from '../../address-group.ts'
+import type { Clock } from '../../clock.ts'
+import { KairoError } from '../../errors.ts'
+import { autonatLimits } from '../../limits/reach.ts'
+import { hostOf } from './address-kind.ts'
+
+/** The protocol's name on the wire. */
+export const AUTONAT_PROTOCOL = '/libp2p/autonat/1.0.0'
+
+/** The running service. */
+export interface AutoNat {
+  /** Asks the peer at the other end to try one own address that nobody has confirmed, if there is one. */
+  verifyExternalAddresses(connection: Connection): Promise<void>
+}
+
+/** The service for a libp2p node. */
+export function guardedAutoNat(components: {
+  readonly clock: Clock
+  /** Requests that were not served. */
+  readonly refused: Counter
+}): (node: AutoNATComponents) => AutoNat {
+  const budget = new RequestBudget(components.clock)
+  return (node) => {
+    const { registrar, connectionManager } = node
+    const guarded: AutoNATComponents = {
+      registrar: bound(registrar, {
+        handle: (protocol, handler, options) =>
+          registrar.handle(
+            protocol,
+            (stream, connection) => {
+              if (budget.take(groupOf(connection))) return handler(stream, connection)
+              components.refused.inc()
+              stream.abort(new KairoError('ERR_LIMIT', 'too many requests to be dialled'))
+            },
+            options,
+          ),
+      }),
+      connectionManager: bound(connectionManager, {
+        // One address is a try for another peer; several are the walk for peers to ask.
+        openConnection: (peer, options) =>
+          connectionManager.openConnection(
+            peer,
+            Array.isArray(peer) ? options : { ...options, force: true },
+          ),
+      }),
+      addressManager: node.addressManager,
+      transportManager: node.transportManager,
+      peerId: node.peerId,
+      logger: node.logger,
+      randomWalk: node.randomWalk,
+      events: node.events,
+      peerStore: node.peerStore,
+    }
+    const service = autoNAT({
+      timeout: autonatLimits.timeoutMs,
+      maxInboundStreams: autonatLimits.streamsMax,
+      maxMessageSize: autonatLimits.messageBytesMax,
+    })(guarded)
+    assert(isAutoNat(service), 'AutoNAT has changed its shape')
+    return service
+  }
+}
+
+/** So many requests in a row of one address, then one each interval. */
+export class RequestBudget {
+  readonly #clock: Clock
+  /** When each address will have its whole burst again. */
+  readonly #fullAtMs = new Map<string, number>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Whether one more request of this address is served. */
+  take(group: string): boolean {
+    const now = this.#clock.monotonicMs()
+    const { requestBurstMax, requestIntervalMs, addressesMax } = autonatLimits
+    for (const [other, fullAtMs] of this.#fullAtMs) {
+      if (fullAtMs <= now) this.#fullAtMs.delete(other)
+    }
+    const fullAtMs = Math.max(now, this.#fullAtMs.get(group) ?? now) + requestIntervalMs
+    if (fullAtMs - now > requestBurstMax * requestIntervalMs) return false
+    if (this.#fullAtMs.size >= addressesMax && !this.#fullAtMs.has(group)) return false
+    this.#fullAtMs.set(group, fullAtMs)
+    return true
+  }
+}
+
+function groupOf({ remoteAddr }: Connection): string {
+  return addressGroup(hostOf(remoteAddr) ?? '')
+}
+
+function isAutoNat(service: unknown): service is AutoNat {
+  return typeof service === 'object' && service !== null && 'verifyExternalAddresses' in service
+}
+
+/** The object with some methods replaced; the others keep their `this`. */
+function bound<T extends object>(target: T, replaced: Partial<T>): T {
+  return Object.assign(Object.create(target) as T, replaced)
+}
