@@ -24,7 +24,7 @@ export interface PeerWatchdogComponents {
   /** Where this peer stands. */
   readonly coordinate: () => NetworkCoordinate
   /** Told of each look at a peer. */
-  readonly onChecked: (outcome: 'reached' | 'unreachable') => void
+  readonly onChecked: (outcome: 'reached' | 'relayed' | 'unreachable') => void
   /** Told of each round trip to a peer, filtered. */
   readonly onRtt: (peer: KnownPeer, rttMs: number) => void
 }
@@ -69,7 +69,8 @@ export class PeerWatchdog {
   meet(peerId: string): void {
     if (this.#isConnected(peerId)) this.#reached(peerId)
     this.#run(async () => {
-      if ((await this.#check(peerId)) !== true) return
+      const isReached = await this.#check(peerId)
+      if (isReached !== true) return
       for (let count = 0; count < nearestLimits.firstPings; count++) await this.#ping(peerId)
     })
   }
@@ -86,9 +87,16 @@ export class PeerWatchdog {
     const { exchange, table, onChecked } = this.#components
     const reached = await exchange.ask(peerId, nearestLimits.redialTimeoutMs)
     if (reached === undefined) return undefined
+    const isDirect = this.#isConnected(peerId)
+    if (reached && !isDirect && this.#hasConnection(peerId)) {
+      // Neither clients nor fetches get there; should it be connected directly later, it is met again.
+      onChecked('relayed')
+      table.setReachable(peerId, false)
+      return false
+    }
     onChecked(reached ? 'reached' : 'unreachable')
     if (reached) this.#reached(peerId)
-    else if (table.get(peerId) !== undefined && !this.#isConnected(peerId)) this.#lost(peerId)
+    else if (table.get(peerId) !== undefined && !isDirect) this.#lost(peerId)
     return reached
   }
 
@@ -166,6 +174,11 @@ export class PeerWatchdog {
     if (median !== undefined && peer !== undefined) onRtt(peer, median)
   }
 
+  #hasConnection(peerId: string): boolean {
+    return this.#components.host.connections().some((connection) => connection.peerId === peerId)
+  }
+
+  /** By no relay. */
   #isConnected(peerId: string): boolean {
     return this.#components.host
       .connections()

@@ -125,6 +125,20 @@ test('a lost connection is made again; where that fails the peer is unreachable 
   t.equal(await metricOf(b.registry, 'kairo_nearest_peers'), 1)
 })
 
+test('a peer that is reached through a relay alone is known, and not reachable', async (t) => {
+  const { peers } = await startPeers(t, 2)
+  const [a, b] = peers
+  const connection = (multiaddr: string) => ({ peerId: a.id, multiaddr }) as ConnectionInfo
+  b.connections.push(connection('/ip4/192.0.2.2/tcp/4001/p2p/x/p2p-circuit'))
+  b.peer.connect(a.peer)
+  await settle()
+  t.equal(b.catalog.get(a.id)?.reachable, false)
+  b.connections.push(connection('/ip4/192.0.2.3/tcp/4001'))
+  b.peer.connect(a.peer)
+  await settle()
+  t.equal(b.catalog.get(a.id)?.reachable, true, 'once a hole is punched')
+})
+
 test('unreachable peers are not handed on, and are tried ever more seldom', async (t) => {
   const { clock, peers } = await startPeers(t, 3)
   const [a, b, c] = peers
