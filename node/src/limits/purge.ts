@@ -7,9 +7,9 @@ const MiB = 1024 * KiB
 export const purgeLimits = {
   /** One signed purge; a URL of 8,192 characters and room to spare. */
   purgeBytesMax: 40 * KiB,
-  /** The frame that a stream begins with: a purge, or all that a peer knows of every issuer. */
+  /** One request: a purge, or all that a peer knows of every issuer. */
   requestBytesMax: 1 * MiB,
-  /** The frame that a stream ends with. */
+  /** One answer. */
   answerBytesMax: 4 * MiB,
   /** Bytes of missed purges in one answer. */
   pageBytesMax: 1 * MiB,
@@ -52,13 +52,15 @@ export const purgeLimits = {
   deadlineMs: 5_000,
   /** Peers that are sent a purge at the same time. */
   sendsMax: 256,
-  /** Purges under way to one peer; others wait for them. */
-  sendsPerPeerMax: 8,
+  /** Time without a purge after which the stream to a peer is closed; shorter than {@link purgeLimits.streamIdleMs}. */
+  channelIdleMs: 60_000,
   /** One exchange about what was missed. */
   exchangeTimeoutMs: 5_000,
-  /** Streams of other peers answered at once, in all and for each. */
-  answersMax: 128,
-  answersPerPeerMax: 16,
+  /** Streams of other peers that are open, in all and for each; a connected peer needs one. */
+  streamsMax: 1_024,
+  streamsPerPeerMax: 4,
+  /** Time without a request after which a stream of another peer is cut. */
+  streamIdleMs: 90_000,
   /** Questions of one peer about what it has missed: at once, and then each second. */
   questionsBurst: 64,
   questionsPerSecond: 8,

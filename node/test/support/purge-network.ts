@@ -6,7 +6,6 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import { Registry } from 'prom-client'
 import { PurgeService } from '../../src/cdn/purge/purge-service.ts'
 import type { PurgeStorage } from '../../src/cdn/purge/purge-storage.ts'
-import type { Purgeable, PurgeMode, PurgeSelector } from '../../src/cdn/purge-selector.ts'
 import type { CancelTimer, Clock } from '../../src/clock.ts'
 import type { PeerWatch } from '../../src/host/network.ts'
 import { type PeerSigner, peerSigner } from '../../src/host/peer-signature.ts'
@@ -14,54 +13,7 @@ import type { Transport } from '../../src/host/transport.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { ManualClock } from './manual-clock.ts'
 import { MemoryNet } from './memory-transport.ts'
-
-/** One cached response. */
-export interface CachedResponse {
-  readonly body: string
-  readonly tags: readonly string[]
-  /** Generation of the purges when it was asked for. */
-  readonly generation: number
-  soft: boolean
-}
-
-/** Responses by URL, purged as the contract says. */
-export class SmallCache implements Purgeable {
-  readonly responses = new Map<string, CachedResponse>()
-  /** Every purge that came, in order. */
-  readonly purges: { readonly selector: PurgeSelector; readonly mode: PurgeMode }[] = []
-
-  purge(selector: PurgeSelector, mode: PurgeMode): number {
-    this.purges.push({ selector, mode })
-    let count = 0
-    for (const [url, response] of this.responses) {
-      if (!matches(selector, url, response.tags)) continue
-      count += 1
-      if (mode === 'hard') this.responses.delete(url)
-      else response.soft = true
-    }
-    return count
-  }
-
-  put(url: string, body: string, generation = 0, tags: readonly string[] = []): void {
-    this.responses.set(url, { body, tags, generation, soft: false })
-  }
-}
-
-function matches(selector: PurgeSelector, url: string, tags: readonly string[]): boolean {
-  const { host } = new URL(url)
-  switch (selector.by) {
-    case 'url':
-      return url === selector.url
-    case 'tag':
-      return tags.includes(selector.tag) && (selector.host ?? host) === host
-    case 'prefix':
-      return url.startsWith(selector.prefix)
-    case 'host':
-      return host === selector.host
-    case 'everything':
-      return true
-  }
-}
+import { matches, SmallCache } from './small-cache.ts'
 
 /** A log that outlives a crash of its peer, and fails on request. */
 export class MemoryPurgeStorage implements PurgeStorage {
@@ -153,6 +105,8 @@ export class PurgePeer implements PeerWatch {
   registry!: Registry
   isUp = false
   isPaused = false
+  /** Starts so far; what a process says after its crash counts for nothing. */
+  lives = 0
   readonly #watchers = new Set<(peerId: string) => void>()
 
   constructor(network: PurgeNetwork, signer: PeerSigner, options: PurgePeerOptions) {
@@ -194,6 +148,7 @@ export class PurgePeer implements PeerWatch {
       },
     )
     this.isUp = true
+    this.lives += 1
     await this.purges.start()
     for (const [url, { generation, tags }] of [...this.cache.responses]) {
       const { everything, purges } = this.purges.since(generation)

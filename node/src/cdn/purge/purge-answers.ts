@@ -1,9 +1,7 @@
 /** Answers other peers on the purge protocol: carries out what they purge, and tells them what they have missed. */
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import type { Clock } from '../../clock.ts'
-import { deadline } from '../../deadline.ts'
+import type { CancelTimer, Clock } from '../../clock.ts'
 import { isKairoError, KairoError } from '../../errors.ts'
-import { PerPeerLimit } from '../../host/per-peer-limit.ts'
 import type { PeerStream } from '../../host/transport.ts'
 import { purgeLimits } from '../../limits/purge.ts'
 import type { Logger } from '../../logger.ts'
@@ -18,7 +16,7 @@ import { readPurge, type SignedPurge, verifyPurge } from './purge-message.ts'
 import type { PurgeMetrics } from './purge-metrics.ts'
 import type { PurgePresence } from './purge-presence.ts'
 import type { PurgeTrust } from './purge-trust.ts'
-import { decodeState, encodeState, readRequest, writeAnswer } from './purge-wire.ts'
+import { decodeState, encodeState, readRequests, writeAnswer } from './purge-wire.ts'
 import { TokenBuckets } from './token-buckets.ts'
 
 /** What answering works with. */
@@ -41,10 +39,9 @@ type Answer = MessageInitShape<typeof PurgeAnswerSchema>
 /** Answers for one peer. */
 export class PurgeAnswers {
   readonly #components: PurgeAnswersComponents
-  readonly #slots = new PerPeerLimit({
-    totalMax: purgeLimits.answersMax,
-    perPeerMax: purgeLimits.answersPerPeerMax,
-  })
+  /** Open streams by peer, oldest first, and all of them. */
+  readonly #streams = new Map<string, Set<PeerStream>>()
+  #open = 0
   readonly #issuers: TokenBuckets
   readonly #all: TokenBuckets
   readonly #questions: TokenBuckets
@@ -64,30 +61,60 @@ export class PurgeAnswers {
     })
   }
 
-  /** Answers one stream. */
+  /** Answers the requests of one stream until the other side closes it, or is silent for long. */
   async answer(stream: PeerStream): Promise<void> {
-    const refusal = this.#slots.enter(stream.remotePeer)
-    if (refusal !== undefined) {
-      this.#components.metrics.limits.inc({ limit: 'answersMax' })
-      return await writeAnswer(stream, { code: 'ERR_LIMIT' })
-    }
-    const limit = deadline(this.#components.clock, purgeLimits.exchangeTimeoutMs)
-    limit.signal.addEventListener('abort', () => stream.abort(limit.signal.reason as Error))
+    if (!this.#enter(stream)) return await writeAnswer(stream, { code: 'ERR_LIMIT' })
+    const wait = (): CancelTimer =>
+      this.#components.clock.after(purgeLimits.streamIdleMs, () =>
+        stream.abort(new KairoError('ERR_TIMEOUT', 'no purge came for a while')),
+      )
+    let cancel = wait()
     try {
-      await writeAnswer(stream, await this.#answerOf(stream))
+      for await (const request of readRequests(stream)) {
+        const { number } = request
+        await writeAnswer(stream, { ...(await this.#answerOf(request, stream.remotePeer)), number })
+        cancel()
+        cancel = wait()
+      }
     } finally {
-      limit.clear()
-      this.#slots.leave(stream.remotePeer)
+      cancel()
+      this.#leave(stream)
     }
   }
 
+  /** Streams over a connection that has died unnoticed must not keep out those over a new one: the oldest of a peer gives way. */
+  #enter(stream: PeerStream): boolean {
+    const { remotePeer } = stream
+    const streams = this.#streams.get(remotePeer) ?? new Set()
+    const [oldest] = streams
+    if (oldest !== undefined && streams.size >= purgeLimits.streamsPerPeerMax) {
+      this.#components.metrics.limits.inc({ limit: 'streamsPerPeerMax' })
+      this.#leave(oldest)
+      oldest.abort(new KairoError('ERR_LIMIT', 'newer streams have come'))
+    }
+    if (this.#open >= purgeLimits.streamsMax) {
+      this.#components.metrics.limits.inc({ limit: 'streamsMax' })
+      return false
+    }
+    this.#open += 1
+    this.#streams.set(remotePeer, streams.add(stream))
+    return true
+  }
+
+  #leave(stream: PeerStream): void {
+    const streams = this.#streams.get(stream.remotePeer)
+    if (streams === undefined || !streams.delete(stream)) return
+    this.#open -= 1
+    if (streams.size === 0) this.#streams.delete(stream.remotePeer)
+  }
+
   /**
-   * Says whether a purge that comes from somewhere may be carried out, and checks its signature last.
+   * Says whether a purge may be carried out, and checks its signature last.
    * @returns false when it was carried out before.
    * @throws KairoError `ERR_FORBIDDEN` for an issuer that is not believed, `ERR_LIMIT` above its rate, `ERR_VERIFICATION`,
    * `ERR_NAME_TAKEN` when another purge had its number.
    */
-  admit(signed: SignedPurge): boolean {
+  #admit(signed: SignedPurge): boolean {
     const { trust, ledger, clock, metrics } = this.#components
     const { issuer } = signed.purge
     if (!trust.believes(issuer)) {
@@ -98,8 +125,8 @@ export class PurgeAnswers {
       return false
     }
     ledger.expectRoom(signed, clock.now())
-    // Before the signature, which costs more than all else; others cannot use up an issuer's rate with forged ones, as those of a
-    // stream must be the remote peer's own and gossip is signed by who published it.
+    // Before the signature, which costs more than all else; others cannot use up an issuer's rate with forged ones, as a
+    // stream brings the remote peer's own only.
     if (!this.#issuers.take(issuer) || !this.#all.take('all')) {
       metrics.limits.inc({ limit: 'issuerPerSecond' })
       throw new KairoError('ERR_LIMIT', `${issuer} purges too often`)
@@ -108,14 +135,13 @@ export class PurgeAnswers {
     return true
   }
 
-  async #answerOf(stream: PeerStream): Promise<Answer> {
+  async #answerOf(request: PurgeRequest, from: string): Promise<Answer> {
     try {
-      const request = await readRequest(stream)
-      if (request.purge !== undefined) return await this.#carryOut(request.purge, stream.remotePeer)
-      return this.#tell(request, stream.remotePeer)
+      if (request.purge !== undefined) return await this.#carryOut(request.purge, from)
+      return this.#tell(request, from)
     } catch (error) {
       if (!isKairoError(error)) throw error
-      this.#components.logger.debug({ err: error, peer: stream.remotePeer }, 'refused a purge')
+      this.#components.logger.debug({ err: error, peer: from }, 'refused a purge')
       return { code: error.code }
     }
   }
@@ -127,7 +153,7 @@ export class PurgeAnswers {
       if (signed.purge.issuer !== from) {
         throw new KairoError('ERR_FORBIDDEN', 'purges of others are told on request only')
       }
-      const isNew = this.admit(signed)
+      const isNew = this.#admit(signed)
       const purged = await journal.carryOut(signed)
       metrics.carriedOut.inc({ source: 'sent', outcome: isNew ? 'done' : 'known' })
       return { purged: BigInt(purged) }

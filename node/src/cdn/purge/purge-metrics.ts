@@ -38,7 +38,7 @@ export class PurgeMetrics {
     })
     this.carriedOut = new Counter({
       name: 'kairo_cdn_purges_total',
-      help: 'Purges by where they came from (own, sent, gossip, missed) and what became of them: done, known or an error code.',
+      help: 'Purges by where they came from (own, sent, missed) and what became of them: done, known or an error code.',
       labelNames: ['source', 'outcome'],
       registers,
     })

@@ -3,34 +3,29 @@
  * others; and says whether any can have been missed, in which case cached responses are not to be served unasked.
  */
 import { strict as assert } from 'node:assert'
-import { fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Registry } from 'prom-client'
 import type { Clock } from '../../clock.ts'
 import { deadline, unlessAborted } from '../../deadline.ts'
 import { isKairoError, KairoError } from '../../errors.ts'
-import type { Gossip, GossipVerdict, PeerWatch } from '../../host/network.ts'
+import type { PeerWatch } from '../../host/network.ts'
 import type { PeerSigner } from '../../host/peer-signature.ts'
-import { PURGE_PROTOCOL, PURGES_TOPIC } from '../../host/protocols.ts'
+import { PURGE_PROTOCOL } from '../../host/protocols.ts'
 import type { Transport } from '../../host/transport.ts'
 import { purgeLimits } from '../../limits/purge.ts'
 import type { Logger } from '../../logger.ts'
-import {
-  SignedPurgeSchema,
-  type SignedPurge as WireSignedPurge,
-} from '../../protocol/generated/purge_pb.js'
 import type { Purgeable, PurgeMode, PurgeSelector } from '../purge-selector.ts'
 import { normaliseSelector } from './normalise-selector.ts'
-import { PeerLanes } from './peer-lanes.ts'
 import { PurgeAnswers } from './purge-answers.ts'
+import { PurgeChannels } from './purge-channels.ts'
 import { PurgeJournal, type PurgesSince } from './purge-journal.ts'
 import { PurgeLedger } from './purge-ledger.ts'
-import { readPurge, type SignedPurge, signPurge } from './purge-message.ts'
+import { type SignedPurge, signPurge } from './purge-message.ts'
 import { PurgeMetrics } from './purge-metrics.ts'
 import { PurgePresence } from './purge-presence.ts'
 import { type FollowedPurge, type PurgeReport, PurgeReports } from './purge-report.ts'
 import { PurgeStamps } from './purge-stamp.ts'
 import type { PurgeStorage } from './purge-storage.ts'
-import { exchange, PurgeSync } from './purge-sync.ts'
+import { PurgeSync } from './purge-sync.ts'
 import { PurgeTrust } from './purge-trust.ts'
 import { TokenBuckets } from './token-buckets.ts'
 
@@ -40,8 +35,6 @@ export interface PurgeServiceComponents {
   readonly logger: Logger
   readonly registry: Registry
   readonly transport: Transport
-  /** Tells purges to peers that this one does not know; without it they hear of them by asking. */
-  readonly gossip?: Gossip
   readonly peers: PeerWatch
   readonly signer: PeerSigner
   /** The cache. */
@@ -76,9 +69,9 @@ export class PurgeService {
   readonly #sync: PurgeSync
   readonly #stamps = new PurgeStamps({ ledger: this.#ledger })
   readonly #ownRate: TokenBuckets
-  readonly #lanes = new PeerLanes(purgeLimits.sendsPerPeerMax)
+  readonly #channels: PurgeChannels
   readonly #waiting = new Set<() => void>()
-  /** Sends and gossip under way. */
+  /** Sends under way. */
   readonly #work = new Set<Promise<void>>()
   #status: 'stopped' | 'starting' | 'started' = 'stopped'
   #stopping = new AbortController()
@@ -107,7 +100,9 @@ export class PurgeService {
     const onLate = (): void => metrics.acknowledgements.inc({ status: 'late' })
     const reports = new PurgeReports({ clock, onLate })
     this.#reports = reports
-    const shared = { ...components, logger, metrics, ledger, journal, trust, presence }
+    const channels = new PurgeChannels(components)
+    this.#channels = channels
+    const shared = { ...components, channels, logger, metrics, ledger, journal, trust, presence }
     const onState: PurgeReports['note'] = (peerId, state) => reports.note(peerId, state)
     this.#sync = new PurgeSync({
       ...{ ...shared, onState, wanted: () => reports.unsettled() },
@@ -128,10 +123,9 @@ export class PurgeService {
     this.#status = 'starting'
     this.#stopping = new AbortController()
     await this.#journal.start()
-    const { transport, gossip, peers } = this.#components
+    const { transport, peers } = this.#components
     this.#presence.start(this.#init.expectsPeers)
     await transport.handle(PURGE_PROTOCOL, (stream) => this.#answers.answer(stream))
-    gossip?.subscribe(PURGES_TOPIC, (data) => this.#hear(data))
     this.#unwatch = peers.watch(PURGE_PROTOCOL, (peerId) => {
       this.#presence.meet()
       this.#hearOut(peerId)
@@ -147,10 +141,10 @@ export class PurgeService {
     if (this.ready()) this.#journal.note()
     this.#status = 'stopped'
     this.#unwatch?.()
-    this.#components.gossip?.unsubscribe(PURGES_TOPIC)
     this.#stopping.abort(new KairoError('ERR_STOPPED', 'the peer is shutting down'))
     await this.#sync.stop()
     await Promise.all([this.#lastOwn, ...this.#work])
+    this.#channels.stop()
     await this.#journal.stop()
   }
 
@@ -235,7 +229,6 @@ export class PurgeService {
     const peerIds = [transport.peerId, ...others]
     const followed = this.#reports.follow(signed.purge, peerIds, startedMs)
     followed.settle(transport.peerId, { status: 'done', purged, code: undefined })
-    this.#publish(signed)
     await this.#sendAll(signed, [...others], followed)
     this.#metrics.lastAcknowledgement.observe((clock.monotonicMs() - startedMs) / 1_000)
     return followed
@@ -284,15 +277,12 @@ export class PurgeService {
     followed: FollowedPurge,
     signal: AbortSignal,
   ): Promise<void> {
-    const { transport } = this.#components
     let isOpen = false
     const onOpen = (): void => {
       isOpen = true
     }
     try {
-      const answer = await this.#lanes.run(peerId, () =>
-        exchange(transport, peerId, { purge: wire }, signal, onOpen),
-      )
+      const answer = await this.#channels.call(peerId, { purge: wire }, signal, onOpen)
       followed.settle(peerId, { status: 'done', purged: Number(answer.purged), code: undefined })
       this.#metrics.acknowledgements.inc({ status: 'done' })
     } catch (error) {
@@ -301,36 +291,6 @@ export class PurgeService {
       followed.settle(peerId, { status, purged: 0, code })
       this.#metrics.acknowledgements.inc({ status })
       this.#logger.warn({ err: error, peer: peerId }, 'a peer has not acknowledged a purge')
-    }
-  }
-
-  #publish({ wire }: SignedPurge): void {
-    const { gossip } = this.#components
-    if (gossip === undefined) return
-    const publishing = gossip
-      .publish(PURGES_TOPIC, toBinary(SignedPurgeSchema, wire))
-      .catch((error: Error) => {
-        this.#logger.debug({ err: error }, 'a purge was not gossiped; peers ask for it')
-        return 0
-      })
-    this.#track(publishing.then(() => {}))
-  }
-
-  #hear(data: Uint8Array): GossipVerdict {
-    try {
-      const signed = readPurge(decodeGossip(data))
-      if (!this.#answers.admit(signed)) return 'ignore'
-      const work = this.#journal.carryOut(signed).then(
-        () => this.#metrics.carriedOut.inc({ source: 'gossip', outcome: 'done' }),
-        (error: Error) => this.#logger.warn({ err: error }, 'a purge was not kept'),
-      )
-      this.#track(work.then(() => {}))
-      return 'accept'
-    } catch (error) {
-      if (!isKairoError(error)) throw error
-      this.#metrics.carriedOut.inc({ source: 'gossip', outcome: error.code })
-      const isBroken = error.code === 'ERR_PROTOCOL' || error.code === 'ERR_VERIFICATION'
-      return isBroken ? 'reject' : 'ignore'
     }
   }
 
@@ -360,13 +320,5 @@ export class PurgeService {
   #track(work: Promise<void>): void {
     this.#work.add(work)
     void work.finally(() => this.#work.delete(work))
-  }
-}
-
-function decodeGossip(data: Uint8Array): WireSignedPurge {
-  try {
-    return fromBinary(SignedPurgeSchema, data)
-  } catch (cause) {
-    throw new KairoError('ERR_PROTOCOL', 'not a purge', { cause })
   }
 }

@@ -2,29 +2,27 @@
  * Catching up: asks other peers for the purges that this one has missed, each new neighbour at once and somebody every few seconds, so
  * that a message that was lost is found; keeps {@link PurgePresence} told.
  */
-import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { type Deadline, deadline } from '../../deadline.ts'
-import { type ErrorCode, errorStatus, isKairoError, KairoError } from '../../errors.ts'
-import { PURGE_PROTOCOL } from '../../host/protocols.ts'
-import type { PeerStream, Transport } from '../../host/transport.ts'
+import { type ErrorCode, isKairoError, KairoError } from '../../errors.ts'
 import { purgeLimits } from '../../limits/purge.ts'
 import type { Logger } from '../../logger.ts'
-import type { PurgeAnswer, PurgeRequestSchema } from '../../protocol/generated/purge_pb.js'
+import type { PurgeAnswer } from '../../protocol/generated/purge_pb.js'
+import type { PurgeChannels } from './purge-channels.ts'
 import type { PurgeJournal } from './purge-journal.ts'
 import type { OriginState, PurgeLedger } from './purge-ledger.ts'
 import { originKey, readPurge, type SignedPurge, verifyPurge } from './purge-message.ts'
 import type { PurgeMetrics } from './purge-metrics.ts'
 import type { PurgePresence } from './purge-presence.ts'
 import type { PurgeTrust } from './purge-trust.ts'
-import { decodeState, encodeState, readAnswer, writeRequest } from './purge-wire.ts'
+import { decodeState, encodeState } from './purge-wire.ts'
 
 /** What catching up works with. */
 export interface PurgeSyncComponents {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: PurgeMetrics
-  readonly transport: Transport
+  readonly channels: PurgeChannels
   readonly ledger: PurgeLedger
   readonly journal: PurgeJournal
   readonly trust: PurgeTrust
@@ -137,16 +135,16 @@ export class PurgeSync {
     peerId: string,
     { signal }: Deadline,
   ): Promise<{ outcome: 'same' | 'news' | 'nothing'; vouches: boolean }> {
-    const { ledger, trust, onState } = this.#components
+    const { ledger, trust, channels, onState } = this.#components
     let hasNews = false
     for (let page = 0; page < purgeLimits.pagesMax; page += 1) {
-      const short = await this.#question(peerId, { digest: ledger.digest() }, signal)
+      const short = await channels.call(peerId, { digest: ledger.digest() }, signal)
       if (short.same) {
         onState(peerId, 'same')
         return { outcome: hasNews ? 'news' : 'same', vouches: short.caughtUp }
       }
       const state = encodeState([...ledger.state(), ...trust.ignored()])
-      const answer = await this.#question(peerId, { state }, signal)
+      const answer = await channels.call(peerId, { state }, signal)
       const theirs = decodeState(answer.state)
       onState(peerId, theirs)
       const isNews = await this.#take(answer, theirs)
@@ -194,59 +192,6 @@ export class PurgeSync {
     metrics.carriedOut.inc({ source: 'missed', outcome: 'done' }, news.length)
     return true
   }
-
-  async #question(
-    peerId: string,
-    request: MessageInitShape<typeof PurgeRequestSchema>,
-    signal: AbortSignal,
-  ): Promise<PurgeAnswer> {
-    return await exchange(this.#components.transport, peerId, request, signal)
-  }
-}
-
-/**
- * One request and its answer on a stream of their own.
- * @throws KairoError the code that the other side answers with, `ERR_NO_PROVIDER`, `ERR_TIMEOUT`, `ERR_PROTOCOL`, `ERR_LIMIT`.
- */
-export async function exchange(
-  transport: Transport,
-  peerId: string,
-  request: MessageInitShape<typeof PurgeRequestSchema>,
-  signal: AbortSignal,
-  onOpen: () => void = () => {},
-): Promise<PurgeAnswer> {
-  signal.throwIfAborted()
-  const stream = await transport.open(peerId, PURGE_PROTOCOL, { signal })
-  onOpen()
-  const onAbort = (): void => stream.abort(signal.reason as Error)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    if (signal.aborted) onAbort()
-    await writeRequest(stream, request)
-    const answer = await readAnswer(stream)
-    await closeQuietly(stream)
-    if (answer.code !== '') throw new KairoError(codeOf(answer.code), `${peerId} refuses`)
-    return answer
-  } catch (error) {
-    stream.abort(error instanceof Error ? error : new Error(String(error)))
-    throw error
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
-}
-
-/** The answer is there: how the stream ends changes nothing. */
-async function closeQuietly(stream: PeerStream): Promise<void> {
-  try {
-    await stream.close()
-  } catch (error) {
-    if (!isKairoError(error)) throw error
-    stream.abort(error)
-  }
-}
-
-function codeOf(code: string): ErrorCode {
-  return Object.hasOwn(errorStatus, code) ? (code as ErrorCode) : 'ERR_PROTOCOL'
 }
 
 function nextTurn(): Promise<void> {

@@ -1,5 +1,6 @@
 /**
- * The purge protocol on a stream: one request frame, one answer frame. Both are read with bounds, and every state in them is checked.
+ * The purge protocol on a stream: request frames, each answered by one frame, in order. Both are read with bounds, and every state in
+ * them is checked.
  */
 import {
   create,
@@ -36,15 +37,6 @@ export async function writeRequest(
   await stream.write(encodeFrameHeader(PurgeRequestSchema, message))
 }
 
-/** Reads the request of a stream. @throws KairoError `ERR_PROTOCOL`, `ERR_LIMIT`. */
-export async function readRequest(stream: PeerStream): Promise<PurgeRequest> {
-  const request = await readFrame(stream, PurgeRequestSchema, purgeLimits.requestBytesMax)
-  if (request.version !== PURGE_VERSION) {
-    throw new KairoError('ERR_PROTOCOL', `version ${request.version} is not spoken here`)
-  }
-  return request
-}
-
 /** Writes the answer of a stream. */
 export async function writeAnswer(
   stream: PeerStream,
@@ -55,9 +47,19 @@ export async function writeAnswer(
   await stream.write(encodeFrameHeader(PurgeAnswerSchema, message))
 }
 
-/** Reads the answer of a stream. @throws KairoError `ERR_PROTOCOL`, `ERR_LIMIT`. */
-export async function readAnswer(stream: PeerStream): Promise<PurgeAnswer> {
-  return await readFrame(stream, PurgeAnswerSchema, purgeLimits.answerBytesMax)
+/** The requests of a stream as they come. @throws KairoError `ERR_PROTOCOL`, `ERR_LIMIT`, or what the stream throws. */
+export async function* readRequests(stream: PeerStream): AsyncGenerator<PurgeRequest> {
+  for await (const request of readFrames(stream, PurgeRequestSchema, purgeLimits.requestBytesMax)) {
+    if (request.version !== PURGE_VERSION) {
+      throw new KairoError('ERR_PROTOCOL', `version ${request.version} is not spoken here`)
+    }
+    yield request
+  }
+}
+
+/** The answers of a stream as they come. @throws KairoError `ERR_PROTOCOL`, `ERR_LIMIT`, or what the stream throws. */
+export function readAnswers(stream: PeerStream): AsyncGenerator<PurgeAnswer> {
+  return readFrames(stream, PurgeAnswerSchema, purgeLimits.answerBytesMax)
 }
 
 /** A state for the wire. */
@@ -100,20 +102,19 @@ export function decodeOrigin(wire: PurgeOrigin): OriginState {
   return { issuer, epoch, through, beyond, floor, ignored }
 }
 
-async function readFrame<Desc extends DescMessage>(
+async function* readFrames<Desc extends DescMessage>(
   stream: PeerStream,
   schema: Desc,
   bytesMax: number,
-): Promise<MessageShape<Desc>> {
-  const decoder = new FrameDecoder(schema, () => 0, {
-    headerBytesMax: bytesMax,
-    payloadBytesMax: 0,
-  })
+): AsyncGenerator<MessageShape<Desc>> {
+  const limits = { headerBytesMax: bytesMax, payloadBytesMax: 0 }
+  const decoder = new FrameDecoder(schema, () => 0, limits)
   for await (const chunk of stream.incoming) {
-    const frame = decoder.push(chunk).next()
-    if (frame.done !== true) return frame.value.header
+    for (const { header } of decoder.push(chunk)) yield header
   }
-  throw new KairoError('ERR_PROTOCOL', 'the stream ended before its frame')
+  if (!decoder.isBetweenFrames) {
+    throw new KairoError('ERR_PROTOCOL', 'the stream ended within a frame')
+  }
 }
 
 function numberOf(value: bigint): number {

@@ -175,7 +175,7 @@ export declare type PurgeState = Message<"kairo.v1.PurgeState"> & {
 export declare const PurgeStateSchema: GenMessage<PurgeState>;
 
 /**
- * The one frame that a stream begins with: either a purge to be carried out, or a question for those that the asker has missed.
+ * A frame of the asker: either a purge to be carried out, or a question for those that the asker has missed.
  *
  * @generated from message kairo.v1.PurgeRequest
  */
@@ -203,6 +203,13 @@ export declare type PurgeRequest = Message<"kairo.v1.PurgeRequest"> & {
    * @generated from field: kairo.v1.PurgeState state = 4;
    */
   state?: PurgeState | undefined;
+
+  /**
+   * 1, 2, 3, ... on a stream; comes back in the answer.
+   *
+   * @generated from field: uint32 number = 5;
+   */
+  number: number;
 };
 
 /**
@@ -212,7 +219,7 @@ export declare type PurgeRequest = Message<"kairo.v1.PurgeRequest"> & {
 export declare const PurgeRequestSchema: GenMessage<PurgeRequest>;
 
 /**
- * The one frame that a stream ends with.
+ * The frame that answers one request; answers come in the order of the requests.
  *
  * @generated from message kairo.v1.PurgeAnswer
  */
@@ -270,6 +277,13 @@ export declare type PurgeAnswer = Message<"kairo.v1.PurgeAnswer"> & {
    * @generated from field: uint32 version = 8;
    */
   version: number;
+
+  /**
+   * Of the request.
+   *
+   * @generated from field: uint32 number = 9;
+   */
+  number: number;
 };
 
 /**
