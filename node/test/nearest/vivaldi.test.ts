@@ -21,10 +21,15 @@ function seeded(seed: number): () => number {
 }
 
 /** Peers in space with an access link each; the round trip between two is what Vivaldi's model says, with some noise. */
-function matrix(count: number, random: () => number): (a: number, b: number) => number {
+function matrix(
+  count: number,
+  random: () => number,
+  planeMs: number,
+  linkMs: number,
+): (a: number, b: number) => number {
   const places = Array.from({ length: count }, () => ({
-    at: Array.from({ length: 3 }, () => random() * 150),
-    link: 1 + random() * 20,
+    at: Array.from({ length: 3 }, () => random() * planeMs),
+    link: 1 + random() * linkMs,
   }))
   return (a, b) => {
     const [one, other] = [places[a], places[b]] as [(typeof places)[0], (typeof places)[0]]
@@ -54,8 +59,9 @@ function simulate(
   rounds: number,
   random: () => number,
   lie: (index: number, truth: NetworkCoordinate) => NetworkCoordinate = (_, truth) => truth,
+  [planeMs, linkMs] = [150, 20],
 ) {
-  const rtt = matrix(count, random)
+  const rtt = matrix(count, random, planeMs, linkMs)
   const coordinates = Array.from({ length: count }, () => unknownCoordinate)
   for (let round = 0; round < rounds; round++) {
     for (let own = 0; own < count; own++) {
@@ -75,6 +81,17 @@ test('coordinates converge on networks that have the shape of the model', (t) =>
     fc.property(fc.integer(), (seed) => {
       const { coordinates, rtt } = simulate(24, 200, seeded(seed))
       return medianError(coordinates, rtt) < 0.15
+    }),
+    { numRuns: 10 },
+  )
+  t.end()
+})
+
+test('slow access links are heights, which no place in space could be', (t) => {
+  fc.assert(
+    fc.property(fc.integer(), (seed) => {
+      const run = simulate(24, 200, seeded(seed), (_, truth) => truth, [1, 80])
+      return medianError(run.coordinates, run.rtt) < 0.12
     }),
     { numRuns: 10 },
   )
