@@ -280,10 +280,6 @@ export const hostLimits = {
   gossipMessageBytesMax: 64 * KiB,
   /** Invalid gossip messages of one neighbour in a short time before it is not heard for a while. */
   gossipInvalidMessagesMax: 20,
-  /** Age after which a remembered address is no longer dialled. */
-  addressAgeMsMax: 3 * 24 * 3_600_000,
-  /** Remembered peers dialled at start, besides the join targets. */
-  redialPeersMax: 8,
   /** Addresses that others see us under, kept for `kairo doctor`. */
   observedAddressesMax: 32,
   /** Join targets one peer keeps connected. */

@@ -1,6 +1,6 @@
 /**
- * Joining: keeps this peer connected to the addresses it was given, for its whole life, and to some peers it remembers.
- * This is the one layer that retries a connection; a target that is down at first is reported and tried again.
+ * Joining: keeps this peer connected to the addresses it was given, for its whole life, and finds the network again from
+ * memory (`redial.ts`). This is the one layer that retries a connection; a target that is down at first is reported and tried again.
  */
 import { strict as assert } from 'node:assert'
 import { EventEmitter } from 'node:events'
@@ -13,6 +13,7 @@ import { hostLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import type { Libp2pHost } from './libp2p-host.ts'
 import { fetchPeerInfo } from './peer-info.ts'
+import { Redial } from './redial.ts'
 
 /** What joining needs. */
 export interface JoinComponents {
@@ -65,11 +66,10 @@ export class Join {
   readonly #logger: Logger
   readonly #attempts: Counter<'outcome'>
   readonly #targets: Target[]
+  readonly #redial: Redial
   readonly #work = new Set<Promise<void>>()
   #stopping = new AbortController()
   #cancelDisconnect: (() => void) | undefined
-  #cancelRedial: CancelTimer | undefined
-  #redialFailures = 0
 
   /** @throws KairoError `ERR_CONFIG` for a target that is neither a multiaddr nor a URL, or too many of them. */
   constructor(components: JoinComponents, init: JoinInit) {
@@ -81,6 +81,7 @@ export class Join {
       labelNames: ['outcome'],
       registers: [components.registry],
     })
+    this.#redial = new Redial({ ...components, logger: this.#logger })
     const addresses = [...new Set(init.targets)]
     if (addresses.length > hostLimits.joinTargetsMax) {
       throw new KairoError('ERR_CONFIG', `more than ${hostLimits.joinTargetsMax} join targets`)
@@ -94,17 +95,16 @@ export class Join {
     this.#stopping = new AbortController()
     this.#cancelDisconnect = this.#components.host.onDisconnect((id) => this.#onDisconnect(id))
     for (const target of this.#targets) this.#attempt(target)
-    this.#track(this.#redial())
+    this.#redial.start()
   }
 
   /** Gives up attempts under way; connections stay, they are the host's. */
   async stop(): Promise<void> {
     this.#cancelDisconnect?.()
     this.#cancelDisconnect = undefined
-    this.#cancelRedial?.()
     for (const target of this.#targets) target.cancelTimer?.()
     this.#stopping.abort(new KairoError('ERR_STOPPED', 'the peer is shutting down'))
-    await Promise.all(this.#work)
+    await Promise.all([...this.#work, this.#redial.stop()])
   }
 
   /** Where each target stands, in the order given. */
@@ -181,36 +181,6 @@ export class Join {
       this.#logger.info({ target: target.address, peer: peerId }, 'lost a join target')
       this.#wait(target)
     }
-    if (this.#components.host.peers().length === 0) this.#scheduleRedial()
-  }
-
-  /** Peers remembered from before lead back into the network when no target does. */
-  async #redial(): Promise<void> {
-    const { host } = this.#components
-    const { signal } = this.#stopping
-    try {
-      const peers = await host.rememberedPeers(hostLimits.redialPeersMax)
-      const dials = peers.map(({ peerId, addresses }) =>
-        host.dial(
-          addresses.map((address) => withPeerId(address, peerId)),
-          { signal },
-        ),
-      )
-      const results = await Promise.allSettled(dials)
-      const reached = results.filter(({ status }) => status === 'fulfilled').length
-      this.#redialFailures = reached > 0 ? 0 : this.#redialFailures + 1
-      this.#logger.debug({ known: peers.length, reached }, 'dialled remembered peers')
-      if (peers.length > 0 && host.peers().length === 0) this.#scheduleRedial()
-    } catch (error) {
-      if (!signal.aborted) this.#logger.warn({ err: error }, 'cannot read the remembered peers')
-    }
-  }
-
-  #scheduleRedial(): void {
-    if (this.#stopping.signal.aborted) return
-    this.#cancelRedial?.()
-    const delayMs = this.#backoffMs(this.#redialFailures)
-    this.#cancelRedial = this.#components.clock.after(delayMs, () => this.#track(this.#redial()))
   }
 
   /** Doubles with each failure up to the longest wait; the upper half is random, so that peers do not come back in step. */
@@ -255,8 +225,4 @@ function statusOf(target: Target): JoinStatus {
 
 function isUrl(address: string): boolean {
   return /^https?:\/\//i.test(address) && URL.canParse(address)
-}
-
-function withPeerId(address: string, peerId: string): string {
-  return address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`
 }

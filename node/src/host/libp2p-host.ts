@@ -8,9 +8,10 @@ import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import type { LevelDatastore } from 'datastore-level'
 import type { Registry } from 'prom-client'
-import type { Clock } from '../clock.ts'
+import type { CancelTimer, Clock } from '../clock.ts'
 import { deadline } from '../deadline.ts'
 import { isKairoError, KairoError } from '../errors.ts'
+import { rememberedLimits } from '../limits/reach.ts'
 import { hostLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import { DhtRouting } from './dht-routing.ts'
@@ -19,6 +20,7 @@ import { HostMetrics } from './host-metrics.ts'
 import { createNode, type KairoNode, listenError } from './libp2p-node.ts'
 import type { ContentRouting, Gossip, PeerWatch } from './network.ts'
 import { openPeerDatastore } from './peer-datastore.ts'
+import { PeerMemory, type RememberedPeer } from './peer-memory.ts'
 import { Libp2pPeerStream } from './peer-stream.ts'
 import { mayPassRelay } from './protocols.ts'
 import { Reach } from './reach/reach.ts'
@@ -86,6 +88,8 @@ export class Libp2pHost implements Transport, PeerWatch {
   #node: KairoNode | undefined
   #reach: Reach | undefined
   #datastore: LevelDatastore | undefined
+  #peerMemory: PeerMemory | undefined
+  #cancelForget: CancelTimer | undefined
   #stopping = new AbortController()
 
   constructor(components: Libp2pHostComponents, init: Libp2pHostInit) {
@@ -130,8 +134,14 @@ export class Libp2pHost implements Transport, PeerWatch {
       node.addEventListener('peer:disconnect', ({ detail }) => this.#onDisconnect(detail))
       this.#node = node
       this.#reach = reach
+      this.#peerMemory = new PeerMemory({
+        clock: this.#components.clock,
+        peerStore: node.peerStore,
+        connected: () => this.peers(),
+      })
       await node.start()
       reach.look()
+      this.#forget()
     } catch (cause) {
       await this.#reach?.end()
       this.#reach = undefined
@@ -148,6 +158,7 @@ export class Libp2pHost implements Transport, PeerWatch {
     if (node === undefined) return
     this.#stopping.abort(new KairoError('ERR_STOPPED', 'the peer is shutting down'))
     const reach = this.#reach
+    this.#cancelForget?.()
     this.#node = undefined
     this.#reach = undefined
     this.#identified.clear()
@@ -263,17 +274,9 @@ export class Libp2pHost implements Transport, PeerWatch {
     return () => this.#disconnectListeners.delete(listener)
   }
 
-  /** Peers remembered from before, that are not connected: at most `max` of them, with addresses. */
-  async rememberedPeers(max: number): Promise<{ peerId: string; addresses: string[] }[]> {
-    const connected = new Set(this.peers())
-    const peers = await this.#running().peerStore.all({
-      filters: [(peer) => peer.addresses.length > 0 && !connected.has(peer.id.toString())],
-      limit: max,
-    })
-    return peers.map(({ id, addresses }) => ({
-      peerId: id.toString(),
-      addresses: addresses.map((address) => address.multiaddr.toString()),
-    }))
+  /** Peers remembered from before, that are not connected: at most `max` of them, with addresses, those seen last first. */
+  async rememberedPeers(max: number): Promise<RememberedPeer[]> {
+    return await this.#memory().recent(max)
   }
 
   async #outbound<T>(
@@ -387,6 +390,7 @@ export class Libp2pHost implements Transport, PeerWatch {
     const before = this.#identified.get(id)
     this.#identified.set(id, { connectionId: connection.id, protocols })
     this.#reach?.onIdentify(result)
+    this.#memorize(peerId)
     for (const watcher of this.#watchers) {
       const told =
         before?.connectionId === connection.id && before.protocols.includes(watcher.protocol)
@@ -409,6 +413,36 @@ export class Libp2pHost implements Transport, PeerWatch {
     } catch (error) {
       this.#logger.error({ err: error, protocol: watcher.protocol }, 'a peer listener failed')
     }
+  }
+
+  #memory(): PeerMemory {
+    if (this.#node === undefined || this.#peerMemory === undefined) {
+      throw new KairoError('ERR_STOPPED', 'the host is not running')
+    }
+    return this.#peerMemory
+  }
+
+  #memorize(peerId: PeerId): void {
+    if (this.#node === undefined) return
+    this.#memory()
+      .seen(peerId)
+      .catch((error: Error) => {
+        if (this.#node === undefined) return
+        this.#logger.warn({ err: error }, 'could not remember a peer')
+      })
+  }
+
+  /** Forgets old peers, now and from time to time. */
+  #forget(): void {
+    this.#memory()
+      .prune()
+      .then((count) => this.#logger.debug({ count }, 'forgot peers not seen for long'))
+      .catch((error: Error) => {
+        if (this.#node === undefined) return
+        this.#logger.warn({ err: error }, 'could not go through the remembered peers')
+      })
+    const { clock } = this.#components
+    this.#cancelForget = clock.after(rememberedLimits.pruneIntervalMs, () => this.#forget())
   }
 
   #observe(address: Multiaddr): void {

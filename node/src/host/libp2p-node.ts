@@ -83,8 +83,9 @@ export async function createNode(
       pingTimeout: { minTimeout: hostLimits.pingTimeoutMs },
     },
     peerStore: {
-      maxAddressAge: hostLimits.addressAgeMsMax,
-      maxPeerAge: hostLimits.addressAgeMsMax,
+      // Its ages count from when an address was first heard; PeerMemory forgets by when a peer was last seen.
+      maxAddressAge: Infinity,
+      maxPeerAge: Infinity,
     },
     services: {
       identify: identify(),

@@ -98,6 +98,12 @@ export const rememberedLimits = {
   lostMax: 64,
   /** How long a lost peer is tried. */
   lostMsMax: 7 * 24 * 3_600_000,
+  /** How long a peer is remembered after it was last seen. */
+  memoryMsMax: 30 * 24 * 3_600_000,
+  /** Peers that are remembered, those seen last. */
+  peersMax: 4_096,
+  /** Time between two looks for peers to forget; what is known by hearsay alone is forgotten at the second. */
+  pruneIntervalMs: 6 * 3_600_000,
   /** Remembered peers looked at when some are chosen. */
   candidatesMax: 512,
 } as const

@@ -5,7 +5,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { Registry } from 'prom-client'
 import type { Test } from 'tap'
-import { systemClock } from '../../src/clock.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import { Libp2pHost } from '../../src/host/libp2p-host.ts'
 import { silentLogger } from '../../src/logger.ts'
 
@@ -18,6 +18,7 @@ export interface TestHostOptions {
   readonly announce?: readonly string[]
   readonly relay?: boolean
   readonly registry?: Registry
+  readonly clock?: Clock
   /** Hosts to dial after start. */
   readonly join?: readonly Libp2pHost[]
 }
@@ -25,7 +26,11 @@ export interface TestHostOptions {
 /** A started host; stopped at the test's end. */
 export async function startHost(t: Test, options: TestHostOptions = {}): Promise<Libp2pHost> {
   const host = new Libp2pHost(
-    { clock: systemClock, logger: silentLogger, registry: options.registry ?? new Registry() },
+    {
+      clock: options.clock ?? systemClock,
+      logger: silentLogger,
+      registry: options.registry ?? new Registry(),
+    },
     {
       privateKey: options.privateKey ?? (await generateKeyPair('Ed25519')),
       listen: options.listen ?? ['/ip4/127.0.0.1/tcp/0'],

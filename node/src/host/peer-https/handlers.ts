@@ -1,8 +1,8 @@
 /** Who answers which requests of other peers, whichever way they come; with the bounds on how many at once. */
 import { strict as assert } from 'node:assert'
 import type { Clock } from '../../clock.ts'
-import { deadline, unlessAborted } from '../../deadline.ts'
-import { type ErrorCode, errorStatus, isKairoError } from '../../errors.ts'
+import { unlessAborted } from '../../deadline.ts'
+import { type ErrorCode, errorStatus, isKairoError, KairoError } from '../../errors.ts'
 import { peerHttpLimits } from '../../limits/peer-http.ts'
 import type { Logger } from '../../logger.ts'
 import type { IncomingPeerRequest, PeerHttpAnswer, PeerHttpHandler } from '../peer-http.ts'
@@ -43,13 +43,14 @@ export class PeerHandlers {
   }
 
   /**
-   * Answers a request and hands the answer to `send`, which sends it whole; the slot of the request is held until then.
+   * Answers a request and hands the answer to `send`, which sends it whole; the slot of the request is held until then. The
+   * controller's signal is the handler's: it fires when the other peer is gone, or when the answer takes too long.
    * @throws what `send` throws; a failure of the handler is an answer.
    */
   async serve(
     via: PeerHttpVia,
     request: IncomingPeerRequest,
-    signal: AbortSignal,
+    controller: AbortController,
     send: (answer: PeerHttpAnswer) => Promise<void>,
   ): Promise<void> {
     const { metrics } = this.#components
@@ -60,7 +61,7 @@ export class PeerHandlers {
       return await send(refusal('ERR_LIMIT'))
     }
     try {
-      const answer = await this.#answer(request, signal)
+      const answer = await this.#answer(request, controller)
       metrics.answered.inc({ via, status: String(answer.status) })
       await send(answer)
     } finally {
@@ -68,36 +69,34 @@ export class PeerHandlers {
     }
   }
 
-  async #answer(request: IncomingPeerRequest, parent: AbortSignal): Promise<PeerHttpAnswer> {
+  async #answer(
+    request: IncomingPeerRequest,
+    controller: AbortController,
+  ): Promise<PeerHttpAnswer> {
     const handler = this.#handlerOf(request.path)
     if (handler === undefined) return refusal('ERR_NOT_FOUND')
-    const limit = deadline(this.#components.clock, peerHttpLimits.answerMsMax, parent)
-    // The body is still being made when the head is answered: its signal is the connection's alone from then on.
-    const controller = new AbortController()
-    const onLimit = (): void => controller.abort(limit.signal.reason)
-    limit.signal.addEventListener('abort', onLimit, { once: true })
-    const onParent = (): void => controller.abort(parent.reason)
-    parent.addEventListener('abort', onParent, { once: true })
+    const cancel = this.#components.clock.after(peerHttpLimits.answerMsMax, () => {
+      controller.abort(new KairoError('ERR_TIMEOUT', 'the answer took too long'))
+    })
     try {
-      const answer = await unlessAborted(handler(request, controller.signal), limit.signal)
+      const { signal } = controller
+      const answer = await unlessAborted(handler(request, signal), signal)
       return { ...answer, headers: checkFields(Object.entries(answer.headers ?? {})) }
     } catch (error) {
-      if (isKairoError(error)) {
-        this.#components.logger.debug(
-          { peer: request.peerId, path: request.path, err: error },
-          'a request of a peer was refused',
-        )
-        return refusal(error.code)
-      }
-      this.#components.logger.error(
-        { peer: request.peerId, path: request.path, err: error },
-        'a request of a peer failed',
-      )
-      return { status: 500 }
+      return this.#failed(request, error)
     } finally {
-      limit.signal.removeEventListener('abort', onLimit)
-      limit.clear()
+      cancel()
     }
+  }
+
+  #failed({ peerId, path }: IncomingPeerRequest, error: unknown): PeerHttpAnswer {
+    const { logger } = this.#components
+    if (isKairoError(error)) {
+      logger.debug({ peer: peerId, path, err: error }, 'a request of a peer was refused')
+      return refusal(error.code)
+    }
+    logger.error({ peer: peerId, path, err: error }, 'a request of a peer failed')
+    return { status: 500 }
   }
 
   #handlerOf(path: string): PeerHttpHandler | undefined {

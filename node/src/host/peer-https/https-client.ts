@@ -22,6 +22,7 @@ class StaleSocketError extends Error {}
 export class HttpsClient {
   readonly #components: HttpsClientComponents
   readonly #agent: PeerAgent
+  #stopped = false
   readonly #turns = new PeerTurns({
     atOnceMax: peerHttpLimits.requestsPerPeerMax,
     waitingMax: peerHttpLimits.waitingPerPeerMax,
@@ -35,6 +36,7 @@ export class HttpsClient {
 
   /** Closes every connection; requests under way fail. */
   stop(): void {
+    this.#stopped = true
     this.#agent.destroy()
   }
 
@@ -74,12 +76,16 @@ export class HttpsClient {
   }
 
   /** One exchange; calls `done` when its connection is free again or gone. */
-  #ask(
+  async #ask(
     options: PeerRequestOptions,
     { method, body }: PeerHttpRequest,
     signal: AbortSignal,
     done: () => void,
   ): Promise<PeerHttpResponse> {
+    if (this.#stopped) {
+      done()
+      throw new KairoError('ERR_STOPPED', 'the peer is shutting down')
+    }
     const { promise, resolve, reject } = Promise.withResolvers<PeerHttpResponse>()
     let queue: BodyQueue | undefined
     let isWhole = (): boolean => false
@@ -114,7 +120,7 @@ export class HttpsClient {
     })
     message.end(body)
     if (signal.aborted) onAbort()
-    return promise
+    return await promise
   }
 
   #bodyOf(answer: IncomingMessage, fail: (error: Error) => void): BodyQueue {
@@ -123,12 +129,14 @@ export class HttpsClient {
       resume: () => answer.resume(),
       cancel: (reason) => answer.destroy(reason),
     })
+    let bytes = 0
     answer.on('data', (chunk: Buffer) => {
-      metrics.bytes.inc({ via: 'https', direction: 'in' }, chunk.byteLength)
+      bytes += chunk.byteLength
       if (!queue.push(chunk)) answer.pause()
     })
     answer.on('end', () => queue.end())
     answer.on('error', fail)
+    answer.on('close', () => metrics.bytes.inc({ via: 'https', direction: 'in' }, bytes))
     return queue
   }
 }

@@ -148,17 +148,18 @@ export class HttpsServer {
 
   async #serve(message: IncomingMessage, reply: ServerResponse): Promise<void> {
     const controller = new AbortController()
-    const gone = new KairoError('ERR_NO_PROVIDER', 'the other peer is gone')
-    reply.on('error', () => controller.abort(gone))
-    reply.once('close', () => {
-      if (!reply.writableFinished) controller.abort(gone)
-    })
+    const onGone = (): void => {
+      if (!reply.writableFinished)
+        controller.abort(new KairoError('ERR_NO_PROVIDER', 'the other peer is gone'))
+    }
+    reply.on('error', onGone)
+    reply.once('close', onGone)
     try {
       const peerId = this.#peers.get(message.socket)
       if (peerId === undefined) return await this.#refuse(reply, 'ERR_UNAUTHORIZED')
       const request = await this.#read(message, peerId)
-      await this.#components.handlers.serve('https', request, controller.signal, (answer) =>
-        this.#send(reply, answer, controller.signal),
+      await this.#components.handlers.serve('https', request, controller, (answer) =>
+        this.#send(reply, answer),
       )
     } catch (error) {
       if (isKairoError(error) && !reply.headersSent) {
@@ -189,26 +190,39 @@ export class HttpsServer {
     return { peerId, method, path: message.url ?? '', headers, body: Buffer.concat(chunks) }
   }
 
-  async #send(reply: ServerResponse, answer: PeerHttpAnswer, signal: AbortSignal): Promise<void> {
+  async #send(reply: ServerResponse, answer: PeerHttpAnswer): Promise<void> {
     const { clock, metrics } = this.#components
+    const { promise: broken, reject } = Promise.withResolvers<never>()
+    broken.catch(() => {})
+    reply.once('close', () => reject(new KairoError('ERR_NO_PROVIDER', 'the other peer is gone')))
+    /** Hands bytes on; a connection that closes does not call back. */
+    const taken = async (send: (done: (error?: Error | null) => void) => void): Promise<void> => {
+      const done = new Promise<void>((resolve, fail) => {
+        send((error) => (error === undefined || error === null ? resolve() : fail(error)))
+      })
+      await Promise.race([done, broken])
+    }
+    let bytes = 0
     reply.sendDate = false
-    await sendAnswer({ clock, signal, isHead: reply.req.method === 'HEAD' }, answer, {
-      head: (status, fields) => {
-        // An answer shorter than it says breaks the connection, rather than leave its reader waiting.
-        reply.strictContentLength = reply.req.method !== 'HEAD'
-        reply.writeHead(status, fields)
-      },
-      write: async (bytes) => {
-        metrics.bytes.inc({ via: 'https', direction: 'out' }, bytes.byteLength)
-        if (!reply.write(bytes)) await once(reply, 'drain', { signal })
-      },
-      end: async () => {
-        const finished = once(reply, 'finish', { signal })
-        reply.end()
-        await finished
-      },
-      cut: () => reply.destroy(),
-    })
+    // An answer shorter than it says breaks the connection, rather than leave its reader waiting.
+    reply.strictContentLength = reply.req.method !== 'HEAD'
+    try {
+      await sendAnswer({ clock, isHead: reply.req.method === 'HEAD' }, answer, {
+        pieceBytesMax: peerHttpLimits.writeBytesMax,
+        head: (status, fields) => void reply.writeHead(status, fields),
+        write: async (piece) => {
+          bytes += piece.byteLength
+          await taken((done) => reply.write(piece, done))
+        },
+        end: async (last) => {
+          bytes += last?.byteLength ?? 0
+          await taken((done) => reply.end(last, done))
+        },
+        cut: () => reply.destroy(),
+      })
+    } finally {
+      metrics.bytes.inc({ via: 'https', direction: 'out' }, bytes)
+    }
   }
 
   /** Says why and closes: a peer that is not understood is not listened to any further. */

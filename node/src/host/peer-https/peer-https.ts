@@ -52,7 +52,7 @@ export class PeerHttps implements PeerHttp {
   readonly #streamServer: StreamServer
   readonly #streamClient: StreamClient
   readonly #unreachable: UnreachablePeers
-  readonly #stopping = new AbortController()
+  #stopped = false
   #server: HttpsServer | undefined
   #client: HttpsClient | undefined
   #certificateDigest = ''
@@ -111,9 +111,9 @@ export class PeerHttps implements PeerHttp {
     await this.#streamServer.start()
   }
 
-  /** Takes no more requests, gives those under way a moment, and closes every connection. */
+  /** Takes no more requests, gives answers under way a moment, and closes every HTTPS connection; streams end with the host. */
   async stop(): Promise<void> {
-    this.#stopping.abort(new KairoError('ERR_STOPPED', 'the peer is shutting down'))
+    this.#stopped = true
     this.#streamServer.stop()
     const server = this.#server
     this.#server = undefined
@@ -131,7 +131,8 @@ export class PeerHttps implements PeerHttp {
     options: { readonly signal: AbortSignal },
   ): Promise<PeerHttpResponse> {
     const checked = checkRequest(request)
-    const signal = AbortSignal.any([options.signal, this.#stopping.signal])
+    const { signal } = options
+    if (this.#stopped) throw new KairoError('ERR_STOPPED', 'the peer is shutting down')
     const endpoint = this.#components.endpointsOf(peerId)
     const client = this.#client
     if (client === undefined || endpoint === undefined || endpoint.addresses.length === 0) {

@@ -67,13 +67,13 @@ export class StreamServer {
         { peer: stream.remotePeer, err: error },
         'a request of a peer was not understood',
       )
-      await this.#send(stream, refusal(error.code), new AbortController().signal, 'GET')
+      await this.#send(stream, refusal(error.code), undefined)
       return
     }
     const controller = new AbortController()
     void watchLeaving(stream, controller)
-    await this.#components.handlers.serve('stream', request, controller.signal, (answer) =>
-      this.#send(stream, answer, controller.signal, request.method),
+    await this.#components.handlers.serve('stream', request, controller, (answer) =>
+      this.#send(stream, answer, { method: request.method, signal: controller.signal }),
     )
   }
 
@@ -107,24 +107,31 @@ export class StreamServer {
   async #send(
     stream: PeerStream,
     answer: PeerHttpAnswer,
-    signal: AbortSignal,
-    method: IncomingPeerRequest['method'],
+    asked:
+      | { readonly method: IncomingPeerRequest['method']; readonly signal: AbortSignal }
+      | undefined,
   ): Promise<void> {
     const { clock, metrics, logger } = this.#components
     try {
-      await sendAnswer({ clock, signal, isHead: method === 'HEAD' }, answer, {
+      await sendAnswer({ clock, isHead: asked?.method === 'HEAD' }, answer, {
+        pieceBytesMax: peerHttpLimits.chunkBytesMax,
         head: async (status, fields) => {
           const value = create(PeerHttpResponseHeadSchema, { status, fields: encodeFields(fields) })
           await stream.write(encodeHttpFrame({ case: 'response', value }, 0))
         },
-        write: async (bytes) => {
+        write: async (piece) => {
           const value = create(PeerHttpChunkSchema)
-          const header = encodeHttpFrame({ case: 'chunk', value }, bytes.byteLength)
-          await Promise.all([stream.write(header), stream.write(bytes)])
-          metrics.bytes.inc({ via: 'stream', direction: 'out' }, bytes.byteLength)
+          const header = encodeHttpFrame({ case: 'chunk', value }, piece.byteLength)
+          metrics.bytes.inc({ via: 'stream', direction: 'out' }, piece.byteLength)
+          await Promise.all([stream.write(header), stream.write(piece)])
         },
-        end: async () => {
-          await stream.write(END)
+        end: async (last) => {
+          const value = create(PeerHttpChunkSchema)
+          if (last !== undefined) {
+            metrics.bytes.inc({ via: 'stream', direction: 'out' }, last.byteLength)
+            const header = encodeHttpFrame({ case: 'chunk', value }, last.byteLength)
+            await Promise.all([stream.write(header), stream.write(last), stream.write(END)])
+          } else await stream.write(END)
           await stream.close()
         },
         cut: (reason) => stream.abort(reason),
@@ -132,7 +139,7 @@ export class StreamServer {
     } catch (error) {
       const code: ErrorCode = isKairoError(error) ? error.code : 'ERR_NO_PROVIDER'
       logger.debug({ peer: stream.remotePeer, err: error }, 'an answer to a peer broke off')
-      if (!signal.aborted) await this.#breakOff(stream, code)
+      if (asked?.signal.aborted !== true) await this.#breakOff(stream, code)
       stream.abort(error instanceof Error ? error : new Error(String(error)))
     }
   }
