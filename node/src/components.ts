@@ -5,19 +5,12 @@
 import type { Registry } from 'prom-client'
 import { loadOperatorToken, type OperatorToken } from './auth/operator-token.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { FeedServer } from './content/feed/server.ts'
-import { Fetcher } from './content/fetch/fetch-client.ts'
-import { FetchServer } from './content/fetch/fetch-server.ts'
-import { SequenceStore } from './content/publication/sequence-store.ts'
-import { Directory } from './content/records/directory.ts'
-import { ProviderService } from './content/records/provider.ts'
-import { Replicas } from './content/replica/replicas.ts'
-import { ContentStore } from './content/store/store.ts'
 import { Audience } from './delivery/audience.ts'
 import { type Identity, loadIdentity } from './host/identity.ts'
 import { Join } from './host/join.ts'
 import { Libp2pHost } from './host/libp2p-host.ts'
-import { PeerHttps } from './host/peer-https/peer-https.ts'
+import { HttpMetrics } from './http/http-metrics.ts'
+import { Shelter } from './http/shelter/shelter.ts'
 import { LiveCaptions } from './ingest/live-captions.ts'
 import { Publications } from './ingest/publications.ts'
 import { PublishingService } from './ingest/publishing.ts'
@@ -33,6 +26,8 @@ import type { SessionObserver } from './media/published-session.ts'
 import { createRegistry } from './metrics/registry.ts'
 import { type ArchiveRooms, createArchives } from './peer/archive-components.ts'
 import type { Base, ComponentsInit } from './peer/base.ts'
+import { createCdn } from './peer/cdn-components.ts'
+import { createContent } from './peer/content-components.ts'
 import {
   createEgress,
   createWebhooks,
@@ -40,6 +35,7 @@ import {
   tellOfVideos,
 } from './peer/egress-components.ts'
 import { createLibrary, createMedia, createTranscoding } from './peer/media-components.ts'
+import { createNearest } from './peer/nearest-components.ts'
 import type { LiveStoryboards } from './recording/live-storyboards.ts'
 import type { StreamArchives } from './recording/stream-archives.ts'
 import type { RestreamService } from './restream/service.ts'
@@ -51,8 +47,13 @@ import type { UploadServer } from './vod/upload/upload-server.ts'
 import type { WatchFolder } from './vod/watch-folder.ts'
 import type { WebhookService } from './webhooks/service.ts'
 
+type ContentRooms = ReturnType<typeof createContent>
+
 /** The rooms of one peer. */
-export interface Components {
+export interface Components
+  extends ContentRooms,
+    ReturnType<typeof createNearest>,
+    ReturnType<typeof createCdn> {
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
@@ -60,10 +61,8 @@ export interface Components {
   readonly operatorToken: OperatorToken
   readonly host: Libp2pHost
   readonly join: Join
-  readonly store: ContentStore
-  readonly sequences: SequenceStore
-  readonly directory: Directory
-  readonly providers: ProviderService
+  readonly httpMetrics: HttpMetrics
+  readonly shelter: Shelter
   readonly keys: StreamKeys
   readonly streamOptions: StreamOptionsStore
   /** The passphrase of SRT publishers with a stream key; undefined takes them in the clear. */
@@ -71,10 +70,6 @@ export interface Components {
   readonly captions: LiveCaptions
   readonly publications: Publications
   readonly publishing: PublishingService
-  readonly replicas: Replicas
-  readonly feeds: FeedServer
-  readonly peerHttp: PeerHttps
-  readonly fetches: FetchServer
   readonly audience: Audience
   readonly presets: PresetStore
   readonly media: MediaPool
@@ -109,14 +104,26 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     { clock, logger, registry },
     {
       privateKey: identity.privateKey,
-      listen: init.listen,
+      listen: init.ports.listen,
       ...(settings.announce.length === 0 ? {} : { announce: settings.announce }),
       mdns: settings.mdns,
       datastorePath: home.networkDirectory,
     },
   )
   const base: Base = { clock, logger, registry, host, random: init.random ?? Math.random }
-  const content = createContent(base, init)
+  const httpMetrics = new HttpMetrics(registry)
+  const shelter = new Shelter(base, settings)
+  const join = new Join(base, { targets: settings.join })
+  const near = createNearest(
+    base,
+    { identity, httpMetrics, peerHttp: () => content.peerHttp },
+    init,
+  )
+  const content: ContentRooms = createContent(
+    base,
+    { identity, join, catalog: () => near.catalog },
+    init,
+  )
   const ingest = createIngest(base, content, init)
   const media = createMedia(base, init)
   const webhooks = createWebhooks(base, ingest.observers, init)
@@ -141,9 +148,13 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     identity,
     operatorToken,
     host,
-    join: new Join(base, { targets: settings.join }),
+    httpMetrics,
+    shelter,
+    join,
     audience: new Audience({ clock }),
+    ...near,
     ...content,
+    ...createCdn(base, { ...content, ...near, identity, shelter }, init),
     ...ingest,
     ...media,
     transcoding,
@@ -154,43 +165,9 @@ export async function createComponents(init: ComponentsInit): Promise<Components
   }
 }
 
-function createContent(base: Base, { loaded: { settings }, home }: ComponentsInit) {
-  const { clock, logger, registry, host, random } = base
-  const network = { clock, logger, registry, transport: host }
-  const store = new ContentStore(base, {
-    directory: home.contentDirectory,
-    memoryBytesMax: settings.memoryBytesMax,
-    diskBytesMax: settings.diskBytesMax,
-  })
-  const directory = new Directory({ ...network, gossip: host.gossip, peers: host })
-  const providers = new ProviderService({
-    ...network,
-    routing: host.routing,
-    peers: host,
-    records: directory,
-    peerId: host.peerId,
-  })
-  const peerHttp = new PeerHttps({ ...network, endpointsOf: () => undefined }, {})
-  const fetcher = new Fetcher({ ...network, http: peerHttp, store })
-  const replicas = new Replicas(
-    { ...network, store, fetcher, records: directory, providers, random },
-    { idleMs: settings.replicaIdleMs },
-  )
-  return {
-    store,
-    sequences: new SequenceStore({ logger, registry }, { directory: home.stateDirectory }),
-    directory,
-    providers,
-    replicas,
-    feeds: new FeedServer({ ...network, streams: replicas }),
-    peerHttp,
-    fetches: new FetchServer({ ...network, http: peerHttp, store }),
-  }
-}
-
 function createIngest(
   base: Base,
-  content: ReturnType<typeof createContent>,
+  content: ContentRooms,
   { loaded: { settings }, home }: ComponentsInit,
 ) {
   const { clock, logger, registry, host } = base

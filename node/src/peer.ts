@@ -3,29 +3,21 @@
  * the reverse order within a bounded time. The rooms themselves are built in `components.ts`.
  */
 import { EventEmitter } from 'node:events'
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { apiRoutes } from './api/routes.ts'
 import { type Components, createComponents } from './components.ts'
 import type { LoadedSettings } from './config/load.ts'
 import type { SettingKey } from './config/schema.ts'
-import { createHlsHandler } from './delivery/hls-handler.ts'
-import { createLiveStoryboardHandler } from './delivery/live-storyboard.ts'
-import { createTimeHandler } from './delivery/time-handler.ts'
-import { createVodHandler } from './delivery/vod/vod-handler.ts'
 import { isKairoError, KairoError } from './errors.ts'
 import { clearRunning, type Home, homeAt, openHome, readRunning, writeRunning } from './home.ts'
 import { choosePorts, PortMemory, rememberPorts } from './host/ports.ts'
-import type { PlainHandler } from './http/prepared-response.ts'
-import { HttpServer } from './http/server.ts'
-import { loadStaticPages } from './http/static.ts'
+import type { HttpServer } from './http/server.ts'
 import { RtmpServer } from './ingest/rtmp/server.ts'
 import { SrtServer } from './ingest/srt/server.ts'
 import { TestStream } from './ingest/test-stream/test-stream.ts'
 import { lifecycleLimits } from './limits.ts'
 import type { Logger } from './logger.ts'
-import { httpUrl, type PeerAddresses, peerAddresses, rtmpUrl, srtUrl } from './peer/addresses.ts'
+import { httpUrl, type PeerAddresses, peerAddresses, rtmpUrl } from './peer/addresses.ts'
 import { peerDoctor } from './peer/doctor.ts'
+import { createHttpServers } from './peer/http-servers.ts'
 import { peerStatus } from './peer/status.ts'
 
 /** How a peer is made. */
@@ -41,12 +33,13 @@ export interface PeerEvents {
   stream: [notice: { name: string; id: string; state: 'live' | 'ended' | 'gone' }]
 }
 
-const WEB_FOLDER = fileURLToPath(new URL('../web/dist', import.meta.url))
-
 /** What runs between start and stop. */
 export interface RunningRooms {
   readonly components: Components
+  /** What clients reach: everything, or only the origins that are cached where pages and API stand apart. */
   readonly http: HttpServer
+  /** Pages, API and metrics; the same server unless they stand apart. */
+  readonly admin: HttpServer
   readonly rtmp: RtmpServer | undefined
   readonly srt: SrtServer | undefined
   testStream: TestStream | undefined
@@ -122,18 +115,31 @@ export class Peer {
       loaded: this.#init,
       home,
       logger: this.#init.logger,
-      listen: ports.listen,
+      ports,
+      clientUrls: () => this.#clientUrls(),
     })
     await this.#startContent(components)
+    await this.#startCdn(components)
     const rtmp = ports.rtmp === undefined ? undefined : new RtmpServer(components, ports.rtmp)
     if (rtmp !== undefined) await this.#begin('rtmp', rtmp)
     const srt = ports.srt === undefined ? undefined : new SrtServer(components, ports.srt)
     if (srt !== undefined) await this.#begin('srt', srt)
-    const http = await this.#createHttp(components, { rtmp, srt }, ports.http)
+    const { http, admin } = await createHttpServers(
+      {
+        ...{ components, loaded: this.#init, rtmp, srt },
+        report: {
+          status: () => peerStatus(this.#running(), this.addresses(), settings),
+          doctor: async () => peerDoctor(this.#running(), this.addresses(), settings),
+        },
+      },
+      ports,
+    )
     await this.#begin('http', http)
+    if (admin !== http) await this.#begin('pages and API', admin)
     this.#rooms = {
       components,
       http,
+      admin,
       rtmp,
       srt,
       testStream: undefined,
@@ -143,6 +149,9 @@ export class Peer {
       memory,
       {
         http: http.address()?.port,
+        adminHttp: admin === http ? undefined : admin.address()?.port,
+        peerHttps: components.peerHttp.port,
+        dns: components.dns?.address().port,
         rtmp: rtmp?.address().port,
         srt: srt?.address().port,
       },
@@ -151,29 +160,49 @@ export class Peer {
         got: settings.announce.length > 0 ? [] : components.host.multiaddrs(),
       },
     )
-    writeRunning(home, { pid: process.pid, http: httpUrl(http) })
+    writeRunning(home, { pid: process.pid, http: httpUrl(admin) })
     this.#noticeStreams(components)
     await this.#begin('join', components.join)
+    components.catalog.refresh()
+    // The first to be told of a stop are those who would still send clients here.
+    this.#started.push({ name: 'draining', stop: () => components.catalog.drain() })
     await this.#startTestStream(this.#rooms)
   }
 
   /** The state folder's lock comes first: it keeps a second peer out of this home. */
   async #startContent(components: Components): Promise<void> {
-    const { sequences, store, host, directory, providers, fetches, feeds, replicas } = components
+    const { sequences, store, host, peerHttp, directory, providers, fetches } = components
+    const { feeds, replicas, load, geo, nearest, catalog, replication } = components
     await this.#lockHome(sequences)
     await this.#begin('store', store)
     await this.#begin('host', host)
+    await this.#begin('requests of peers', peerHttp)
+    await this.#begin('load', load)
+    await this.#begin('places of clients', geo)
+    await this.#begin('catalog of peers', catalog)
+    await this.#begin('choice of peers', nearest)
     await this.#begin('providers', providers)
     await this.#begin('directory', directory)
     await this.#begin('fetches', fetches)
     await this.#begin('feeds', feeds)
     await this.#begin('replicas', replicas)
+    await this.#begin('replication', replication)
     ensureStreams(components, this.#init.settings.testStream)
     for (const stream of components.keys.list()) await components.publications.prepare(stream)
     await this.#startMedia(components)
     // Publishers go first: whoever hears of them hears their end.
     this.#started.push({ name: 'publishing', stop: () => components.publishing.stop() })
     await this.#begin('pulls', components.pulls)
+  }
+
+  /** The cache is there before purges are carried out, and the rules before the proxy takes them over. */
+  async #startCdn({ shelter, cdnCache, hostRules, purges, cdn, dns }: Components): Promise<void> {
+    await this.#begin('shelter', shelter)
+    await this.#begin('cached responses', cdnCache)
+    await this.#begin('host rules', hostRules)
+    await this.#begin('purges', purges)
+    await this.#begin('cdn', cdn)
+    if (dns !== undefined) await this.#begin('dns', dns)
   }
 
   /** What makes, keeps and passes on media; all of it stands ready before the first publisher comes. */
@@ -211,44 +240,6 @@ export class Peer {
     }
   }
 
-  async #createHttp(
-    components: Components,
-    { rtmp, srt }: Pick<RunningRooms, 'rtmp' | 'srt'>,
-    address: { readonly host: string; readonly port: number },
-  ): Promise<HttpServer> {
-    const { replicas, operatorToken, archives } = components
-    const handlers: PlainHandler[] = [
-      createHlsHandler({ ...components, streams: replicas, archive: archives }),
-      createLiveStoryboardHandler({ ...components, streams: replicas }),
-      createVodHandler({ ...components, presentations: archives }),
-      createTimeHandler(components),
-    ]
-    if (existsSync(WEB_FOLDER)) handlers.push(await loadStaticPages({ folder: WEB_FOLDER }))
-    else this.#logger.warn({}, 'the web pages are not built: run npm start, which builds them')
-    const { routes, streamRoutes } = apiRoutes({
-      ...components,
-      loaded: this.#init,
-      rtmpUrl: () => (rtmp === undefined ? null : rtmpUrl(rtmp)),
-      rtmpPort: () => rtmp?.address().port ?? null,
-      srtUrl: () => (srt === undefined ? null : srtUrl(srt)),
-      srtPort: () => srt?.address().port ?? null,
-      status: () => peerStatus(this.#running(), this.addresses(), this.#init.settings),
-      doctor: async () => peerDoctor(this.#running(), this.addresses(), this.#init.settings),
-    })
-    return new HttpServer(components, {
-      ...address,
-      corsOrigins: this.#init.settings.corsOrigins,
-      plainHandlers: handlers,
-      routes,
-      streamRoutes,
-      authenticators: {
-        operator: ({ bearer }) => operatorToken.verify(bearer),
-        publisher: ({ bearer }) =>
-          operatorToken.verify(bearer) || components.keys.bySecret(bearer ?? '') !== undefined,
-      },
-    })
-  }
-
   async #startTestStream(rooms: RunningRooms): Promise<void> {
     if (!this.#init.settings.testStream) return
     const stream = rooms.components.keys.list().find(({ builtIn }) => builtIn)
@@ -270,6 +261,13 @@ export class Peer {
     directory.events.on('record:removed', (record) => {
       this.events.emit('stream', { name: record.alias, id: record.id, state: 'gone' })
     })
+  }
+
+  /** Empty until the server listens: nobody is told of a door that is not there yet. */
+  #clientUrls(): readonly string[] {
+    if (this.#rooms === undefined) return []
+    const { http, network } = this.addresses()
+    return network.http.length > 0 ? network.http : [http]
   }
 
   #running(): RunningRooms {

@@ -10,14 +10,17 @@ import type { Route } from '../http/route.ts'
 import type { StreamRoute } from '../http/stream-route.ts'
 import { KAIRO_VERSION } from '../version.ts'
 import { captionRoutes } from './captions.ts'
+import { cdnRoutes } from './cdn.ts'
 import { healthRoutes } from './health.ts'
 import { keyRoutes } from './keys.ts'
 import { metricsRoute } from './metrics.ts'
+import { nearestPlainRoutes, nearestRoutes } from './nearest.ts'
 import { openapiRoute } from './openapi.ts'
 import type { OperatorRouteComponents } from './operator.ts'
 import { operatorRoutes } from './operator.ts'
 import { type PeerRouteComponents, peerRoutes } from './peer.ts'
 import { pullRoutes } from './pulls.ts'
+import { purgeRoutes } from './purge.ts'
 import { recordingRoutes } from './recordings.ts'
 import { restreamRoutes } from './restream.ts'
 import { streamOptionsRoutes } from './stream-options.ts'
@@ -41,6 +44,8 @@ export function apiRoutes(components: ApiComponents): {
   readonly streamRoutes: StreamRoute[]
 } {
   const { publications, replicas, store, host } = components
+  const isOperator = (bearer: string | undefined): boolean =>
+    components.operatorToken.verify(bearer)
   const routes = [
     ...healthRoutes(components, {
       checks: {
@@ -74,18 +79,21 @@ export function apiRoutes(components: ApiComponents): {
     ...restreamRoutes(components),
     ...pullRoutes(components),
     ...webhookRoutes(components),
+    ...nearestRoutes({ ...components, isOperator }),
+    ...cdnRoutes(components),
+    ...purgeRoutes(components),
   ]
   const uploadAccess = { access: components.loaded.settings.uploads }
   routes.push(...vodRoutes(components, uploadAccess))
   const streamRoutes = [
     ...uploadRoutes(components, uploadAccess),
-    ...captionRoutes({
-      ...components,
-      isOperator: (bearer) => components.operatorToken.verify(bearer),
-    }),
+    ...captionRoutes({ ...components, isOperator }),
     ...vodStreamRoutes(components, uploadAccess),
   ]
-  const plainRoutes = [...hlsRoutes, ...liveStoryboardRoutes, ...vodPlainRoutes, ...timeRoutes]
+  const plainRoutes = [
+    ...[...hlsRoutes, ...liveStoryboardRoutes, ...vodPlainRoutes, ...timeRoutes],
+    ...nearestPlainRoutes,
+  ]
   const info = { version: KAIRO_VERSION }
   return {
     routes: [...routes, openapiRoute(routes, plainRoutes, info, streamRoutes)],

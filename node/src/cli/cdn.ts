@@ -2,7 +2,6 @@
 import type { z } from 'zod'
 import { doneSchema } from '../api/schemas.ts'
 import { hostRulesSchema, hostRuleViewSchema } from '../api/schemas-cdn.ts'
-import type { LoadedSettings } from '../config/load.ts'
 import { type Arguments, UsageError } from './arguments.ts'
 import { PeerClient } from './client.ts'
 import { formatTable, print, printJson } from './output.ts'
@@ -62,25 +61,7 @@ async function serve(input: Arguments): Promise<number> {
   if (settings.origin === '') {
     throw new UsageError('cdn needs --origin <url>, or one of the words rules, add and remove')
   }
-  return await up({ ...input, load: () => cacheSettings(input.load()) })
-}
-
-/** The settings of a peer that is a cache first of all; what the operator chose stays. */
-export function cacheSettings(loaded: LoadedSettings): LoadedSettings {
-  const { settings, origins } = loaded
-  const chosen = (key: 'adminHttp' | 'testStream'): boolean => !origins[key].startsWith('default')
-  return {
-    settings: {
-      ...settings,
-      adminHttp: chosen('adminHttp') ? settings.adminHttp : '127.0.0.1:0',
-      testStream: chosen('testStream') ? settings.testStream : false,
-    },
-    origins: {
-      ...origins,
-      ...(!chosen('adminHttp') && { adminHttp: 'default of kairo cdn' }),
-      ...(!chosen('testStream') && { testStream: 'default of kairo cdn' }),
-    },
-  }
+  return await up(input)
 }
 
 function clientOf(input: Arguments): PeerClient {

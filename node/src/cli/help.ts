@@ -51,6 +51,25 @@ const commandTexts: Readonly<Record<string, CommandText>> = {
     text: 'Lists the videos of the running peer, adds a file to them, removes one, or gives one captions.',
     settings: 'home',
   },
+  cdn: {
+    usage: [
+      ...['cdn --origin <url> [--http host:port]', 'cdn rules', 'cdn remove <name>'],
+      'cdn add <name> <hosts> <url | folder | s3://bucket/prefix> [key=value …]',
+    ],
+    text: 'Starts a peer that is a shared cache in front of an origin; or lists, adds and removes the host rules of the running peer.',
+    settings: 'all',
+  },
+  purge: {
+    usage: [
+      ...[
+        'purge <url> [--soft]',
+        'purge --tag <tag> | --prefix <url> | --host <name> | --everything',
+      ],
+      'purge list',
+    ],
+    text: 'Forgets cached responses at every peer of the network and tells what each has done; --soft only makes them stale. Lists the newest purges.',
+    settings: 'home',
+  },
   doctor: {
     usage: ['doctor'],
     text: 'Checks ports, clock, disk, Node, encoders and reachability; says what to do.',

@@ -63,6 +63,17 @@ export function loadSettings(sources: SettingSources): LoadedSettings {
     values.testStream = false
     origins.testStream = 'default when joining'
   }
+  if (typeof values.origin === 'string' && values.origin !== '') {
+    // Every path belongs to the origin, so pages and API need a place of their own.
+    if (values.adminHttp === undefined) {
+      values.adminHttp = '127.0.0.1:0'
+      origins.adminHttp = 'default with an origin'
+    }
+    if (values.testStream === undefined) {
+      values.testStream = false
+      origins.testStream = 'default with an origin'
+    }
+  }
   const parsed = settingsSchema.safeParse(values)
   if (!parsed.success) {
     const faults = parsed.error.issues.map((issue) => describeFault(issue, origins))
@@ -79,6 +90,15 @@ export function settingsFixed(loaded: LoadedSettings): (key: SettingKey) => bool
 }
 
 function validateTogether(settings: Settings): void {
+  if (settings.dns !== 'off' && settings.dnsZone === '') {
+    throw new KairoError('ERR_CONFIG', 'the DNS server needs a name to answer for: --dns-zone')
+  }
+  if (settings.origin !== '' && settings.adminHttp === 'same') {
+    throw new KairoError(
+      'ERR_CONFIG',
+      'an origin takes every path, so pages and API need an address of their own: --admin-http',
+    )
+  }
   if (settings.partTargetMs * 2 > settings.segmentTargetMs) {
     throw new KairoError(
       'ERR_CONFIG',

@@ -107,6 +107,14 @@ export class HttpMetrics {
     this.#servers.push(connections)
   }
 
+  /** Connections open now, over all servers. */
+  openConnections(): number {
+    return this.#servers.reduce((sum, read) => {
+      const { lane, handed } = read()
+      return sum + lane + handed
+    }, 0)
+  }
+
   #registerLane(registry: Registry): void {
     const registers = [registry]
     const counts = this.lane

@@ -49,5 +49,5 @@ export const replicationLimits = {
   /** Kept objects that are fetched again in one look. */
   mendMax: 32,
   /** Peers asked for a kept object that is not here. */
-  mendPeersMax: 8,
+  obtainPeersMax: 8,
 } as const

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { LoadedSettings } from '../config/load.ts'
 import type { Home } from '../home.ts'
 import type { Libp2pHost } from '../host/libp2p-host.ts'
+import type { ChosenPorts } from '../host/ports.ts'
 import type { Logger } from '../logger.ts'
 
 /** What components are built from. */
@@ -11,8 +12,10 @@ export interface ComponentsInit {
   readonly loaded: LoadedSettings
   readonly home: Home
   readonly logger: Logger
-  /** Multiaddrs to listen on, with the ports chosen. */
-  readonly listen: readonly string[]
+  /** Where each server is to listen. */
+  readonly ports: ChosenPorts
+  /** Base URLs at which clients reach this peer; empty until its server listens. */
+  readonly clientUrls: () => readonly string[]
   readonly clock?: Clock
   readonly random?: () => number
 }

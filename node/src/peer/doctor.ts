@@ -2,6 +2,7 @@
 import type { Settings } from '../config/schema.ts'
 import type { Check } from '../doctor/check.ts'
 import { checkDisk, checkEncoders, checkHome, checkNode } from '../doctor/machine.ts'
+import { checkNearest } from '../doctor/nearest.ts'
 import { checkClock, checkJoin, checkReachability, checkStore } from '../doctor/network.ts'
 import type { RunningRooms } from '../peer.ts'
 import type { PeerAddresses } from './addresses.ts'
@@ -12,7 +13,7 @@ export function peerDoctor(
   addresses: PeerAddresses,
   settings: Settings,
 ): Check[] {
-  const { clock, host, join, store, directory, encoders } = components
+  const { clock, host, join, store, directory, encoders, nearest, catalog, geo } = components
   return [
     checkNode(),
     checkHome(settings.home),
@@ -29,6 +30,13 @@ export function peerDoctor(
       connections: host.connections(),
       multiaddrs: host.multiaddrs(),
       observed: host.observedAddresses(),
+    }),
+    ...checkNearest({
+      nowMs: clock.now(),
+      ranked: nearest.rank({ address: '127.0.0.1' }),
+      known: catalog.list(),
+      geo: geo.status(),
+      isDnsOn: settings.dns !== 'off',
     }),
     checkEncoders(encoders.found),
     ...(testStream === undefined ? [] : [checkTestStream(testStream.status)]),

@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { nearestHandler } from '../api/nearest.ts'
 import type { OperatorRouteComponents } from '../api/operator.ts'
 import { apiRoutes } from '../api/routes.ts'
 import type { Components } from '../components.ts'
@@ -13,7 +14,6 @@ import { createHlsHandler } from '../delivery/hls-handler.ts'
 import { createLiveStoryboardHandler } from '../delivery/live-storyboard.ts'
 import { createTimeHandler } from '../delivery/time-handler.ts'
 import { createVodHandler } from '../delivery/vod/vod-handler.ts'
-import { HttpMetrics } from '../http/http-metrics.ts'
 import type { PlainHandler } from '../http/prepared-response.ts'
 import type { Caller } from '../http/route.ts'
 import { HttpServer } from '../http/server.ts'
@@ -54,13 +54,17 @@ export async function createHttpServers(
   const { components, loaded } = parts
   const { corsOrigins } = loaded.settings
   const own = await ownAnswers(parts)
+  const shared = { ...components, metrics: components.httpMetrics }
+  const { plainHandler, rawHandler } = components.cdn
   if (init.adminHttp === undefined) {
-    const http = new HttpServer(components, { ...init.http, corsOrigins, ...own })
+    const plainHandlers = [plainHandler, ...own.plainHandlers]
+    const both = { ...init.http, corsOrigins, ...own, plainHandlers, rawHandler }
+    const http = new HttpServer(shared, both)
     return { http, admin: http }
   }
-  const shared = { ...components, metrics: new HttpMetrics(components.registry) }
+  const cached = { ...init.http, corsOrigins, plainHandlers: [plainHandler], rawHandler }
   return {
-    http: new HttpServer(shared, { ...init.http, corsOrigins }),
+    http: new HttpServer(shared, cached),
     admin: new HttpServer(shared, { ...init.adminHttp, corsOrigins, ...own }),
   }
 }
@@ -73,6 +77,7 @@ async function ownAnswers({ components, loaded, rtmp, srt, report }: HttpServers
     createLiveStoryboardHandler({ ...components, streams: replicas }),
     createVodHandler({ ...components, presentations: archives }),
     createTimeHandler(components),
+    nearestHandler(components),
   ]
   if (existsSync(WEB_FOLDER)) plainHandlers.push(await loadStaticPages({ folder: WEB_FOLDER }))
   else {

@@ -1,0 +1,71 @@
+/** The cache in front of origins, and the purges that empty it at every peer. */
+import { join as joinPath } from 'node:path'
+import { CdnCache } from '../cdn/cdn-cache.ts'
+import { CdnService } from '../cdn/cdn-service.ts'
+import { HostRules } from '../cdn/host-rules.ts'
+import { createOrigin } from '../cdn/origins/create-origin.ts'
+import { OriginMetrics } from '../cdn/origins/origin-metrics.ts'
+import type { BelievedPeer } from '../cdn/proxy/shields.ts'
+import { PurgeService } from '../cdn/purge/purge-service.ts'
+import { DiskPurgeStorage } from '../cdn/purge/purge-storage.ts'
+import type { ContentStore } from '../content/store/store.ts'
+import type { Identity } from '../host/identity.ts'
+import type { PeerHttps } from '../host/peer-https/peer-https.ts'
+import { peerSigner } from '../host/peer-signature.ts'
+import type { Shelter } from '../http/shelter/shelter.ts'
+import type { PeerCatalogService } from '../nearest/peer-catalog.ts'
+import type { Base, ComponentsInit } from './base.ts'
+
+/** What the cache stands on. */
+export interface CdnParts {
+  readonly identity: Identity
+  readonly store: ContentStore
+  readonly peerHttp: PeerHttps
+  readonly catalog: PeerCatalogService
+  readonly believedPeers: () => readonly BelievedPeer[]
+  readonly shelter: Shelter
+}
+
+/** Builds the cache and the purges. */
+export function createCdn(
+  base: Base,
+  { identity, store, peerHttp, catalog, believedPeers, shelter }: CdnParts,
+  { loaded: { settings }, home }: ComponentsInit,
+) {
+  const { clock, logger, registry, host, random } = base
+  const cdnCache = new CdnCache(base, { directory: home.cdnDirectory })
+  const hostRules = new HostRules({ directory: home.cdnDirectory, origin: settings.origin })
+  const purges = new PurgeService(
+    {
+      ...{ clock, logger, registry, random },
+      transport: host,
+      peers: host,
+      signer: peerSigner(identity.privateKey),
+      purgeable: cdnCache,
+      members: () => [...new Set([...host.peers(), ...catalog.list().map(({ peerId }) => peerId)])],
+    },
+    {
+      purgePeers: settings.purgePeers,
+      storage: new DiskPurgeStorage(joinPath(home.cdnDirectory, 'purges')),
+      expectsPeers: settings.join.length > 0,
+    },
+  )
+  const metrics = new OriginMetrics(registry)
+  const cdn = new CdnService(
+    {
+      ...{ clock, logger, store, purges, believedPeers },
+      cache: cdnCache,
+      rules: hostRules,
+      createOrigin: (config) =>
+        createOrigin(config, { clock, logger, metrics, random, peerId: host.peerId }),
+      trusts: (address) => shelter.proxies.trusts(address),
+      peers: peerHttp,
+    },
+    {
+      peerId: host.peerId,
+      region: settings.region,
+      isShield: settings.cdnPeers.length > 0,
+    },
+  )
+  return { cdnCache, hostRules, purges, cdn }
+}

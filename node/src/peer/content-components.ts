@@ -1,0 +1,115 @@
+/** The content plane: who is there, what is stored, and how objects come from other peers. */
+import { FeedServer } from '../content/feed/server.ts'
+import { Fetcher } from '../content/fetch/fetch-client.ts'
+import { FetchServer } from '../content/fetch/fetch-server.ts'
+import { SequenceStore } from '../content/publication/sequence-store.ts'
+import { Directory } from '../content/records/directory.ts'
+import { ProviderService } from '../content/records/provider.ts'
+import { Replicas } from '../content/replica/replicas.ts'
+import { Replication } from '../content/replication/replication.ts'
+import { ContentStore } from '../content/store/store.ts'
+import type { Identity } from '../host/identity.ts'
+import type { Join } from '../host/join.ts'
+import { PeerHttps } from '../host/peer-https/peer-https.ts'
+import { replicationLimits } from '../limits/replication.ts'
+import type { PeerCatalogService } from '../nearest/peer-catalog.ts'
+import type { Base, ComponentsInit } from './base.ts'
+
+/** What the content plane stands on. */
+export interface ContentParts {
+  readonly identity: Identity
+  readonly join: Join
+  /** Late: the catalog tells where this plane's HTTPS is. */
+  readonly catalog: () => PeerCatalogService
+}
+
+/** Builds the content plane. */
+export function createContent(
+  base: Base,
+  { identity, join, catalog }: ContentParts,
+  { loaded: { settings }, home, ports }: ComponentsInit,
+) {
+  const { clock, logger, registry, host, random } = base
+  const network = { clock, logger, registry, transport: host }
+  const store = new ContentStore(base, {
+    directory: home.contentDirectory,
+    memoryBytesMax: settings.memoryBytesMax,
+    diskBytesMax: settings.diskBytesMax,
+    diskFilesMax: settings.diskFilesMax,
+    streamBytesMax: settings.streamBytesMax,
+    tenantBytesMax: settings.tenantBytesMax,
+  })
+  const directory = new Directory({ ...network, gossip: host.gossip, peers: host })
+  const providers = new ProviderService({
+    ...network,
+    routing: host.routing,
+    peers: host,
+    records: directory,
+    peerId: host.peerId,
+  })
+  const peerHttp = new PeerHttps(
+    {
+      ...network,
+      endpointsOf: (peerId) => {
+        const peer = catalog().get(peerId)
+        if (peer === undefined || peer.httpsAddresses.length === 0) return undefined
+        return { addresses: peer.httpsAddresses, certificateDigest: peer.certificateDigest }
+      },
+    },
+    {
+      privateKey: identity.privateKey,
+      ...(ports.peerHttps === undefined ? {} : { listen: ports.peerHttps }),
+    },
+  )
+  const fetcher = new Fetcher({
+    ...network,
+    http: peerHttp,
+    store,
+    rttOf: (peerId) => catalog().get(peerId)?.rttMs,
+  })
+  const replicas = new Replicas(
+    { ...network, store, fetcher, records: directory, providers, random },
+    { idleMs: settings.replicaIdleMs },
+  )
+  const isBelieved = believes(settings.cdnPeers, join)
+  const replication = new Replication(
+    {
+      ...network,
+      store,
+      fetcher,
+      http: peerHttp,
+      peers: () => [catalog().self(), ...alive(catalog())],
+      accepts: isBelieved,
+    },
+    {
+      peerId: host.peerId,
+      bytesMax: Math.floor(settings.diskBytesMax * replicationLimits.diskShare),
+    },
+  )
+  return {
+    store,
+    sequences: new SequenceStore({ logger, registry }, { directory: home.stateDirectory }),
+    directory,
+    providers,
+    replicas,
+    feeds: new FeedServer({ ...network, streams: replicas }),
+    peerHttp,
+    fetcher,
+    fetches: new FetchServer({ ...network, http: peerHttp, store }),
+    replication,
+    /** Peers whose cached copies are believed (docs/decisions/0015), and that can be asked. */
+    believedPeers: () => alive(catalog()).filter(({ peerId }) => isBelieved(peerId)),
+  }
+}
+
+/** Peers that take requests now. */
+function alive(catalog: PeerCatalogService) {
+  return catalog.list().filter(({ state, reachable }) => state === 'serving' && reachable)
+}
+
+/** Whether a peer is one of those that the operator named. */
+function believes(named: readonly string[], join: Join): (peerId: string) => boolean {
+  if (named.includes('network')) return () => true
+  const ids = new Set(named)
+  return (peerId) => ids.has(peerId) || join.status().some((target) => target.peerId === peerId)
+}
