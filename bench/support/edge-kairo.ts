@@ -31,7 +31,7 @@ const service = new CdnService(
     createOrigin: (config) =>
       createOrigin(config, { ...components, metrics, peerId, random: Math.random }),
   },
-  { peerId, region: '' },
+  { peerId, region: '', isShield: false },
 )
 await store.start()
 await cache.start()

@@ -48,6 +48,8 @@ export interface CdnServiceInit {
   readonly peerId: string
   /** The operator's word for where it stands. */
   readonly region: string
+  /** Whether peers of the region believe one another, this one among them; else it asks those that it believes. */
+  readonly isShield: boolean
 }
 
 /** A shared cache in front of any origin. */

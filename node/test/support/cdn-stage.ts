@@ -63,6 +63,8 @@ export interface CdnStageInit {
   /** Changes the one rule, whose name is `site`. */
   readonly rule?: Readonly<Record<string, unknown>>
   readonly peerId?: string
+  /** Default: true. */
+  readonly isShield?: boolean
 }
 
 /** A running stage. */
@@ -108,7 +110,7 @@ export async function startCdn(init: CdnStageInit): Promise<CdnStage> {
         createOrigin(config, { clock, logger, metrics, peerId, random: Math.random }),
       ...init.components,
     },
-    { peerId, region: '' },
+    { peerId, region: '', isShield: init.isShield ?? true },
   )
   await cache.start()
   await rules.start()

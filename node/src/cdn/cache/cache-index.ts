@@ -5,6 +5,7 @@
 import { cdnLimits } from '../../limits/cdn.ts'
 import type { StoredHead } from '../message.ts'
 import type { Purgeable, PurgeMode, PurgeSelector } from '../purge-selector.ts'
+import { surrogateTags } from '../rules/surrogate-tags.ts'
 import type { CacheMetrics } from './cache-metrics.ts'
 import { CacheEntry, type EntryInit, variantOf } from './entry.ts'
 import { EntrySets } from './entry-sets.ts'
@@ -113,10 +114,18 @@ export class CacheIndex implements Purgeable {
     for (const observer of this.#observers) observer.changed(entry)
   }
 
-  /** Gives a response a newer head (RFC 9111 4.3.4). */
+  /** Gives a response a newer head (RFC 9111 4.3.4); one whose tags cannot be kept could not be purged by them, and goes. */
   refresh(entry: CacheEntry, head: StoredHead): void {
+    const tags = surrogateTags(head.headers)
+    if (tags === undefined) {
+      this.remove(entry)
+      return
+    }
+    for (const tag of entry.tags) this.#byTag.delete(tag, entry)
+    entry.tags = tags
     entry.head = head
     entry.version += 1
+    if (entry.alive) for (const tag of tags) this.#byTag.add(tag, entry)
     this.keep(entry)
   }
 

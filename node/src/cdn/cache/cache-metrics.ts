@@ -10,7 +10,7 @@ export class CacheMetrics {
   readonly originFailures: Counter<'rule' | 'code'>
   readonly originSeconds: Histogram<'rule'>
   readonly collapsed: Counter<'rule'>
-  readonly refused: Counter<'reason'>
+  readonly refused: Counter<'rule'>
   readonly compressed: Counter<'coding'>
   readonly shields: Counter<'result'>
   readonly journalFailures: Counter
@@ -18,15 +18,21 @@ export class CacheMetrics {
   readonly restored: Counter<'state'>
   #usage: () => { entries: number; bytes: number } = () => ({ entries: 0, bytes: 0 })
   #flights: () => number = () => 0
+  /** Hits by rule since somebody last looked. */
+  readonly #hits = new Map<string, number>()
 
   constructor(registry: Registry) {
     const registers = [registry]
     const counter = <L extends string>(name: string, help: string, labelNames: L[]): Counter<L> =>
       new Counter({ name: `kairo_cdn_${name}_total`, help, labelNames, registers })
-    this.requests = counter('requests', 'Requests, by rule and by what answered them', [
-      'rule',
-      'result',
-    ])
+    const flushHits = (): void => this.#flushHits()
+    this.requests = new Counter({
+      name: 'kairo_cdn_requests_total',
+      help: 'Requests, by rule and by what answered them',
+      labelNames: ['rule', 'result'],
+      registers,
+      collect: flushHits,
+    })
     this.originRequests = counter(
       'origin_requests',
       'Requests sent to origins or shields, by rule and purpose',
@@ -39,7 +45,7 @@ export class CacheMetrics {
     this.collapsed = counter('collapsed', 'Requests that shared the origin request of another', [
       'rule',
     ])
-    this.refused = counter('refused', 'Requests refused because a limit was reached', ['reason'])
+    this.refused = counter('refused', 'Requests refused because a limit was reached', ['rule'])
     this.compressed = counter('compressed', 'Bodies compressed', ['coding'])
     this.shields = counter('shield_requests', 'Requests to shield peers, by outcome', ['result'])
     this.evicted = counter('evicted', 'Responses forgotten to make room', ['reason'])
@@ -89,6 +95,16 @@ export class CacheMetrics {
   /** Reads the number of origin requests under way when somebody asks. */
   watchFlights(flights: () => number): void {
     this.#flights = flights
+  }
+
+  /** Counts a hit: a plain sum, which becomes a metric when somebody looks. */
+  hit(rule: string): void {
+    this.#hits.set(rule, (this.#hits.get(rule) ?? 0) + 1)
+  }
+
+  #flushHits(): void {
+    for (const [rule, count] of this.#hits) this.requests.inc({ rule, result: 'hit' }, count)
+    this.#hits.clear()
   }
 
   /** Reads the size of the index when somebody asks. */

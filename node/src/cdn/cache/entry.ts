@@ -45,7 +45,7 @@ export class CacheEntry {
   readonly key: string
   readonly rule: string
   readonly host: string
-  readonly tags: readonly string[]
+  tags: readonly string[]
   readonly rangeable: boolean
   head: StoredHead
   /** Undefined while a body of unknown length is being fetched. */

@@ -79,7 +79,6 @@ export class CacheProxy {
   readonly #components: ProxyComponents
   readonly #init: ProxyInit
   readonly #passes: PassMemory
-  readonly #hitCounters = new WeakMap<Site, () => void>()
 
   constructor(components: ProxyComponents, init: ProxyInit) {
     this.#components = components
@@ -96,12 +95,12 @@ export class CacheProxy {
     if (entry === undefined) return undefined
     const response = this.#peekEntry(asked, decision, { hit: true, ttlS: decision.ttlS })
     if (response === undefined) return undefined
-    const count = this.#hitCounter(site)
-    count()
-    const { bodies } = this.#components
+    const { bodies, metrics } = this.#components
+    const { name } = site.rule
+    metrics.hit(name)
     const use = (): boolean => {
       if (!bodies.touch(entry)) return false
-      count()
+      metrics.hit(name)
       return true
     }
     return { entry, version: entry.version, response, use, isShared: isShared(entry) }
@@ -115,6 +114,7 @@ export class CacheProxy {
     } catch (error) {
       if (!isKairoError(error)) logger.error({ err: error }, 'a request could not be answered')
       metrics.requests.inc({ rule: site.rule.name, result: 'error' })
+      if (isKairoError(error, 'ERR_LIMIT')) metrics.refused.inc({ rule: site.rule.name })
       const path = exchange.request.target.split('?', 1)[0] as string
       const cacheStatus: CacheStatus = { fwd: 'miss', ...detailOf(error) }
       return answers.failed(error, path, { nowMs: clock.now(), cacheStatus })
@@ -135,18 +135,6 @@ export class CacheProxy {
       if (answer !== undefined) return answer
     }
     return await this.#pass(asked, 'miss')
-  }
-
-  #hitCounter(site: Site): () => void {
-    const known = this.#hitCounters.get(site)
-    if (known !== undefined) return known
-    const counter = this.#components.metrics.requests.labels({
-      rule: site.rule.name,
-      result: 'hit',
-    })
-    const count = (): void => counter.inc()
-    this.#hitCounters.set(site, count)
-    return count
   }
 
   /** What to do with a request; while purges may have been missed, nothing is served unasked. */

@@ -46,6 +46,11 @@ export interface ShieldsComponents {
 export interface ShieldsInit {
   readonly peerId: string
   readonly region: string
+  /**
+   * Whether this peer is itself one of those among which its region agrees. Where peers believe only whom they joined, they would each
+   * agree with themselves: then those who are believed do it for all.
+   */
+  readonly isShield: boolean
 }
 
 /** One question to a shield. */
@@ -81,14 +86,15 @@ export class Shields {
   }
 
   #ranked(key: string): readonly string[] {
-    const { region, peerId } = this.#init
+    const { region, peerId, isShield } = this.#init
     const nowMs = this.#components.clock.monotonicMs()
     const peers = this.#components
       .believedPeers()
       .filter((peer) => peer.region === region && peer.peerId !== peerId)
       .filter((peer) => (this.#resting.get(peer.peerId) ?? 0) <= nowMs)
     if (peers.length === 0) return []
-    return rankByRendezvous(key, [...peers, { peerId }]).slice(0, cdnLimits.shieldsMax)
+    const candidates = isShield ? [...peers, { peerId }] : peers
+    return rankByRendezvous(key, candidates).slice(0, cdnLimits.shieldsMax)
   }
 
   async #askOne(

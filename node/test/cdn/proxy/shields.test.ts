@@ -36,13 +36,16 @@ async function* iterate(
   yield* pieces
 }
 
-async function startRegion(rules: readonly Record<string, unknown>[] = [{}, {}, {}]) {
+/** @param options.joined all peers joined the first one and believe nobody else; otherwise each believes all. */
+async function startRegion(
+  rules: readonly Record<string, unknown>[] = [{}, {}, {}],
+  { joined = false } = {},
+) {
   const origin = await startOrigin((message, reply) =>
     sendVersion(message, reply, { etag: '"1"', body, headers: { 'cache-control': 'max-age=600' } }),
   )
   const net = new PeerNet()
   const ids = rules.map((_, index) => `12D3KooWPeer${index}`)
-  const believedPeers = () => ids.map((peerId) => ({ peerId, region: '' }))
   const stamps = new Map(ids.map((id) => [id, 0]))
   const peers: CdnStage[] = []
   for (const [index, rule] of rules.entries()) {
@@ -52,8 +55,11 @@ async function startRegion(rules: readonly Record<string, unknown>[] = [{}, {}, 
       stamp: () => String(stamps.get(peerId)),
       covers: (stamp: string) => Number(stamp) <= (stamps.get(peerId) ?? 0),
     }
+    const believed = joined ? ids.slice(0, index === 0 ? 0 : 1) : ids
+    const believedPeers = () => believed.map((id) => ({ peerId: id, region: '' }))
     const components = { peers: net.of(peerId), believedPeers, purges }
-    peers.push(await startCdn({ origin: origin.url, peerId, rule, components }))
+    const isShield = !joined
+    peers.push(await startCdn({ origin: origin.url, peerId, rule, components, isShield }))
   }
   const stop = async (): Promise<void> => {
     for (const peer of peers) await peer.stop()
@@ -72,6 +78,16 @@ test('the origin sees one request a region', async (t) => {
     const asked = peers.flatMap((peer) => [peer.get(path, site), peer.get(path, site)])
     const answers = await Promise.all(asked)
     t.ok(answers.every((answer) => answer.body.equals(body)))
+  }
+  t.equal(origin.requests.length, paths.length)
+})
+
+test('peers that believe only the one that they joined ask that one for every key', async (t) => {
+  const { origin, peers, stop } = await startRegion([{}, {}, {}], { joined: true })
+  t.teardown(stop)
+  const paths = Array.from({ length: 12 }, (_, index) => `/${index}`)
+  for (const path of paths) {
+    for (const peer of peers) t.ok((await peer.get(path, site)).body.equals(body))
   }
   t.equal(origin.requests.length, paths.length)
 })
