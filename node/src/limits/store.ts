@@ -13,6 +13,8 @@ export const storeLimits = {
   ghostsMax: 100_000,
   /** Share of the disk cache's bytes and files that kept objects may have, so that live streams have some too. */
   keptShareMax: 0.9,
+  /** Kept objects listed by one answer of the API. */
+  keptPageObjects: 1_000,
   /** Tenants and streams with objects on disk; objects of further ones count for nobody. */
   ownersMax: 100_000,
   /** Bytes of a tenant's or stream's name. */

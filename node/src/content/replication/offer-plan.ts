@@ -14,14 +14,6 @@ export interface PopularObject extends OfferedObject {
   readonly count: number
 }
 
-/** Copies of an object in each region: one when it is popular, one more each time it is some times as popular. */
-export function copiesOf(count: number): number {
-  const { popularMin, copyStep, copiesMax } = replicationLimits
-  if (count < popularMin) return 0
-  const steps = Math.floor(Math.log(count / popularMin) / Math.log(copyStep))
-  return Math.min(1 + steps, copiesMax)
-}
-
 /**
  * What to offer to whom, the most popular first. This peer is among the candidates, so that it counts as a holder where it is chosen;
  * nothing is offered to it.
@@ -49,4 +41,12 @@ export function planOffers(
     }
   }
   return offers
+}
+
+/** Copies of an object in each region: one when it is popular, one more each time it is some times as popular. */
+function copiesOf(count: number): number {
+  const { popularMin, copyStep, copiesMax } = replicationLimits
+  if (count < popularMin) return 0
+  const steps = Math.floor(Math.log(count / popularMin) / Math.log(copyStep))
+  return Math.min(1 + steps, copiesMax)
 }

@@ -88,6 +88,22 @@ export class Replication {
     this.#turnLater()
   }
 
+  /**
+   * Fetches an object into the store from whoever is likely to have it.
+   * @throws KairoError `ERR_NO_PROVIDER` when nobody has it, and as {@link Fetcher.fetch}.
+   */
+  async obtain(digest: Digest, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { clock, fetcher, peers } = this.#components
+    const others = peers().filter(({ peerId }) => peerId !== this.#init.peerId)
+    const asked = rankByRendezvous(digest, others).slice(0, replicationLimits.obtainPeersMax)
+    const limit = deadline(clock, replicationLimits.fetchMsMax, options.signal)
+    try {
+      await fetcher.fetch(digest, asked, { signal: limit.signal })
+    } finally {
+      limit.clear()
+    }
+  }
+
   /** Counts, offers and fetches no more. */
   stop(): void {
     this.#abort.abort(new KairoError('ERR_STOPPED', 'the peer is shutting down'))
@@ -195,15 +211,19 @@ export class Replication {
   }
 
   async #fetch({ digest, bytes, peerId }: Offered): Promise<void> {
-    if (this.#components.store.has(digest)) return
-    const code = await this.#fetchFrom(digest, [peerId], { tenant: TENANT })
+    const { clock, fetcher, store } = this.#components
+    if (store.has(digest)) return
+    const limit = deadline(clock, replicationLimits.fetchMsMax, this.#abort.signal)
+    const options = { owner: { tenant: TENANT }, signal: limit.signal }
+    const code = await this.#outcome(digest, fetcher.fetch(digest, [peerId], options))
+    limit.clear()
     this.#metrics.fetched.inc({ code })
     if (code === 'ok') this.#metrics.fetchedBytes.inc(bytes)
   }
 
   /** Kept objects that were damaged or lost: whoever is likely to have them is asked. */
   async #mend(): Promise<void> {
-    const { clock, store, peers } = this.#components
+    const { clock, store } = this.#components
     const nowMs = clock.monotonicMs()
     if (nowMs - this.#mendedMs < replicationLimits.mendIntervalMs) return
     this.#mendedMs = nowMs
@@ -212,28 +232,19 @@ export class Replication {
       if (store.has(digest)) continue
       if (count >= replicationLimits.mendMax || this.#abort.signal.aborted) return
       count += 1
-      const others = peers().filter(({ peerId }) => peerId !== this.#init.peerId)
-      const asked = rankByRendezvous(digest, others).slice(0, replicationLimits.mendPeersMax)
-      this.#metrics.mended.inc({ code: await this.#fetchFrom(digest, asked) })
+      const obtained = this.obtain(digest, { signal: this.#abort.signal })
+      this.#metrics.mended.inc({ code: await this.#outcome(digest, obtained) })
     }
   }
 
-  async #fetchFrom(
-    digest: Digest,
-    providers: readonly string[],
-    owner?: { readonly tenant: string },
-  ): Promise<string> {
-    const { clock, fetcher } = this.#components
-    const limit = deadline(clock, replicationLimits.fetchMsMax, this.#abort.signal)
+  /** `ok`, or the code of what went wrong. */
+  async #outcome(digest: Digest, fetched: Promise<unknown>): Promise<string> {
     try {
-      const options = owner === undefined ? {} : { owner }
-      await fetcher.fetch(digest, providers, { ...options, signal: limit.signal })
+      await fetched
       return 'ok'
     } catch (error) {
       this.#logger.debug({ digest, err: error }, 'an object to be held here did not come')
       return isKairoError(error) ? error.code : 'bug'
-    } finally {
-      limit.clear()
     }
   }
 }

@@ -251,9 +251,11 @@ export class DiskTier {
     const { classes, bytesMax, filesMax } = this.#init
     const { keptShareMax } = storeLimits
     const size = this.#held.standingOf(digest)?.bytes ?? 0
+    if (this.#held.classOf(digest) === 'kept') return
+    // Those that got lost count too: they are kept again when they are back.
     const isOver =
       this.#held.bytesOf('kept') + size > bytesMax * keptShareMax ||
-      this.#held.sizeOf('kept') + 1 > filesMax * keptShareMax
+      classes.kept.size + 1 > filesMax * keptShareMax
     if (isOver) throw new KairoError('ERR_STORAGE', 'kept objects leave no room for another')
     classes.keep(digest)
     this.reclass(digest)

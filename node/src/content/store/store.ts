@@ -14,7 +14,7 @@ import { type Digest, digestOf } from '../digest.ts'
 import { type ObjectClass, S3Fifo } from '../eviction/s3-fifo.ts'
 import { SingleFlight } from '../single-flight.ts'
 import { DiskOutage } from './disk-outage.ts'
-import { DiskTier } from './disk-tier.ts'
+import { DiskTier, type EvictionReason } from './disk-tier.ts'
 import { ObjectClasses } from './object-classes.ts'
 import type { AccountKind, AccountUsage, ObjectOwner } from './owner-accounts.ts'
 import { StoreMetrics } from './store-metrics.ts'
@@ -88,6 +88,8 @@ export class ContentStore {
   readonly #sources: ObjectSource[] = []
   #observer: ReadObserver | undefined
   #diskOpen = false
+  /** True once a kept object had to go, which only bounds that shrank can bring about. */
+  #keptEvicted = false
   #stopped = false
 
   constructor(components: ContentStoreComponents, init: ContentStoreInit) {
@@ -325,7 +327,7 @@ export class ContentStore {
       events: {
         failed: (error) => this.#outage.failed(error),
         corrupt: (digest, cause) => this.#diskCorrupt(digest, cause),
-        evicted: (objectClass, reason) => this.#metrics.evicted('disk', objectClass, reason),
+        evicted: (objectClass, reason) => this.#diskEvicted(objectClass, reason),
         rewritten: () => this.#metrics.catalogRewrites.inc(),
       },
     })
@@ -362,6 +364,7 @@ export class ContentStore {
 
   #keepInMemory(digest: Digest, bytes: Buffer): void {
     const bytesMax = this.#memoryBytesMax * storeLimits.keptShareMax
+    if (this.#classes.kept.has(digest)) return
     this.#remember(digest, bytes)
     const isOver = this.#memory.bytesOf('kept') + bytes.byteLength > bytesMax
     if (isOver || !this.#memory.has(digest)) {
@@ -377,6 +380,16 @@ export class ContentStore {
     if (this.#diskOpen) return
     await this.#disk.open()
     this.#diskOpen = true
+  }
+
+  #diskEvicted(objectClass: ObjectClass, reason: EvictionReason): void {
+    this.#metrics.evicted('disk', objectClass, reason)
+    if (objectClass !== 'kept' || this.#keptEvicted) return
+    this.#keptEvicted = true
+    this.#logger.error(
+      { code: 'ERR_STORAGE' },
+      'kept objects exceed the bounds of the disk cache; some were removed',
+    )
   }
 
   #diskCorrupt(digest: Digest, cause: unknown): void {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { digestOf } from '../../../src/content/digest.ts'
 import { decodeOffer, encodeOffer } from '../../../src/content/replication/offer-codec.ts'
-import { copiesOf, planOffers } from '../../../src/content/replication/offer-plan.ts'
+import { planOffers } from '../../../src/content/replication/offer-plan.ts'
 import { type Offered, OfferedObjects } from '../../../src/content/replication/offered-objects.ts'
 import { replicationLimits } from '../../../src/limits/replication.ts'
 import { contentLimits } from '../../../src/limits.ts'
@@ -49,11 +49,14 @@ test('what is no offer is refused', async (t) => {
 
 test('the more popular an object, the more copies, up to a bound', async (t) => {
   const { popularMin, copyStep, copiesMax } = replicationLimits
-  t.equal(copiesOf(popularMin - 1), 0)
-  t.equal(copiesOf(popularMin), 1)
-  t.equal(copiesOf(popularMin * copyStep), 2)
-  t.equal(copiesOf(popularMin * copyStep * copyStep), 3)
-  t.equal(copiesOf(1e12), copiesMax)
+  const peers = Array.from({ length: 9 }, (_, index) => ({ peerId: `peer ${index}`, region: '' }))
+  const copies = (count: number): number =>
+    planOffers([{ digest: digest(1), bytes: 1, count }], peers, 'nobody').size
+  t.equal(copies(popularMin - 1), 0)
+  t.equal(copies(popularMin), 1)
+  t.equal(copies(popularMin * copyStep), 2)
+  t.equal(copies(popularMin * copyStep * copyStep), 3)
+  t.equal(copies(1e12), copiesMax)
 })
 
 test('all peers choose the same holders, some in each region', async (t) => {

@@ -3,6 +3,7 @@ import { readFile, unlink, writeFile } from 'node:fs/promises'
 import { Registry } from 'prom-client'
 import { test } from 'tap'
 import { cidOf } from '../../../src/content/digest.ts'
+import { type Logger, silentLogger } from '../../../src/logger.ts'
 import { filesOf, metric, object, storeAt } from '../../support/stores.ts'
 
 test('a kept object stays on disk whatever comes, and over a restart', async (t) => {
@@ -56,6 +57,7 @@ test('what is not here, or has no room, cannot be kept', async (t) => {
   store.put(object(9).digest, object(9).bytes)
   await t.rejects(store.keep(object(9).digest), { code: 'ERR_STORAGE' })
   t.equal(store.kept.size, 9)
+  await store.keep(object(8).digest)
   await store.release(object(0).digest)
   await store.keep(object(9).digest)
   const large = object(50, 9_500)
@@ -64,6 +66,31 @@ test('what is not here, or has no room, cannot be kept', async (t) => {
   store.delete(object(9).digest)
   t.notOk(store.has(object(9).digest), 'who deletes means it')
   await store.stop()
+})
+
+test('bounds that shrank below what is kept are told, and hold', async (t) => {
+  const directory = t.testdir()
+  const first = storeAt(directory, { diskBytesMax: 10_000 })
+  await first.start()
+  for (let seed = 0; seed < 6; seed += 1) {
+    first.put(object(seed).digest, object(seed).bytes)
+    await first.keep(object(seed).digest)
+  }
+  await first.stop()
+  const errors: string[] = []
+  const logger: Logger = {
+    ...silentLogger,
+    error: (_, message) => errors.push(message),
+    child: () => logger,
+  }
+  const registry = new Registry()
+  const second = storeAt(directory, { diskBytesMax: 3_000 }, { logger, registry })
+  await second.start()
+  t.equal(second.usage.diskBytes, 3_000)
+  t.match(errors, [/kept objects exceed/])
+  const labels = { tier: 'disk', class: 'kept', reason: 'room' }
+  t.equal(await metric(registry, 'kairo_content_evictions_total', labels), 3)
+  await second.stop()
 })
 
 test('a kept object that is damaged is thrown away, and kept again when it is back', async (t) => {
