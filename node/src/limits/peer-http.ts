@@ -53,7 +53,9 @@ export const peerHttpLimits = {
   unreachableMs: 60_000,
   /** Peers of which that is remembered; the oldest is forgotten. */
   unreachablePeersMax: 4_096,
-  /** One piece of a body on the wire. */
+  /** One piece of a body that is handed to a TLS connection, and that a reader has `stallMsMax` for. */
+  writeBytesMax: 1 * MiB,
+  /** One piece of a body on a libp2p stream. */
   chunkBytesMax: 256 * KiB,
   /** Bytes of an answer that wait here for its reader before the socket is paused. */
   readQueueBytesMax: 1 * MiB,

@@ -165,7 +165,7 @@ export class Fetcher {
       isWaiting = false
       this.#waiting -= 1
       entry.waiting -= 1
-      if (entry.waiting > 0) return
+      if (entry.waiting > 0 || this.#flights.get(digest) !== entry) return
       this.#forget(digest, entry)
       entry.flight.stop(new KairoError('ERR_TIMEOUT', 'nobody waits for this any more'))
     }
@@ -180,11 +180,14 @@ export class Fetcher {
     const entry = { flight, waiting: 0 }
     this.#flights.set(digest, entry)
     const { owner } = options
-    flight.done
-      .then((bytes) => this.#store.put(digest, bytes, owner === undefined ? {} : { owner }))
+    flight.done.then(
+      (bytes) => {
+        this.#forget(digest, entry)
+        this.#store.put(digest, bytes, owner === undefined ? {} : { owner })
+      },
       // Who waits sees the failure.
-      .catch(() => {})
-      .finally(() => this.#forget(digest, entry))
+      () => this.#forget(digest, entry),
+    )
     return entry
   }
 

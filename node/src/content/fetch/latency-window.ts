@@ -7,13 +7,16 @@ const QUANTILE = 0.95
 export class LatencyWindow {
   readonly #samples: number[] = []
   #next = 0
+  #added = 0
   #hedgeMs: number = fetchLimits.hedgeMsDefault
 
   /** Takes a latency. */
   add(ms: number): void {
     this.#samples[this.#next] = ms
     this.#next = (this.#next + 1) % fetchLimits.latencySamplesMax
-    this.#hedgeMs = this.#judge()
+    this.#added += 1
+    // Sorting costs more than what one sample changes.
+    if (this.#added % fetchLimits.hedgeSamplesMin === 0) this.#hedgeMs = this.#judge()
   }
 
   /** Silence after which a second provider is asked, milliseconds. */

@@ -21,6 +21,7 @@ export interface ObjectAttemptComponents {
 }
 
 const EMPTY = Buffer.alloc(0)
+const HASH_STRIDE_BYTES = 256 * 1024
 
 /** One request. */
 export class ObjectAttempt {
@@ -29,6 +30,7 @@ export class ObjectAttempt {
   readonly #digest: Digest
   readonly #onProgress: (attempt: ObjectAttempt) => void
   readonly #startMs: number
+  readonly #exchange = new AbortController()
   #progressMs: number
   #headMs: number | undefined
   #total: number | undefined
@@ -36,6 +38,7 @@ export class ObjectAttempt {
   #bytes = 0
   #reserved = 0
   #isRefused = false
+  #isAborted = false
 
   constructor(
     components: ObjectAttemptComponents,
@@ -57,6 +60,11 @@ export class ObjectAttempt {
   /** Length of the object as the peer says; undefined before it did. */
   get total(): number | undefined {
     return this.#total
+  }
+
+  /** True after {@link ObjectAttempt.abort}. */
+  get isAborted(): boolean {
+    return this.#isAborted
   }
 
   /** True when the peer answered, but not with the object. */
@@ -94,21 +102,22 @@ export class ObjectAttempt {
    * @throws KairoError `ERR_NOT_FOUND` when the peer has not got it, `ERR_VERIFICATION` when it sent something else,
    * `ERR_TIMEOUT`, `ERR_NO_PROVIDER`, `ERR_LIMIT` when there is no memory for it now.
    */
-  async run(signal: AbortSignal): Promise<Buffer> {
-    // One signal for the exchange, ended by the caller's, or for being late.
-    const exchange = new AbortController()
-    const onAbort = (): void => exchange.abort(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
+  async run(): Promise<Buffer> {
+    const exchange = this.#exchange
     try {
-      if (signal.aborted) throw abortReason(signal)
       return await this.#read(await this.#ask(exchange), exchange)
     } catch (error) {
       const reason = exchange.signal.aborted ? abortReason(exchange.signal) : error
+      // A body that is not read to its end is to be given up.
       exchange.abort(reason)
       throw asKairoError(reason)
-    } finally {
-      signal.removeEventListener('abort', onAbort)
     }
+  }
+
+  /** Gives the attempt up: its peer is not to blame. */
+  abort(reason: KairoError): void {
+    this.#isAborted = true
+    this.#exchange.abort(reason)
   }
 
   /** Gives the memory back to the budget; what the bytes are used for afterwards is the user's to bound. */
@@ -167,16 +176,21 @@ export class ObjectAttempt {
     })
     try {
       const hash = createHash('sha256')
+      let hashed = 0
       this.#onProgress(this)
       for await (const chunk of response.body) {
         onBytes(this.peerId, chunk.byteLength)
         this.#append(chunk, total)
-        hash.update(chunk)
+        // In strides, which cost less than the chunks of a socket, and not all at the end, which would hold everything else up.
+        if (this.#bytes - hashed >= HASH_STRIDE_BYTES) {
+          hash.update(this.slice(hashed, this.#bytes))
+          hashed = this.#bytes
+        }
         this.#progressMs = clock.monotonicMs()
         this.#onProgress(this)
       }
       if (this.#bytes < total) throw new KairoError('ERR_NO_PROVIDER', 'the object broke off')
-      if (hash.digest('hex') !== this.#digest) {
+      if (hash.update(this.slice(hashed, total)).digest('hex') !== this.#digest) {
         throw new KairoError('ERR_VERIFICATION', 'a fetched object does not match its digest')
       }
       return this.#buffer.subarray(0, total)

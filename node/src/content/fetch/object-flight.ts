@@ -30,7 +30,6 @@ export interface ObjectFlightInit {
 
 interface Running {
   readonly attempt: ObjectAttempt
-  readonly controller: AbortController
   readonly isHedge: boolean
   /** Never rejects. */
   readonly settled: Promise<{ readonly bytes: Buffer } | { readonly error: KairoError }>
@@ -48,7 +47,7 @@ export class ObjectFlight {
   readonly #providers: string[]
   readonly #running = new Set<Running>()
   readonly #ended: ObjectAttempt[] = []
-  readonly #stopping = new AbortController()
+  #stopped: KairoError | undefined
   /** The attempt whose bytes readers get. */
   #source: ObjectAttempt | undefined
   /** Attempts that contradict what readers may have got. */
@@ -74,7 +73,8 @@ export class ObjectFlight {
 
   /** Gives up: nobody wants it any more. */
   stop(reason: KairoError): void {
-    this.#stopping.abort(reason)
+    this.#stopped = reason
+    for (const { attempt } of this.#running) attempt.abort(reason)
   }
 
   /**
@@ -146,7 +146,7 @@ export class ObjectFlight {
           metrics.seconds.observe((clock.monotonicMs() - startMs) / 1_000)
           return this.#take(result.bytes)
         }
-        if (this.#stopping.signal.aborted) throw result.error
+        if (this.#stopped !== undefined) throw this.#stopped
         last = asFailure(result.error)
       }
     } finally {
@@ -157,7 +157,7 @@ export class ObjectFlight {
   /** Asks the next provider that may be asked; false when there is none. */
   #startNext(isHedge: boolean): boolean {
     const { peers, hedges, metrics } = this.#components
-    if (this.#stopping.signal.aborted) return false
+    if (this.#stopped !== undefined) return false
     for (;;) {
       const peerId = this.#providers.shift()
       if (peerId === undefined) return false
@@ -178,20 +178,18 @@ export class ObjectFlight {
       digest: this.#digest,
       onProgress: (one) => this.#progress(one),
     })
-    const controller = new AbortController()
-    const signal = AbortSignal.any([controller.signal, this.#stopping.signal])
-    const settled = attempt.run(signal).then(
+    const settled = attempt.run().then(
       (bytes) => {
         this.#judge(attempt, undefined)
         return { bytes }
       },
       (error: KairoError) => {
-        if (!signal.aborted) this.#judge(attempt, error)
+        if (!attempt.isAborted) this.#judge(attempt, error)
         else this.#components.peers.abandoned(peerId)
         return { error }
       },
     )
-    const running = { attempt, controller, isHedge, settled }
+    const running = { attempt, isHedge, settled }
     this.#running.add(running)
     void settled.then(() => {
       this.#running.delete(running)
@@ -289,11 +287,11 @@ export class ObjectFlight {
   #end(): void {
     const { peers, metrics } = this.#components
     this.#isOver = true
-    for (const { attempt, controller, isHedge } of this.#running) {
+    for (const { attempt, isHedge } of this.#running) {
       // It was late, or the other would not have overtaken it; without this its latencies would only show its good days.
       if (attempt.total === undefined) peers.noteLatency(attempt.peerId, attempt.latencyMs)
       if (isHedge) metrics.hedges.inc({ outcome: 'lost' })
-      controller.abort(new KairoError('ERR_STOPPED', 'the object has come from another peer'))
+      attempt.abort(new KairoError('ERR_STOPPED', 'the object has come from another peer'))
     }
     for (const attempt of this.#ended) attempt.release()
   }
