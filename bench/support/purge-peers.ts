@@ -8,6 +8,9 @@ import { fileURLToPath } from 'node:url'
 
 const PROGRAM = fileURLToPath(new URL('../../node/test/support/purge-process.ts', import.meta.url))
 
+/** Attempts to connect two peers. */
+const DIALS_MAX = 5
+
 /** One running peer. */
 export interface PurgePeerProcess {
   readonly peerId: string
@@ -38,13 +41,24 @@ export async function startPurgePeers(count: number): Promise<PurgePeers> {
     }
     const peers = await Promise.all(children.map(peerOf))
     for (const [index, peer] of peers.entries()) {
-      const before = peers.slice(0, index)
-      await Promise.all(before.map(({ multiaddrs }) => peer.call({ op: 'dial', multiaddrs })))
+      for (const { multiaddrs } of peers.slice(0, index)) await connect(peer, multiaddrs)
     }
     return { peers, stop }
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+/** A handshake may run out of time while twenty programs start on few processors. */
+async function connect(peer: PurgePeerProcess, multiaddrs: readonly string[]): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await peer.call({ op: 'dial', multiaddrs })
+      return
+    } catch (error) {
+      if (attempt === DIALS_MAX) throw error
+    }
   }
 }
 
