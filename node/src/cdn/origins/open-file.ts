@@ -1,6 +1,6 @@
 /** Opens a file below a folder, whatever links stand on the way, and never one outside of it. */
 import { type BigIntStats, constants } from 'node:fs'
-import { type FileHandle, lstat, open, realpath } from 'node:fs/promises'
+import { type FileHandle, lstat, open, readlink, realpath } from 'node:fs/promises'
 import { relative, sep } from 'node:path'
 import { isHiddenName } from './path-names.ts'
 
@@ -24,16 +24,34 @@ export async function openBelow(root: string, path: string): Promise<OpenFile | 
   const handle = await open(real, flags)
   try {
     const stat = await handle.stat({ bigint: true })
-    // A folder on the way may have become a link since it was resolved: then what is open is not what stands at the path.
-    const now = await lstat(real, { bigint: true })
-    const isSame = now.ino === stat.ino && now.dev === stat.dev && (await realpath(real)) === real
-    if (isSame) return { handle, stat }
+    // A folder on the way may have become a link since it was resolved.
+    const opened = await pathOfOpen(handle, stat, real)
+    if (opened !== undefined && isPublicBelow(realRoot, opened)) return { handle, stat }
     await handle.close()
     return undefined
   } catch (error) {
     await handle.close()
     throw error
   }
+}
+
+/**
+ * Where the file that is open stands. Linux knows; elsewhere it is whether the file at the path is still that one, which whoever may
+ * exchange folders below the root could, with luck, make it look like.
+ */
+async function pathOfOpen(
+  handle: FileHandle,
+  stat: BigIntStats,
+  real: string,
+): Promise<string | undefined> {
+  try {
+    return await readlink(`/proc/self/fd/${handle.fd}`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  const now = await lstat(real, { bigint: true })
+  const isSame = now.ino === stat.ino && now.dev === stat.dev && (await realpath(real)) === real
+  return isSame ? real : undefined
 }
 
 function isPublicBelow(root: string, path: string): boolean {

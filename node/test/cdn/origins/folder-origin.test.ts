@@ -160,17 +160,53 @@ test('what never is', async (t) => {
   })
 
   await t.test('nothing stays open', async (t) => {
-    await settle()
-    t.equal(await metricOf(registry, 'kairo_cdn_origin_inflight'), 0)
+    const inFlight = () => metricOf(registry, 'kairo_cdn_origin_inflight')
+    while ((await inFlight()) > 0) await settle()
     const files = readdirSync('/proc/self/fd').length
     for (let round = 0; round < 20; round += 1) {
       for (const target of ['/a.txt', '/pipe', '/sub', '/none', '/out.txt']) {
         await wholeOf(ask(origin, target))
       }
     }
-    await settle()
+    while ((await inFlight()) > 0) await settle()
     t.ok(readdirSync('/proc/self/fd').length <= files)
   })
+})
+
+test('a folder that becomes a link while a file of it is opened leads nowhere', async (t) => {
+  const site = await siteOf(t)
+  const outside = `${site}-outside`
+  mkdirSync(outside)
+  writeFileSync(join(outside, 'x.txt'), 'secret')
+  mkdirSync(join(site, 'flip'))
+  writeFileSync(join(site, 'flip/x.txt'), 'public')
+  symlinkSync(outside, join(site, 'link'))
+  const { origin } = originOf(t, site)
+  const [flip, link, aside] = ['flip', 'link', 'aside'].map((name) => join(site, name)) as [
+    string,
+    string,
+    string,
+  ]
+  let isDone = false
+  const flipping = (async () => {
+    for (let turn = 0; !isDone; turn += 1) {
+      renameSync(flip, aside)
+      renameSync(link, flip)
+      for (let wait = 0; wait < turn % 7; wait += 1) await new Promise(setImmediate)
+      renameSync(flip, link)
+      renameSync(aside, flip)
+      for (let wait = 0; wait < turn % 11; wait += 1) await new Promise(setImmediate)
+    }
+  })()
+  const texts = new Set<string>()
+  for (let round = 0; round < 40; round += 1) {
+    const asked = Array.from({ length: 25 }, () => wholeOf(ask(origin, '/flip/x.txt')))
+    for (const { text: body } of await Promise.all(asked)) texts.add(body)
+  }
+  isDone = true
+  await flipping
+  t.ok(texts.has('public'))
+  t.notOk(texts.has('secret'))
 })
 
 test('conditions and ranges (RFC 9110 13, 14)', async (t) => {

@@ -67,6 +67,15 @@ for (const [where, request] of [
   })
 }
 
+test('a request that the lane hands over is counted once', async (t) => {
+  const started = await startTestServer({ plainHandlers: [handler] }, { requestsPerSecondMax: 2 })
+  t.teardown(() => stopTestServer(started))
+  const client = await RawClient.connect(started.port)
+  client.send('GET /other HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(2 * burst + 1))
+  const text = await client.closed()
+  t.strictSame([count(text, 404), count(text, 429)], [2 * burst, 1])
+})
+
 test('requests of one subnet', async (t) => {
   const started = await startTestServer({ plainHandlers: [handler] }, { requestsPerSecondMax: 1 })
   t.teardown(() => stopTestServer(started))
@@ -109,8 +118,11 @@ test('connections of one address and of one subnet', async (t) => {
   t.equal(await refused(started, 'connections-subnet'), 1)
 
   for (const client of held.slice(0, 2)) client.socket.destroy()
-  await eventually(async () => / 200 /.test((await open('127.0.0.1', plain)).text))
-  t.pass('a closed connection makes room, wherever it was served')
+  for (let room = 0; room < 2; room += 1) {
+    await eventually(async () => / 200 /.test((await open('127.0.0.1', plain)).text))
+  }
+  t.match((await open('127.0.0.1', plain)).text, / 429 /)
+  t.pass('each closed connection has made room, wherever it was served')
 })
 
 test('proxies are not counted, but whom they speak for', async (t) => {
@@ -129,6 +141,10 @@ test('proxies are not counted, but whom they speak for', async (t) => {
     return exchange(started.port, head)
   }
   for (let index = 0; index < 20; index += 1) t.match(await ask(), / 200 /)
+  const own = await RawClient.connect(started.port)
+  own.send(beside.repeat(20))
+  await own.until((text) => count(text, 200) === 20)
+  t.notOk(own.isClosed, 'beside the lane neither')
   for (let index = 0; index < 2 * burst; index += 1) t.match(await ask('192.0.2.7'), / 200 /)
   t.match(await ask('192.0.2.7'), / 429 /)
   t.match(await ask('192.0.3.7'), / 200 /)
