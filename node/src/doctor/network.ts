@@ -3,6 +3,7 @@
 import type { StoreHealth } from '../content/store/store.ts'
 import type { StreamRecord } from '../content/stream.ts'
 import type { JoinStatus } from '../host/join.ts'
+import type { ReachStatus } from '../host/reach/reach-status.ts'
 import { recordLimits } from '../limits.ts'
 import type { Check } from './check.ts'
 
@@ -106,4 +107,83 @@ export function checkReachability(view: {
     detail,
     hint: 'Nobody has connected to this peer yet. If it stays so, open its port in the firewall or router and name the outer address with --announce.',
   }
+}
+
+/** Relayed connections that stayed so, after which something is in their way. */
+const HOLE_PUNCHES_DOUBTED = 3
+
+/** Whether others can dial this peer, how it is reached where they cannot, and what it does for others. */
+export function checkReach(
+  status: ReachStatus,
+  observed: readonly string[],
+  listening: readonly string[],
+): Check[] {
+  const checks = [checkNat(status, observed, listening)]
+  const { relaying, connections, holePunches } = status
+  if (relaying !== undefined) {
+    checks.push({
+      name: 'relaying',
+      status: 'ok',
+      detail: `${relaying.reservations} peers that nobody can dial are reached through this one, ${relaying.connections} connections at the moment`,
+    })
+  }
+  if (holePunches.tried > 0) {
+    const { tried, succeeded } = holePunches
+    const isBlocked = tried >= HOLE_PUNCHES_DOUBTED && succeeded === 0
+    checks.push({
+      name: 'direct connections',
+      status: isBlocked ? 'warn' : 'ok',
+      detail: `${succeeded} of ${tried} relayed connections became direct; now ${connections.direct} direct, ${connections.relayed} relayed`,
+      ...(isBlocked
+        ? {
+            hint: 'Media never pass a relay. Forward the libp2p port at one of the two sides.',
+          }
+        : {}),
+    })
+  }
+  return checks
+}
+
+function checkNat(
+  { nat, publicAddresses, relays }: ReachStatus,
+  observed: readonly string[],
+  listening: readonly string[],
+): Check {
+  const name = 'nat'
+  const verified = publicAddresses.filter((address) => address.verified)
+  const hint = forwardHint(observed, listening)
+  if (nat === 'public') {
+    const where = verified.map(({ multiaddr }) => multiaddr).join(', ')
+    const detail = where === '' ? 'by the addresses announced' : `at ${where}`
+    return { name, status: 'ok', detail: `others can dial this peer ${detail}` }
+  }
+  if (nat === 'local') {
+    return { name, status: 'ok', detail: 'only private addresses here and at the other ends' }
+  }
+  if (nat === 'unknown') {
+    const waiting = publicAddresses.map(({ multiaddr }) => multiaddr).join(', ')
+    const detail = waiting === '' ? 'not yet known' : `${waiting} waits for another peer to dial it`
+    return { name, status: 'warn', detail, hint: 'Look again in a minute.' }
+  }
+  if (relays.length === 0) {
+    return {
+      name,
+      status: 'warn',
+      detail: 'nobody can dial this peer, and no neighbour relays for it',
+      hint: `${hint} Or let a peer with a public address relay (--relay).`,
+    }
+  }
+  return {
+    name,
+    status: 'warn',
+    detail: `nobody can dial this peer; it is reached through ${relays.length} ${relays.length === 1 ? 'relay' : 'relays'} and then dials back`,
+    hint,
+  }
+}
+
+function forwardHint(observed: readonly string[], listening: readonly string[]): string {
+  const host = observed.map((address) => /^\/ip[46]\/[^/]+/.exec(address)?.[0]).findLast(Boolean)
+  const port = listening.map((address) => /\/tcp\/(\d+)/.exec(address)?.[1]).find(Boolean)
+  const announce = `${host ?? '/ip4/<outer address>'}/tcp/${port ?? '<port>'}`
+  return `Forward the libp2p port in the router, open it in the firewall, and name the outer address with --announce ${announce}.`
 }

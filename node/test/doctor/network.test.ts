@@ -1,7 +1,14 @@
 // The doctor's findings about a peer's place in the network.
 import { test } from 'tap'
 import type { StreamRecord } from '../../src/content/stream.ts'
-import { checkClock, checkJoin, checkReachability, checkStore } from '../../src/doctor/network.ts'
+import {
+  checkClock,
+  checkJoin,
+  checkReach,
+  checkReachability,
+  checkStore,
+} from '../../src/doctor/network.ts'
+import { type ReachStatus, reachUnknown } from '../../src/host/reach/reach-status.ts'
 import { recordLimits } from '../../src/limits.ts'
 
 const NOW = 1_800_000_000_000
@@ -73,6 +80,39 @@ test('reachability', async (t) => {
     status: 'ok',
     detail: /others see this machine as 192\.0\.2\.9$/,
   })
+})
+
+test('reach', async (t) => {
+  const outer = '/ip4/5.5.5.5/tcp/4001'
+  const check = (status: Partial<ReachStatus>) =>
+    checkReach(
+      { ...reachUnknown, ...status },
+      ['/ip4/5.5.5.5/tcp/60001'],
+      ['/ip4/10.0.0.1/tcp/4001'],
+    )
+  const open = { publicAddresses: [{ multiaddr: outer, verified: false }] }
+  t.match(check({}), [{ status: 'warn', detail: 'not yet known' }])
+  t.match(check(open), [{ status: 'warn', detail: /5\.5\.5\.5\/tcp\/4001 waits/ }])
+  t.match(check({ nat: 'public' }), [{ status: 'ok', detail: /announced/ }])
+  const confirmed = { publicAddresses: [{ multiaddr: outer, verified: true }] }
+  t.match(check({ nat: 'public', ...confirmed }), [
+    { status: 'ok', detail: `others can dial this peer at ${outer}` },
+  ])
+  t.match(check({ nat: 'local' }), [{ status: 'ok' }])
+  t.match(check({ nat: 'private' }), [
+    {
+      status: 'warn',
+      detail: /no neighbour relays/,
+      hint: /--announce \/ip4\/5\.5\.5\.5\/tcp\/4001\. Or/,
+    },
+  ])
+  t.match(check({ nat: 'private', relays: ['a', 'b'] }), [{ status: 'warn', detail: /2 relays/ }])
+  t.match(checkReach({ ...reachUnknown, nat: 'private' }, [], []), [{ hint: /<outer address>/ }])
+  const relaying = { reservations: 3, connections: 2 }
+  const punched = check({ nat: 'public', relaying, holePunches: { tried: 3, succeeded: 1 } })
+  t.match(punched, [{}, { detail: /^3 peers/ }, { status: 'ok', detail: /^1 of 3/ }])
+  const blocked = check({ nat: 'public', holePunches: { tried: 3, succeeded: 0 } })
+  t.match(blocked, [{}, { status: 'warn', hint: /Forward/ }])
 })
 
 test('store', async (t) => {
