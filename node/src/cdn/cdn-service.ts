@@ -6,7 +6,7 @@ import type { PlainHandler } from '../http/prepared-response.ts'
 import type { RawHandler } from '../http/raw-handler.ts'
 import type { Logger } from '../logger.ts'
 import type { CdnCache } from './cdn-cache.ts'
-import type { OriginConfig } from './host-rule.ts'
+import type { HostRule, OriginConfig } from './host-rule.ts'
 import type { HostRules } from './host-rules.ts'
 import type { Origin } from './origin.ts'
 import { Answers } from './proxy/answers.ts'
@@ -61,6 +61,7 @@ export class CdnService {
   readonly #components: CdnServiceComponents
   readonly #sites: SiteTable
   readonly #lane: CdnLane
+  readonly #logger: Logger
 
   constructor(components: CdnServiceComponents, init: CdnServiceInit) {
     this.#components = components
@@ -70,10 +71,11 @@ export class CdnService {
     const name = `kairo-${init.peerId.slice(-8)}`
     const sites = new SiteTable(components.createOrigin)
     this.#sites = sites
+    this.#logger = logger
     const shields = createShields(components, init)
     const origins = new OriginClient({ clock, metrics, shields }, { name })
     const bodies = new BodyReader({
-      ...{ store, index, origins },
+      ...{ clock, store, index, origins },
       onSlice: (entry, number, digest) => cache.journal.sliced(entry, number, digest),
     })
     const flights = new Flights<Outcome>()
@@ -119,6 +121,14 @@ export class CdnService {
     this.#sites.replace(rules.list())
     cache.index.keepRules(this.#sites.ids())
     this.#lane.clear()
+    for (const rule of rules.list()) this.#bound(rule)
+  }
+
+  #bound({ name, bytesMax }: HostRule): void {
+    const bound = bytesMax === 0 ? undefined : bytesMax
+    this.#components.store.setTenantMax(name, bound).catch((error: unknown) => {
+      this.#logger.warn({ err: error, rule: name }, 'the bound of a host rule could not be set')
+    })
   }
 }
 

@@ -21,6 +21,8 @@ export interface AnswerStory {
   readonly ageS?: number
   /** Others, who take other codings, get other bytes. */
   readonly variesByEncoding?: boolean
+  /** Another peer asks, and is told what this one was told, tags above all. */
+  readonly toPeer?: boolean
 }
 
 /** An encoded body with the bytes at hand. */

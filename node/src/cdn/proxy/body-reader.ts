@@ -3,10 +3,12 @@
  * a slice at a time. A slice is only taken when the origin says that it is of the very version that is stored.
  */
 import { randomBytes } from 'node:crypto'
+import type { Clock } from '../../clock.ts'
 import type { Digest } from '../../content/digest.ts'
 import { digestOf } from '../../content/digest.ts'
 import { SingleFlight } from '../../content/single-flight.ts'
 import type { ContentStore } from '../../content/store/store.ts'
+import { deadline } from '../../deadline.ts'
 import { KairoError } from '../../errors.ts'
 import { cdnLimits } from '../../limits/cdn.ts'
 import type { CacheIndex } from '../cache/cache-index.ts'
@@ -27,6 +29,7 @@ export interface BodyContext {
 
 /** What a reader works with. */
 export interface BodyReaderComponents {
+  readonly clock: Clock
   readonly store: ContentStore
   readonly index: CacheIndex
   readonly origins: OriginClient
@@ -134,9 +137,14 @@ export class BodyReader {
       const bytes = await this.#components.store.read(digest, { signal: context.signal })
       if (bytes !== undefined) return bytes
     }
-    return await this.#slices.run(`${entry.id}/${index}`, context.signal, (signal) =>
-      this.#fetchSlice(entry, body, index, { ...context, signal }),
-    )
+    return await this.#slices.run(`${entry.id}/${index}`, context.signal, async (signal) => {
+      const limit = deadline(this.#components.clock, cdnLimits.sliceTimeoutMs, signal)
+      try {
+        return await this.#fetchSlice(entry, body, index, { ...context, signal: limit.signal })
+      } finally {
+        limit.clear()
+      }
+    })
   }
 
   /** A slice that can be had from the store only; without it the entry is of no use. */

@@ -228,9 +228,11 @@ export class CacheProxy {
     const entry = this.#entryOf(key, found.stored)
     if (entry === undefined) return undefined
     entry.used = true
-    const encoded = compressor.find(site, entry, exchange.request)
-    const variesByEncoding = compressor.varies(site, entry)
-    const story = { nowMs: clock.now(), cacheStatus, ageS: found.ageS, variesByEncoding }
+    const toPeer = exchange.fromPeer
+    // A peer gets the bytes as they are stored, and compresses them for its own clients.
+    const encoded = toPeer ? undefined : compressor.find(site, entry, exchange.request)
+    const variesByEncoding = !toPeer && compressor.varies(site, entry)
+    const story = { nowMs: clock.now(), cacheStatus, ageS: found.ageS, variesByEncoding, toPeer }
     return answers.peek(entry, exchange.request, story, encoded)
   }
 
@@ -247,9 +249,10 @@ export class CacheProxy {
     }
     const nowMs = clock.now()
     const { ageS } = freshnessOf(entry.head, nowMs, site.rule)
+    const toPeer = exchange.fromPeer
     const story = {
-      ...{ nowMs, cacheStatus, ageS },
-      variesByEncoding: compressor.varies(site, entry),
+      ...{ nowMs, cacheStatus, ageS, toPeer },
+      variesByEncoding: !toPeer && compressor.varies(site, entry),
     }
     const context = { site, exchange, signal: exchange.signal }
     try {
@@ -292,13 +295,13 @@ export class CacheProxy {
     const reason = decision.reason === 'request' ? 'request' : 'stale'
     try {
       const { value, isLeader } = await this.#join(asked, `validate ${entry.id}`, (context) =>
-        filler.validate(asked, { ...decision, entry }, context),
+        filler.validate(whole(asked), { ...decision, entry }, context),
       )
       return await this.#settle(asked, value, { isLeader, reason })
     } catch (error) {
       if (exchangeIsOver(asked) || !decision.staleIfErrorAllowed || !entry.alive) throw error
       logger.debug({ err: error, key: asked.key }, 'the origin failed: a stale response stands in')
-      const status: CacheStatus = { hit: true, ttlS: decision.ttlS, detail: 'stale-if-error' }
+      const status: CacheStatus = { fwd: 'stale', ttlS: decision.ttlS, detail: 'stale-if-error' }
       return await this.#serve(asked, decision, status, 'stale-if-error')
     }
   }
@@ -313,7 +316,7 @@ export class CacheProxy {
       signal: new AbortController().signal,
       hints: undefined,
     }
-    const behind = { ...asked, exchange }
+    const behind = whole({ ...asked, exchange })
     this.#join(behind, id, (context) => filler.validate(behind, stale, context)).then(
       ({ value }) => {
         if (value.kind === 'private') value.own.abort(new KairoError('ERR_STOPPED', 'not kept'))
@@ -363,7 +366,7 @@ export class CacheProxy {
       }
       case 'error': {
         const status: CacheStatus = {
-          hit: true,
+          fwd: 'stale',
           fwdStatus: outcome.status,
           detail: 'stale-if-error',
         }
@@ -382,6 +385,10 @@ export class CacheProxy {
         const story: AnswerStory = {
           nowMs: clock.now(),
           cacheStatus: { fwd: reason, stored: false },
+          toPeer: exchange.fromPeer,
+        }
+        if (request.method === 'HEAD') {
+          outcome.own.abort(new KairoError('ERR_STOPPED', 'the client wants the head only'))
         }
         return answers.passed(outcome.response, request, story)
       }
@@ -416,7 +423,11 @@ export class CacheProxy {
     })
     this.#invalidate(asked, response)
     metrics.requests.inc({ rule: site.rule.name, result: 'pass' })
-    const story: AnswerStory = { nowMs: clock.now(), cacheStatus: { fwd, stored: false } }
+    const story: AnswerStory = {
+      nowMs: clock.now(),
+      cacheStatus: { fwd, stored: false },
+      toPeer: exchange.fromPeer,
+    }
     return answers.passed(response, request, story)
   }
 
@@ -437,6 +448,13 @@ function isShared({ head }: CacheEntry): boolean {
 
 function passReason(reason: (Decision & { kind: 'pass' })['reason']): ForwardReason {
   return reason === 'method' ? 'method' : 'bypass'
+}
+
+/** As a GET: what a HEAD asks anew is kept with its body, or the stored one would be lost. */
+function whole(asked: Asked): Asked {
+  const { exchange } = asked
+  if (exchange.request.method !== 'HEAD') return asked
+  return { ...asked, exchange: { ...exchange, request: { ...exchange.request, method: 'GET' } } }
 }
 
 function exchangeIsOver({ exchange }: Asked): boolean {

@@ -8,6 +8,7 @@ import type { Logger } from '../../logger.ts'
 import type { CacheMetrics } from '../cache/cache-metrics.ts'
 import type { CacheEntry, Coding } from '../cache/entry.ts'
 import type { CacheRequest } from '../message.ts'
+import { responseControl } from '../rules/cache-control.ts'
 import { listOf } from '../rules/field.ts'
 import { normalise } from '../rules/vary.ts'
 import type { EncodedBytes } from './answers.ts'
@@ -118,6 +119,6 @@ export function codingFor({ headers }: Pick<CacheRequest, 'headers'>): Coding | 
 function isCompressible({ head }: CacheEntry): boolean {
   const { headers, status } = head
   if (status !== 200 || headers['content-encoding'] !== undefined) return false
-  if (/\bno-transform\b/i.test(headers['cache-control'] ?? '')) return false
+  if (responseControl(head).noTransform) return false
   return textTypes.test(headers['content-type'] ?? '')
 }

@@ -204,6 +204,9 @@ export class Filler {
       length,
       seal: (number, bytes) => {
         slices[number] = bodies.keep(site, bytes)
+        const kept = (number + 1) * sliceBytes
+        // It may never end; those who read it go on, nobody new joins.
+        if (length === undefined && kept > cdnLimits.unknownLengthBytesMax) index.remove(entry)
       },
       load: (number, signal) =>
         entry.body === undefined

@@ -29,7 +29,7 @@ const noCors = new CorsPolicy([])
 export function createRawProxy(components: RawProxyComponents): RawHandler {
   const { logger, sites, proxy } = components
   return (message, reply) => {
-    const host = bareHost((message.headers.host ?? '').toLowerCase())
+    const host = hostOf(message)
     const target = message.url ?? ''
     const site = target.startsWith('/')
       ? sites.find(host, target.split('?', 1)[0] as string)
@@ -48,6 +48,14 @@ export function createRawProxy(components: RawProxyComponents): RawHandler {
     })
     return true
   }
+}
+
+/** What the client means; several `Host` lines together are no host, and so are refused (RFC 9112 3.2). */
+function hostOf({ rawHeaders }: IncomingMessage): string {
+  const hosts = rawHeaders.filter(
+    (_, index) => rawHeaders[index - 1]?.toLowerCase() === 'host' && index % 2 === 1,
+  )
+  return bareHost(hosts.join(',').toLowerCase())
 }
 
 function exchangeOf(
