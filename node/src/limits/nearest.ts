@@ -15,6 +15,9 @@ export const nearestLimits = {
   addressCharsMax: 256,
   /** Time between two adverts of a peer that has nothing new to say. */
   announceIntervalMs: 10_000,
+  /** How long a peer that has started is a newcomer, which many have not heard of, and its time between two adverts. */
+  newcomerMs: 20_000,
+  newcomerIntervalMs: 2_000,
   /** Least time between two adverts that a change of load causes. */
   announceIntervalMsMin: 1_000,
   /** Life of an own advert from its signing: two announcements may be lost. */

@@ -69,6 +69,7 @@ export class PeerCatalogService implements PeerCatalog {
   #coordinate: NetworkCoordinate = unknownCoordinate
   #sequence = 0
   #ownAdvert: Uint8Array | undefined
+  #startedAtMs = 0
   #announcedAtMs = Number.NEGATIVE_INFINITY
   #cancelAnnounce: CancelTimer | undefined
   readonly #endings: (() => void)[] = []
@@ -107,6 +108,7 @@ export class PeerCatalogService implements PeerCatalog {
   async start(): Promise<void> {
     assert.equal(this.#status, 'stopped', 'the catalog is started once')
     this.#status = 'started'
+    this.#startedAtMs = this.#components.clock.monotonicMs()
     const { gossip, transport, peers, load } = this.#components
     gossip.subscribe(PEERS_TOPIC, (data) => this.#hear(data))
     // Before others can ask for it.
@@ -197,8 +199,11 @@ export class PeerCatalogService implements PeerCatalog {
 
   #announce(): void {
     const { clock, signer } = this.#components
-    this.#announceAfter(nearestLimits.announceIntervalMs)
+    const { newcomerMs, newcomerIntervalMs, announceIntervalMs } = nearestLimits
     this.#announcedAtMs = clock.monotonicMs()
+    // Who joins is asked by its neighbours only, and the mesh of gossip takes a moment to form.
+    const isNewcomer = this.#announcedAtMs - this.#startedAtMs < newcomerMs
+    this.#announceAfter(isNewcomer ? newcomerIntervalMs : announceIntervalMs)
     const advert = this.self()
     // Above all that was heard of this peer: a clock that went back must not make it mute.
     const sequence = Math.max(advert.sequence, this.#sequence + 1)

@@ -60,6 +60,22 @@ test('changes of what a peer says come by gossip, at once where its load class c
   t.equal(b.catalog.get(a.id)?.load, 0.4, 'but soon')
 })
 
+test('a newcomer tells of itself more often, since few have heard of it', async (t) => {
+  const { clock, peers } = await startPeers(t, 2)
+  const [a, b] = peers
+  let heard = 0
+  b.peer.subscribe(PEERS_TOPIC, () => {
+    heard += 1
+    return 'accept'
+  })
+  a.peer.connect(b.peer)
+  const { newcomerMs, newcomerIntervalMs, announceIntervalMs } = nearestLimits
+  await clock.pass(newcomerMs)
+  t.equal(heard, newcomerMs / newcomerIntervalMs)
+  await clock.pass(announceIntervalMs * 3)
+  t.equal(heard, newcomerMs / newcomerIntervalMs + 3)
+})
+
 test('draining is told before anything else happens', async (t) => {
   const { peers } = await startPeers(t, 2)
   const [a, b] = peers
