@@ -3,11 +3,11 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Test, t as root, test } from 'tap'
+import { t as root, type Test, test } from 'tap'
 import type { PurgeReport } from '../../src/cdn/purge/purge-report.ts'
-import { until } from '../support/until.ts'
 import type { PurgeCommand, PurgeServed } from '../support/purge-process.ts'
 import { tcpProxy } from '../support/tcp-proxy.ts'
+import { until } from '../support/until.ts'
 
 root.setTimeout(180_000)
 
@@ -91,7 +91,10 @@ test('a process that was killed asks what it has missed before it serves', async
   await purge(first)
   second.child.kill('SIGKILL')
   await once(second.child, 'exit')
-  await until(async () => (await first.call<{ peers: number }>({ op: 'state' })).peers === 0, 'its end')
+  await until(
+    async () => (await first.call<{ peers: number }>({ op: 'state' })).peers === 0,
+    'its end',
+  )
   await purge(first)
   const back = await startPeer(t, second.home, 'yes')
   t.equal(back.peerId, second.peerId)
