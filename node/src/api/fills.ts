@@ -1,0 +1,48 @@
+/** /api/cdn/fills: URLs that are cached before anybody asks for them; fronts `content/fill/fill-service`. */
+import type { FillService } from '../content/fill/fill-service.ts'
+import { defineRoute, type Route } from '../http/route.ts'
+import { doneSchema } from './schemas.ts'
+import { fillsSchema, newFillsSchema } from './schemas-fills.ts'
+
+/** The room behind the routes. */
+export interface FillRouteComponents {
+  readonly fills: Pick<FillService, 'order' | 'list' | 'clear'>
+}
+
+/** Routes that only the operator may call. */
+export function fillRoutes({ fills }: FillRouteComponents): Route[] {
+  return [
+    defineRoute({
+      method: 'POST',
+      path: '/api/cdn/fills',
+      summary: 'Reads URLs into the cache of this peer, at once or at a quiet time of the day.',
+      access: 'operator',
+      body: newFillsSchema,
+      response: { 200: fillsSchema },
+      handler: ({ body: { urls, between } }) => {
+        fills.order(urls, between)
+        const ordered = new Set(urls)
+        return { status: 200, body: { fills: fills.list().filter(({ url }) => ordered.has(url)) } }
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/cdn/fills',
+      summary: 'Lists what was ordered to be read into the cache, and what became of it.',
+      access: 'operator',
+      response: { 200: fillsSchema },
+      handler: () => ({ status: 200, body: { fills: fills.list() } }),
+    }),
+    defineRoute({
+      method: 'DELETE',
+      path: '/api/cdn/fills',
+      summary: 'Takes everything off the list that is not being read now.',
+      access: 'operator',
+      response: { 200: doneSchema },
+      handler: () => {
+        fills.clear()
+        return { status: 200, body: { done: true as const } }
+      },
+    }),
+  ]
+}
