@@ -36,6 +36,8 @@ export interface DiskEvents {
   failed(error: NodeJS.ErrnoException): void
   /** A file did not hold what its name says, or could not be read; it is deleted. */
   corrupt(digest: Digest, cause: unknown): void
+  /** A file could not be read for want of something that says nothing of the file; it stays. */
+  short(error: NodeJS.ErrnoException): void
   /** An object was removed to make room. */
   evicted(objectClass: ObjectClass, reason: EvictionReason): void
   /** The catalog was written anew. */
@@ -61,6 +63,9 @@ export interface DiskTierInit {
 interface Held {
   readonly owned: OwnedObject | undefined
 }
+
+/** Failures of a read that come from this process or machine, not from the file. */
+const SHORTAGES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
 
 /** Steps in which the age of adopted files is told. */
 const AGES = 1_024
@@ -222,6 +227,10 @@ export class DiskTier {
     } catch (cause) {
       // Sent away while it was being read.
       if (!this.#held.has(digest)) return undefined
+      if (SHORTAGES.has((cause as NodeJS.ErrnoException).code ?? '')) {
+        this.#init.events.short(cause as NodeJS.ErrnoException)
+        return undefined
+      }
       this.#init.events.corrupt(digest, cause)
       this.delete(digest)
       return undefined

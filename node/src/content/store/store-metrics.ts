@@ -66,7 +66,7 @@ export class StoreMetrics {
     })
     this.diskErrors = new Counter({
       name: 'kairo_content_disk_errors_total',
-      help: 'Failed writes and removals of the disk cache, by system error code',
+      help: 'Failures of the disk cache to write, remove or open files, by system error code',
       labelNames: ['code'],
       registers,
     })

@@ -326,6 +326,7 @@ export class ContentStore {
       isWanted: (digest) => this.#memory.isUsed(digest),
       events: {
         failed: (error) => this.#outage.failed(error),
+        short: (error) => this.#metrics.diskErrors.inc({ code: error.code ?? 'UNKNOWN' }),
         corrupt: (digest, cause) => this.#diskCorrupt(digest, cause),
         evicted: (objectClass, reason) => this.#diskEvicted(objectClass, reason),
         rewritten: () => this.#metrics.catalogRewrites.inc(),

@@ -155,6 +155,14 @@ test('a large object is verified too', async (t) => {
   await store.stop()
 })
 
+test('when this process may open no more files, none is taken for damaged', async (t) => {
+  const reader = new URL('./starved-reader.ts', import.meta.url).pathname
+  // Hard and soft limit: Node raises the soft one by itself.
+  const command = `ulimit -n 128 && exec "${process.execPath}" "${reader}" "${t.testdir()}"`
+  const said = JSON.parse(execFileSync('sh', ['-c', command], { encoding: 'utf8' }))
+  t.strictSame(said, { starved: 'undefined', corrupt: 0, fed: 'whole', short: 1 })
+})
+
 const skip = needsSmallDisk()
 
 test('a disk that may only be read is read', { skip }, async (t) => {
