@@ -4,9 +4,9 @@ import { accessSync, constants } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
-import { originSchema } from '../../src/cdn/host-rule.ts'
 import type { Origin } from '../../src/cdn/origin.ts'
 import { createOrigin } from '../../src/cdn/origins/create-origin.ts'
+import type { S3OriginInit } from '../../src/cdn/origins/s3-origin.ts'
 import { ask, bodyOf, originParts, wholeOf } from '../support/origin-parts.ts'
 import { type S3Server, startMinio, startS3rver } from '../support/s3-servers.ts'
 
@@ -45,12 +45,13 @@ test('MinIO', { skip }, async (t) => {
 function originOf(
   t: Test,
   server: S3Server,
-  init: Record<string, unknown> = {},
+  init: Partial<S3OriginInit> = {},
 ): { readonly origin: Origin } & ReturnType<typeof originParts> {
   const parts = originParts()
   const { endpoint, bucket, accessKeyId, secretAccessKey } = server
-  const config = { type: 's3', endpoint, bucket, accessKeyId, secretAccessKey, ...init }
-  const origin = createOrigin(originSchema.parse(config), parts.components)
+  const access = { endpoint, bucket, accessKeyId, secretAccessKey }
+  const config = { type: 's3', region: 'us-east-1', prefix: '', ...access, ...init } as const
+  const origin = createOrigin(config, parts.components)
   t.teardown(() => origin.close())
   return { origin, ...parts }
 }
