@@ -291,6 +291,18 @@ test('reading along', async (t) => {
     t.equal(seen.code, 'ERR_VERIFICATION', 'who had read the lie is told')
   })
 
+  await t.test('a liar that breaks off is not continued by an honest peer', async (t) => {
+    const liar = { lie: flip(3), breaksAfter: 500_000, chunkMs: 10 }
+    const { fetcher, clock, stored } = stage({ liar, honest: { chunkMs: 10 } })
+    const opening = fetcher.fetchStream(digest, ['liar', 'honest'], { keepOrder: true })
+    await clock.pass(1)
+    const { seen, done } = reader((await opening).body)
+    await clock.pass(2_000)
+    await done
+    t.equal(seen.code, 'ERR_VERIFICATION')
+    t.ok(stored.get(digest)?.equals(object), 'who waits for the whole gets it all the same')
+  })
+
   await t.test('where one breaks off the next goes on, unseen by the reader', async (t) => {
     const scripts = { breaks: { breaksAfter: 500_000, chunkMs: 10 }, good: { chunkMs: 10 } }
     const { fetcher, clock, http } = stage(scripts)

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import { connect, createServer, type TLSSocket } from 'node:tls'
+import { promisify } from 'node:util'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { Registry } from 'prom-client'
 import { type Test, test } from 'tap'
@@ -175,6 +176,12 @@ test('a server that does not behave', async (t) => {
   }
   says('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello')
   t.equal(String(await bytesOf((await ask()).body)), 'hello', 'whole, though the connection closes')
+  const whole = 'x'.repeat(peerHttpLimits.readQueueBytesMax + 50_000)
+  says(`HTTP/1.1 200 OK\r\ncontent-length: ${whole.length}\r\n\r\n${whole}`)
+  const late = await ask()
+  const connections = promisify(hostile.getConnections.bind(hostile))
+  await until(async () => (await connections()) === 0, 'the server closed behind its answer')
+  t.equal((await bytesOf(late.body)).byteLength, whole.length, 'a late reader gets all of it')
   says('HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello')
   await t.rejects(bytesOf((await ask()).body), { code: 'ERR_NO_PROVIDER' }, 'broken off')
   says('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n')
