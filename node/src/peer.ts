@@ -201,6 +201,7 @@ export class Peer {
     await this.#begin('cached responses', cdnCache)
     await this.#begin('host rules', hostRules)
     await this.#begin('purges', purges)
+    cdnCache.catchUp(purges)
     await this.#begin('cdn', cdn)
     if (dns !== undefined) await this.#begin('dns', dns)
   }

@@ -6,6 +6,7 @@ import type { Logger } from '../logger.ts'
 import { CacheIndex } from './cache/cache-index.ts'
 import { CacheMetrics } from './cache/cache-metrics.ts'
 import { IndexJournal } from './cache/index-journal.ts'
+import type { PurgeService } from './purge/purge-service.ts'
 import type { Purgeable, PurgeMode, PurgeSelector } from './purge-selector.ts'
 
 /** What the cache works with. */
@@ -52,6 +53,19 @@ export class CdnCache implements Purgeable {
   async stop(): Promise<void> {
     this.#cancelWatch?.()
     await this.journal.stop()
+  }
+
+  /**
+   * Carries out the newest purges of the log once more when the run before was cut off: one may have come into the log and not have
+   * reached the cache. To be called before anything is served.
+   */
+  catchUp(purges: Pick<PurgeService, 'generation' | 'since'>): void {
+    if (this.journal.endedInOrder) return
+    const { everything, purges: missed } = purges.since(
+      Math.max(0, purges.generation() - cdnLimits.purgesRepeated),
+    )
+    if (everything) this.purge({ by: 'everything' }, 'hard')
+    for (const { selector, mode } of missed) this.purge(selector, mode)
   }
 
   /** URLs are meant by either scheme: whether TLS ends here or before this peer, it is the same response. */

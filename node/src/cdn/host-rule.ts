@@ -29,7 +29,7 @@ const s3Origin = z.strictObject({
 })
 
 /** Where a site's responses come from. */
-export const originSchema = z.discriminatedUnion('type', [httpOrigin, folderOrigin, s3Origin])
+const originSchema = z.discriminatedUnion('type', [httpOrigin, folderOrigin, s3Origin])
 
 const hostPattern =
   /^(\*|(\*\.)?[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?(?::\d{1,5})?|\[[0-9a-f:]+\](?::\d{1,5})?)$/

@@ -10,7 +10,7 @@ import { cdnLimits } from '../limits/cdn.ts'
 import { type HostRule, hostRuleSchema } from './host-rule.ts'
 
 /** Name of the rule that the setting `origin` makes. */
-export const SETTING_RULE = 'origin'
+const SETTING_RULE = 'origin'
 
 const rulesFile = z.strictObject({ rules: z.array(hostRuleSchema).max(cdnLimits.rulesMax) })
 

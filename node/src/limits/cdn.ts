@@ -74,4 +74,6 @@ export const cdnLimits = {
   shieldHeadTimeoutMs: 20_000,
   /** A shield that failed is not asked for this long. */
   shieldRestMs: 10_000,
+  /** Purges carried out once more after a run that was cut off; more are never between the log and the cache. */
+  purgesRepeated: 64,
 } as const

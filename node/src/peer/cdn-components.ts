@@ -42,12 +42,18 @@ export function createCdn(
       peers: host,
       signer: peerSigner(identity.privateKey),
       purgeable: cdnCache,
-      members: () => [...new Set([...host.peers(), ...catalog.list().map(({ peerId }) => peerId)])],
+      members: () => [
+        ...new Set([
+          ...host.peers(),
+          ...catalog.list().flatMap(({ peerId, reachable }) => (reachable ? [peerId] : [])),
+        ]),
+      ],
     },
     {
       purgePeers: settings.purgePeers,
       storage: new DiskPurgeStorage(joinPath(home.cdnDirectory, 'purges')),
-      expectsPeers: settings.join.length > 0,
+      expectsPeers: async () =>
+        settings.join.length > 0 || (await host.rememberedPeers(1)).length > 0,
     },
   )
   const metrics = new OriginMetrics(registry)

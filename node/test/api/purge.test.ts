@@ -37,7 +37,7 @@ test('purges at the API and on the command line', async (t) => {
       },
       {
         storage: new DiskPurgeStorage(join(home, 'cdn')),
-        ...{ purgePeers: ['network'], expectsPeers: false },
+        ...{ purgePeers: ['network'], expectsPeers: () => false },
       },
     )
     await service.start()

@@ -144,7 +144,7 @@ export class PurgePeer implements PeerWatch {
       {
         purgePeers: this.options.purgePeers ?? ['network'],
         storage: this.storage,
-        expectsPeers: this.options.expectsPeers ?? true,
+        expectsPeers: () => this.options.expectsPeers ?? true,
       },
     )
     this.isUp = true

@@ -44,7 +44,7 @@ const purges = new PurgeService(
   },
   {
     storage: new DiskPurgeStorage(join(home, 'purges')),
-    ...{ purgePeers: ['network'], expectsPeers: expectsPeers === 'yes' },
+    ...{ purgePeers: ['network'], expectsPeers: () => expectsPeers === 'yes' },
   },
 )
 await purges.start()

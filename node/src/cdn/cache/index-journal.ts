@@ -51,6 +51,8 @@ export class IndexJournal implements IndexObserver {
   readonly #directory: string
   readonly #path: string
   #file: number | undefined
+  /** Whether the run before had written down all that it did. */
+  #endedInOrder = true
   #pending: string[] = []
   /** Lines since a rewriting began, which the new file needs too. */
   #meanwhile: string[] | undefined
@@ -96,6 +98,11 @@ export class IndexJournal implements IndexObserver {
     if (file === undefined) return
     fsyncSync(file)
     closeSync(file)
+  }
+
+  /** False when the run before was cut off: its last change may be missing. */
+  get endedInOrder(): boolean {
+    return this.#endedInOrder
   }
 
   changed(entry: CacheEntry): void {
@@ -196,6 +203,7 @@ export class IndexJournal implements IndexObserver {
     } finally {
       await file.close()
     }
+    this.#endedInOrder = isClosed
     if (!isClosed && boot !== bootId()) {
       this.#index.purge({ by: 'everything' }, 'soft')
       this.#logger.warn({}, 'the machine stopped without order: cached responses are validated')

@@ -255,8 +255,11 @@ export class CacheProxy {
       variesByEncoding: !toPeer && compressor.varies(site, entry),
     }
     const context = { site, exchange, signal: exchange.signal }
+    const { generation } = index
     try {
-      return await answers.read(entry, exchange.request, story, context)
+      const answer = await answers.read(entry, exchange.request, story, context)
+      // Purged while its bytes were looked for: an answer that has not begun must not begin with it.
+      return index.generation !== generation && !entry.alive ? undefined : answer
     } catch (error) {
       // It was forgotten because it changed or because its bytes are gone: then there is another way.
       if (exchange.signal.aborted || entry.alive) throw error
@@ -277,7 +280,8 @@ export class CacheProxy {
     const { site, exchange, key } = asked
     const { request } = exchange
     if (request.method === 'HEAD' || this.#passes.has(key)) return await this.#pass(asked, reason)
-    const slice = firstSlice(request.headers.range, site.rule.sliceBytes)
+    const isWhole = suffix === WHOLE
+    const slice = isWhole ? undefined : firstSlice(request.headers.range, site.rule.sliceBytes)
     const id = slice === undefined ? `${key}${suffix}` : `${key}${suffix} ${slice}`
     const { value, isLeader } = await this.#join(asked, id, (context) =>
       slice === undefined ? filler.fetch(asked, context) : filler.fetchSlice(asked, slice, context),
@@ -393,7 +397,10 @@ export class CacheProxy {
         return answers.passed(outcome.response, request, story)
       }
       case 'pass':
-        return await this.#pass(asked, reason)
+        // A small response whose version has no strong name is better kept whole than asked for part by part.
+        return (outcome.wholeBytes ?? Number.POSITIVE_INFINITY) <= cdnLimits.wholeBytesMax
+          ? await this.#fetch(asked, reason, WHOLE)
+          : await this.#pass(asked, reason)
       case 'again':
         return undefined
     }
@@ -477,6 +484,9 @@ function wantsPart(headers: Fields): boolean {
 function detailOf(error: unknown): Pick<CacheStatus, 'detail'> {
   return isKairoError(error) ? { detail: error.code } : {}
 }
+
+/** Marks fetches of the whole for a request of a part. */
+const WHOLE = ' whole'
 
 let alone = 0
 

@@ -109,7 +109,7 @@ export class Compressor {
 }
 
 /** The best coding that the client takes. */
-export function codingFor({ headers }: Pick<CacheRequest, 'headers'>): Coding | undefined {
+function codingFor({ headers }: Pick<CacheRequest, 'headers'>): Coding | undefined {
   const field = headers['accept-encoding']
   if (field === undefined) return undefined
   const taken = listOf(normalise('accept-encoding', field))

@@ -36,8 +36,8 @@ export type Outcome =
     }
   /** What was known is no longer so: begin anew. */
   | { readonly kind: 'again' }
-  /** The request must be passed on as it is. */
-  | { readonly kind: 'pass' }
+  /** The request must be passed on as it is; with a length, the whole may be kept where its parts may not be joined. */
+  | { readonly kind: 'pass'; readonly wholeBytes?: number }
 
 /** One question. */
 export interface FillQuestion {
@@ -93,9 +93,9 @@ export class Filler {
     }
     if (asked.response.status !== 206) return this.#take(question, asked)
     const entry = await this.#takeSlice(question, asked, index)
-    if (entry !== undefined) return { kind: 'stored', entry }
+    if (typeof entry === 'object') return { kind: 'stored', entry }
     asked.own.abort(new KairoError('ERR_STOPPED', 'a slice of this is of no use'))
-    return { kind: 'pass' }
+    return { kind: 'pass', ...(entry !== undefined && { wholeBytes: entry }) }
   }
 
   /** Asks whether stored responses are still good. */
@@ -234,11 +234,12 @@ export class Filler {
     )
   }
 
+  /** The entry; the length of the whole when only that can be kept; undefined when nothing can. */
   async #takeSlice(
     { site, exchange, key }: FillQuestion,
     asked: Asked,
     sliceIndex: number,
-  ): Promise<CacheEntry | undefined> {
+  ): Promise<CacheEntry | number | undefined> {
     const { bodies, clock, index } = this.#components
     const { response } = asked
     const { sliceBytes } = site.rule
@@ -250,7 +251,7 @@ export class Filler {
     const verdict = storable(exchange.request, response, clock.now(), site.rule)
     if (!verdict.store) return undefined
     const head = storedHead(exchange.request, response, asked)
-    if (sliceGuard(head) === undefined) return undefined
+    if (sliceGuard(head) === undefined) return length
     const bytes = await collect(response.body, last - range.first + 1)
     asked.detach()
     const host = hostOf(key)

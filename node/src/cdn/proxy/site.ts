@@ -127,7 +127,7 @@ function append(map: Map<string, Site[]>, key: string, site: Site): void {
 }
 
 /** Which hosts and path of which origin: peers whose rules have these in common hold the same responses. Keys are no part of it. */
-export function ruleDigest({ hosts, pathPrefix, origin, query }: HostRule): string {
+function ruleDigest({ hosts, pathPrefix, origin, query }: HostRule): string {
   const where =
     origin.type === 's3'
       ? { ...origin, accessKeyId: undefined, secretAccessKey: undefined }

@@ -52,7 +52,7 @@ export interface PurgeServiceInit {
   /** Where the log is kept. */
   readonly storage: PurgeStorage
   /** False for a peer that joins nobody and remembers nobody: it serves from its cache at once. */
-  readonly expectsPeers: boolean
+  readonly expectsPeers: () => boolean | Promise<boolean>
 }
 
 /** The purges of one peer. */
@@ -124,7 +124,7 @@ export class PurgeService {
     this.#stopping = new AbortController()
     await this.#journal.start()
     const { transport, peers } = this.#components
-    this.#presence.start(this.#init.expectsPeers)
+    this.#presence.start(await this.#init.expectsPeers())
     await transport.handle(PURGE_PROTOCOL, (stream) => this.#answers.answer(stream))
     this.#unwatch = peers.watch(PURGE_PROTOCOL, (peerId) => {
       this.#presence.meet()

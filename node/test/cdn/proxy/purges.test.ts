@@ -186,3 +186,31 @@ test('while purges may have been missed, what is stored is asked for anew', asyn
   isReady = true
   t.match((await cdn.get('/a')).headers['cache-status'], /hit/)
 })
+
+test('an answer whose bytes are still being read from the disk does not begin after a purge', async (t) => {
+  const { origin } = await startCounting()
+  const cdn = await startCdn({ origin: origin.url })
+  t.teardown(async () => {
+    await cdn.stop()
+    await origin.stop()
+  })
+  await cdn.get('/a')
+  origin.handler = (message, reply) =>
+    sendVersion(message, reply, { etag: '"2"', body: Buffer.from('two') })
+  const { promise: reading, resolve: tellReading } = Promise.withResolvers<void>()
+  const { promise: go, resolve: release } = Promise.withResolvers<void>()
+  const [peek, read] = [cdn.store.peek.bind(cdn.store), cdn.store.read.bind(cdn.store)]
+  let isOnDisk = true
+  cdn.store.peek = (digest) => (isOnDisk ? undefined : peek(digest))
+  cdn.store.read = async (digest, options) => {
+    tellReading()
+    await go
+    return await read(digest, options)
+  }
+  const asked = cdn.get('/a')
+  await reading
+  cdn.cache.purge({ by: 'everything' }, 'hard')
+  isOnDisk = false
+  release()
+  t.equal((await asked).text, 'two')
+})

@@ -39,10 +39,14 @@ async function* iterate(
 /** @param options.joined all peers joined the first one and believe nobody else; otherwise each believes all. */
 async function startRegion(
   rules: readonly Record<string, unknown>[] = [{}, {}, {}],
-  { joined = false } = {},
+  { joined = false, tag = '' } = {},
 ) {
   const origin = await startOrigin((message, reply) =>
-    sendVersion(message, reply, { etag: '"1"', body, headers: { 'cache-control': 'max-age=600' } }),
+    sendVersion(message, reply, {
+      etag: '"1"',
+      body,
+      headers: { 'cache-control': 'max-age=600', 'surrogate-key': tag },
+    }),
   )
   const net = new PeerNet()
   const ids = rules.map((_, index) => `12D3KooWPeer${index}`)
@@ -90,6 +94,15 @@ test('peers that believe only the one that they joined ask that one for every ke
     for (const peer of peers) t.ok((await peer.get(path, site)).body.equals(body))
   }
   t.equal(origin.requests.length, paths.length)
+})
+
+test('tags reach the peer that asks, and no client', async (t) => {
+  const { peers, stop } = await startRegion([{}, {}], { joined: true, tag: 'news' })
+  t.teardown(stop)
+  const [shield, asker] = peers as [CdnStage, CdnStage]
+  t.equal((await asker.get('/a', site)).headers['surrogate-key'], undefined)
+  t.equal(asker.cache.purge({ by: 'tag', tag: 'news' }, 'hard'), 1)
+  t.equal(shield.cache.purge({ by: 'tag', tag: 'news' }, 'hard'), 1)
 })
 
 test('a shield that is gone is passed over', async (t) => {

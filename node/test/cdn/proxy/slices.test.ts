@@ -165,3 +165,15 @@ test('a hundred clients of one range are one origin request', async (t) => {
   t.ok(answers.every((answer) => answer.body.equals(body.subarray(70_000, 70_010))))
   t.equal(asked().length, 1)
 })
+
+test('a small response without a strong validator is kept whole for its parts', async (t) => {
+  const { origin, cdn, stop, asked } = await stage()
+  t.teardown(stop)
+  origin.handler = (message, reply) => sendVersion(message, reply, { etag: 'W/"1"', body })
+  for (const range of ['bytes=5-14', 'bytes=70000-70009', 'bytes=-10']) {
+    const answer = await cdn.get('/a', { range })
+    t.equal(answer.status, 206)
+    t.equal(answer.body.byteLength, 10)
+  }
+  t.same(asked(), [`bytes=0-${sliceBytes - 1}`, undefined])
+})
