@@ -7,7 +7,7 @@ import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface, type Interface } from 'node:readline'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { type Test, t, test } from 'tap'
 import { FEED_PROTOCOL, RECORDS_PROTOCOL } from '../../src/host/protocols.ts'
@@ -28,16 +28,20 @@ type Status = ReachStatus & { readonly multiaddrs: string[]; readonly peers: str
 class RemoteHost {
   readonly peerId: string
   readonly #child: ChildProcess
-  readonly #lines: AsyncIterator<string>
+  readonly #lines: AsyncIterator<string, undefined>
 
   static async start(t: Test, namespace: string, init: ReachProcessInit): Promise<RemoteHost> {
     const child = runIn(t, namespace, hostProgram, [JSON.stringify(init)])
-    const lines = linesOf(child)[Symbol.asyncIterator]()
-    const { peerId } = JSON.parse((await lines.next()).value)
+    const lines = linesOf(child)
+    const { peerId } = JSON.parse(await nextLine(lines))
     return new RemoteHost(child, lines, peerId)
   }
 
-  private constructor(child: ChildProcess, lines: AsyncIterator<string>, peerId: string) {
+  private constructor(
+    child: ChildProcess,
+    lines: AsyncIterator<string, undefined>,
+    peerId: string,
+  ) {
     this.#child = child
     this.#lines = lines
     this.peerId = peerId
@@ -45,7 +49,7 @@ class RemoteHost {
 
   async tell(command: string): Promise<Record<string, unknown>> {
     this.#child.stdin?.write(`${command}\n`)
-    return JSON.parse((await this.#lines.next()).value)
+    return JSON.parse(await nextLine(this.#lines))
   }
 
   async status(): Promise<Status> {
@@ -53,9 +57,15 @@ class RemoteHost {
   }
 }
 
-function linesOf(child: ChildProcess): Interface {
+function linesOf(child: ChildProcess): AsyncIterator<string, undefined> {
   if (child.stdout === null) throw new Error('the output is not read')
-  return createInterface({ input: child.stdout })
+  return createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+}
+
+async function nextLine(lines: AsyncIterator<string, undefined>): Promise<string> {
+  const { value } = await lines.next()
+  if (value === undefined) throw new Error('the process has ended')
+  return value
 }
 
 /** A machine at home behind the public address. */
@@ -70,7 +80,7 @@ async function startHome(t: Test, wire: Wire, name: string, address: string): Pr
     runIn(t, outer, natProgram, ['outer', path]),
     runIn(t, inner, natProgram, ['inner', path, '4001']),
   ]
-  for (const half of halves) await linesOf(half)[Symbol.asyncIterator]().next()
+  for (const half of halves) await nextLine(linesOf(half))
   return home
 }
 

@@ -12,9 +12,8 @@ import {
 } from '@libp2p/circuit-relay-v2'
 import type { Connection, PeerId } from '@libp2p/interface'
 import type { Counter } from 'prom-client'
-import { addressGroup } from '../../address-group.ts'
 import { relayLimits } from '../../limits/reach.ts'
-import { hostOf, privateNetworkOf } from './address-kind.ts'
+import { connectionRefusal, reservationRefusal } from './relay-policy.ts'
 
 /** The package's server, with the part of its life that its type leaves out. */
 type RunningServer = CircuitRelayService & { start(): Promise<void>; stop(): Promise<void> }
@@ -94,27 +93,28 @@ export class RelayServer {
   }
 
   #reservationRefusal(source: PeerId): string | undefined {
-    const server = this.#server
-    if (server === undefined) return 'off'
     const { node, protocolsOf, ownProtocol } = this.#components
-    if (!protocolsOf(source.toString()).includes(ownProtocol)) return 'stranger'
-    if (server.reservations.has(source)) return undefined
-    if (server.reservations.size >= relayLimits.reservationsMax) return 'full'
-    const group = groupOf(node.connectionManager.getConnections(source)[0])
-    const sharing = [...server.reservations.values()].filter(
-      ({ addr }) => group !== undefined && publicGroup(hostOf(addr)) === group,
-    )
-    return sharing.length >= relayLimits.reservationsPerAddressMax ? 'address' : undefined
+    const reservations = this.#server?.reservations
+    return reservationRefusal({
+      isOn: reservations !== undefined,
+      isOfThisNetwork: protocolsOf(source.toString()).includes(ownProtocol),
+      isRenewal: reservations?.has(source) === true,
+      from: node.connectionManager.getConnections(source)[0]?.remoteAddr,
+      held: [...(reservations?.values() ?? [])].map(({ addr }) => addr),
+    })
   }
 
   #connectionRefusal(source: PeerId, target: PeerId): string | undefined {
     const { connectionManager } = this.#components.node
-    const [asked, open] = [source, target].map((peer) => connectionManager.getConnections(peer))
-    // The request at hand is one of the source's streams already.
-    const sourceMax = relayLimits.connectionsPerSourceMax + 1
-    if (countStreams(asked ?? [], RELAY_V2_HOP_CODEC, 'inbound') > sourceMax) return 'source'
-    if (this.#count(open ?? []) >= relayLimits.connectionsPerTargetMax) return 'target'
-    return this.relayed >= relayLimits.connectionsMax ? 'connections' : undefined
+    return connectionRefusal({
+      ofSource: countStreams(
+        connectionManager.getConnections(source),
+        RELAY_V2_HOP_CODEC,
+        'inbound',
+      ),
+      toTarget: this.#count(connectionManager.getConnections(target)),
+      all: this.relayed,
+    })
   }
 
   #count(connections: readonly Connection[]): number {
@@ -134,14 +134,4 @@ function countStreams(
     }
   }
   return count
-}
-
-function groupOf(connection: Connection | undefined): string | undefined {
-  return connection === undefined ? undefined : publicGroup(hostOf(connection.remoteAddr))
-}
-
-/** Peers of one site share a public address; within a private network each has its own, or all share one machine. */
-function publicGroup(host: string | undefined): string | undefined {
-  if (host === undefined || privateNetworkOf(host) !== undefined) return undefined
-  return addressGroup(host)
 }
