@@ -181,7 +181,7 @@ export function sendEarlyHints(
 }
 
 /** The path and query of a request target; servers take the absolute form too (RFC 9112 3.2.2). */
-export function originForm(target: string): string {
+function originForm(target: string): string {
   const absolute = absoluteForm.exec(target)
   if (absolute === null) {
     return target
