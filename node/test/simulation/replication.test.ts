@@ -214,9 +214,9 @@ class Simulation {
 /** Fails the test when bytes are stored under a name that is not theirs. */
 function guardStore({ store }: ContentPeer): void {
   const put = store.put.bind(store)
-  store.put = (digest, bytes) => {
+  store.put = (digest, bytes, options) => {
     if (digestOf(bytes) !== digest) throw new Error('an unverified object was stored')
-    put(digest, bytes)
+    put(digest, bytes, options)
   }
 }
 

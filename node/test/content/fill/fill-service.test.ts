@@ -115,6 +115,7 @@ test('the list outlives a restart, with what was running', async (t) => {
   await first.fills.stop()
   const second = someFills(t, file)
   t.match(second.fills.list(), [{ state: 'done', bytes: 7 }, { state: 'waiting' }, {}])
+  t.equal(second.fills.list()[1]?.attempts, 0, "a stop is nobody's failure")
   t.strictSame(
     second.reads.map(({ url }) => url),
     ['b', 'c'],
