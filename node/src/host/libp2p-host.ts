@@ -268,6 +268,11 @@ export class Libp2pHost implements Transport, PeerWatch {
     return () => this.#watchers.delete(watcher)
   }
 
+  /** The running node itself, for protocols of other networks whose implementations want one. */
+  libp2p(): KairoNode {
+    return this.#running()
+  }
+
   /** Calls `listener` with the id of each peer whose last connection closes. Returns the way to stop. */
   onDisconnect(listener: (peerId: string) => void): () => void {
     this.#disconnectListeners.add(listener)

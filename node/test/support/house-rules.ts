@@ -76,7 +76,10 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'content',
     'media',
     'ingest',
+    'cdn',
     'doctor',
+    // The tar that `kairo ipfs` packs folders in.
+    'ipfs',
     'api',
     'wiring',
   ],

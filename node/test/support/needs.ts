@@ -3,14 +3,18 @@
  * developer's machine a missing one skips the test with a reason; where `CI=true` it fails it, so that nothing goes unrun unseen.
  */
 import { accessSync, constants } from 'node:fs'
+import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 /** Programs that tests run Kairo against. */
-export type Partner = 'ffmpeg' | 'ffprobe' | 'chromium' | 'nginx' | 'dig'
+export type Partner = 'ffmpeg' | 'ffprobe' | 'chromium' | 'nginx' | 'dig' | 'ipfs'
+
+/** Where a Kubo that was built for the tests lies. */
+const kubo = join(homedir(), '.cache', 'kairo-bench', 'kubo')
 
 /** The path of a program, or undefined when it is not installed. */
 export function partnerPath(name: Partner): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/bin', '/usr/sbin']
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/bin', '/usr/sbin', kubo]
   return folders.map((folder) => join(folder, name)).find(isExecutable)
 }
 
