@@ -267,6 +267,8 @@ export class Peer {
   /** Empty until the server listens: nobody is told of a door that is not there yet. */
   #clientUrls(): readonly string[] {
     if (this.#rooms === undefined) return []
+    const { clientUrls } = this.#init.settings
+    if (clientUrls.length > 0) return clientUrls
     const { http, network } = this.addresses()
     return network.http.length > 0 ? network.http : [http]
   }

@@ -34,6 +34,11 @@ const joinTarget = z
     'expected a multiaddr or an http(s) URL of a peer, for example http://192.0.2.7:8080',
   )
 
+function isOnEarth(location: string): boolean {
+  const [latitude = 0, longitude = 0] = location.split(',').map(Number)
+  return Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180
+}
+
 function named<T extends z.ZodType>(schema: T, names: SettingNames, description: string): T {
   return schema.describe(description).meta({ ...schema.meta(), description, ...names })
 }
@@ -195,6 +200,11 @@ export const settingsSchema = z.strictObject({
     { flag: '--takeover', env: 'KAIRO_TAKEOVER' },
     'What happens to a second publisher of a stream: `reject` it, or `replace` the first. A silent first one is replaced in both.',
   ),
+  clientUrls: named(
+    z.array(z.url({ protocol: /^https?$/ })).default([]),
+    { flag: '--client-urls', env: 'KAIRO_CLIENT_URLS' },
+    'Base URLs at which clients reach this peer, told to others in place of the addresses of this machine: behind a port forward, a proxy, or in a container.',
+  ),
   adminHttp: named(
     z.union([z.literal('same'), address]).default('same'),
     { flag: '--admin-http', env: 'KAIRO_ADMIN_HTTP' },
@@ -222,6 +232,7 @@ export const settingsSchema = z.strictObject({
     z
       .string()
       .regex(/^(-?\d{1,2}(\.\d+)?,-?\d{1,3}(\.\d+)?)?$/, 'expected latitude,longitude')
+      .refine(isOnEarth, { error: 'latitudes end at 90 degrees and longitudes at 180' })
       .default(''),
     { flag: '--location', env: 'KAIRO_LOCATION' },
     'Latitude and longitude of this peer in degrees, `52.52,13.40`; empty keeps it out of geographic choices.',

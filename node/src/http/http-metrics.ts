@@ -27,6 +27,8 @@ export interface ConnectionCounts {
   readonly lane: number
   readonly handed: number
   readonly waiting: number
+  /** Bytes sent on connections that were handed over, ended ones too. */
+  readonly handedBytes: number
 }
 
 /** The metrics of all HTTP servers of a peer, on one registry. */
@@ -105,6 +107,11 @@ export class HttpMetrics {
   /** Counts the connections of one more server. */
   addServer(connections: () => ConnectionCounts): void {
     this.#servers.push(connections)
+  }
+
+  /** Bytes sent to clients so far, over all servers; of the fast lane without heads. */
+  sentBytes(): number {
+    return this.#servers.reduce((sum, read) => sum + read().handedBytes, this.lane.bodyBytes)
   }
 
   /** Connections open now, over all servers. */

@@ -74,6 +74,8 @@ export class HttpServer {
   readonly #shelter: Shelter | undefined
   /** Connections that left the lane, with their leave to ask. */
   readonly #handed = new Map<Socket, ClientPass | undefined>()
+  /** Sent on handed-over connections that have ended. */
+  #endedBytes = 0
   readonly #fastify: FastifyInstance
   #parse: (socket: Socket) => void = () => {}
   #status: Status = 'stopped'
@@ -83,7 +85,11 @@ export class HttpServer {
     this.#logger = components.logger.child({ name: 'kairo:http' })
     this.#init = init
     this.#metrics = components.metrics ?? new HttpMetrics(components.registry)
-    this.#metrics.addServer(() => ({ ...this.#lane.counts(), handed: this.#handed.size }))
+    this.#metrics.addServer(() => ({
+      ...this.#lane.counts(),
+      handed: this.#handed.size,
+      handedBytes: this.#handedBytes(),
+    }))
     this.#shelter = components.shelter
     const shared = {
       shelter: this.#shelter,
@@ -283,11 +289,18 @@ export class HttpServer {
     }
   }
 
+  #handedBytes(): number {
+    let bytes = this.#endedBytes
+    for (const socket of this.#handed.keys()) bytes += socket.bytesWritten
+    return bytes
+  }
+
   /** Gives a connection that left the lane to Node's parser. */
   #takeOver(socket: Socket, pass: ClientPass | undefined): void {
     this.#handed.set(socket, pass)
     socket.once('close', () => {
       this.#handed.delete(socket)
+      this.#endedBytes += socket.bytesWritten
       pass?.close()
     })
     this.#parse(socket)

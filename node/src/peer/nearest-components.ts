@@ -32,7 +32,7 @@ export function createNearest(
       ...base,
       probes: {
         ...machineProbes(),
-        bytesSent: () => httpMetrics.lane.bodyBytes,
+        bytesSent: () => httpMetrics.sentBytes() + peerHttp().sentBytes,
         connections: () => ({
           open: httpMetrics.openConnections(),
           max: httpLimits.connectionsMax,

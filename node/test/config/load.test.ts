@@ -73,6 +73,26 @@ test('the test stream is on by default, off for who joins, and always as told', 
   t.equal(told.settings.testStream, true)
 })
 
+test('an origin takes every path, so pages and API stand apart and no test stream runs', async (t) => {
+  const { settings, origins } = loadSettings({
+    flags: { origin: 'http://192.0.2.1' },
+    env: {},
+  })
+  t.match(settings, { adminHttp: '127.0.0.1:0', testStream: false })
+  t.equal(origins.adminHttp, 'default with an origin')
+  const chosen = { origin: 'http://192.0.2.1', adminHttp: '127.0.0.1:81', testStream: true }
+  t.match(loadSettings({ flags: chosen, env: {} }).settings, chosen)
+  const fails = (flags: Record<string, string>, words: RegExp): unknown =>
+    t.throws(() => loadSettings({ flags, env: {} }), { code: 'ERR_CONFIG', message: words })
+  fails({ origin: 'http://192.0.2.1', adminHttp: 'same' }, /--admin-http/)
+  fails({ dns: '127.0.0.1:53' }, /--dns-zone/)
+  fails({ location: '95,13' }, /latitudes/)
+  t.equal(
+    loadSettings({ flags: { location: '-33.9,151.2' }, env: {} }).settings.location,
+    '-33.9,151.2',
+  )
+})
+
 test('every wrong setting is named with its origin', async (t) => {
   const message = failure(() =>
     loadSettings({ flags: { http: 'nonsense' }, env: { KAIRO_WINDOW_SEGMENTS: 'many' } }),

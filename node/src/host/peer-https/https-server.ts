@@ -222,6 +222,7 @@ export class HttpsServer {
       })
     } finally {
       metrics.bytes.inc({ via: 'https', direction: 'out' }, bytes)
+      metrics.sentBytes += bytes
     }
   }
 

@@ -18,6 +18,8 @@ export class PeerHttpMetrics {
   readonly rejected: Counter<'side'>
   /** A bound that was met, by its name. */
   readonly limits: Counter<'limit'>
+  /** Bytes of answers to other peers so far. */
+  sentBytes = 0
 
   constructor(registry: Registry, connections: () => number) {
     const registers = [registry]

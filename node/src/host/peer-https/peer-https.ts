@@ -75,6 +75,11 @@ export class PeerHttps implements PeerHttp {
     return this.#server?.port
   }
 
+  /** Bytes of answers to other peers so far. */
+  get sentBytes(): number {
+    return this.#metrics.sentBytes
+  }
+
   /** Hex SHA-256 of this peer's certificate, for its advert; empty when it does not answer HTTPS. */
   get certificateDigest(): string {
     return this.#server === undefined ? '' : this.#certificateDigest

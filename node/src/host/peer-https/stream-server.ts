@@ -123,12 +123,14 @@ export class StreamServer {
           const value = create(PeerHttpChunkSchema)
           const header = encodeHttpFrame({ case: 'chunk', value }, piece.byteLength)
           metrics.bytes.inc({ via: 'stream', direction: 'out' }, piece.byteLength)
+          metrics.sentBytes += piece.byteLength
           await Promise.all([stream.write(header), stream.write(piece)])
         },
         end: async (last) => {
           const value = create(PeerHttpChunkSchema)
           if (last !== undefined) {
             metrics.bytes.inc({ via: 'stream', direction: 'out' }, last.byteLength)
+            metrics.sentBytes += last.byteLength
             const header = encodeHttpFrame({ case: 'chunk', value }, last.byteLength)
             await Promise.all([stream.write(header), stream.write(last), stream.write(END)])
           } else await stream.write(END)
