@@ -4,6 +4,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { type Components, createComponents } from './components.ts'
+import { type HostPort, localHost } from './config/address.ts'
 import type { LoadedSettings } from './config/load.ts'
 import type { SettingKey } from './config/schema.ts'
 import { isKairoError, KairoError } from './errors.ts'
@@ -117,6 +118,7 @@ export class Peer {
       logger: this.#init.logger,
       ports,
       clientUrls: () => this.#clientUrls(),
+      ownHttp: () => this.#ownHttp(),
     })
     await this.#startContent(components)
     await this.#startCdn(components)
@@ -162,6 +164,7 @@ export class Peer {
     )
     writeRunning(home, { pid: process.pid, http: httpUrl(admin) })
     this.#noticeStreams(components)
+    await this.#begin('fills', components.fills)
     await this.#begin('join', components.join)
     components.catalog.refresh()
     // The first to be told of a stop are those who would still send clients here.
@@ -271,6 +274,12 @@ export class Peer {
     if (clientUrls.length > 0) return clientUrls
     const { http, network } = this.addresses()
     return network.http.length > 0 ? network.http : [http]
+  }
+
+  /** One that is bound to all addresses is asked on the loopback one. */
+  #ownHttp(): HostPort | undefined {
+    const address = this.#rooms?.http.address()
+    return address && { host: localHost(address.address), port: address.port }
   }
 
   #running(): RunningRooms {

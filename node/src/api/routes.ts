@@ -11,6 +11,7 @@ import type { StreamRoute } from '../http/stream-route.ts'
 import { KAIRO_VERSION } from '../version.ts'
 import { captionRoutes } from './captions.ts'
 import { cdnRoutes } from './cdn.ts'
+import { fillRoutes } from './fills.ts'
 import { healthRoutes } from './health.ts'
 import { keyRoutes } from './keys.ts'
 import { metricsRoute } from './metrics.ts'
@@ -23,6 +24,7 @@ import { pullRoutes } from './pulls.ts'
 import { purgeRoutes } from './purge.ts'
 import { recordingRoutes } from './recordings.ts'
 import { restreamRoutes } from './restream.ts'
+import { storeRoutes } from './store.ts'
 import { streamOptionsRoutes } from './stream-options.ts'
 import { streamRoutes as streamListRoutes } from './streams.ts'
 import { transcodeRoutes } from './transcode.ts'
@@ -82,6 +84,8 @@ export function apiRoutes(components: ApiComponents): {
     ...nearestRoutes({ ...components, isOperator }),
     ...cdnRoutes(components),
     ...purgeRoutes(components),
+    ...fillRoutes(components),
+    ...storeRoutes(components),
   ]
   const uploadAccess = { access: components.loaded.settings.uploads }
   routes.push(...vodRoutes(components, uploadAccess))

@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import { doneSchema } from '../api/schemas.ts'
 import { hostRulesSchema, hostRuleViewSchema } from '../api/schemas-cdn.ts'
+import { fillsSchema } from '../api/schemas-fills.ts'
 import { type Arguments, UsageError } from './arguments.ts'
 import { PeerClient } from './client.ts'
 import { formatTable, print, printJson } from './output.ts'
@@ -15,7 +16,7 @@ export async function cdn(input: Arguments): Promise<number> {
   if (action === undefined) return await serve(input)
   const run = actions[action]
   if (run === undefined) {
-    throw new UsageError(`cdn knows rules, add and remove, not ${action}`)
+    throw new UsageError(`cdn knows ${Object.keys(actions).join(', ')}, not ${action}`)
   }
   return await run(input, words)
 }
@@ -41,6 +42,24 @@ const actions: Readonly<Record<string, Action>> = {
     )
     if (input.json) printJson(rule)
     else print(`${name}: ${rule.hosts.join(', ')}${rule.pathPrefix} from ${originOf(rule)}.`)
+    return 0
+  },
+  fill: async (input, words) => {
+    const window = words.find((word) => word.startsWith('between='))
+    const urls = words.filter((word) => word !== window)
+    if (urls.length === 0) throw new UsageError('cdn fill needs one or more URLs')
+    const body = { urls, ...(window !== undefined && { between: window.slice('between='.length) }) }
+    const answer = await clientOf(input).call('POST', '/api/cdn/fills', fillsSchema, body)
+    if (input.json) printJson(answer)
+    else print(fillTable(answer.fills))
+    return 0
+  },
+  fills: async (input, words) => {
+    if (words.length > 0) throw new UsageError('too many words after cdn fills')
+    const answer = await clientOf(input).call('GET', '/api/cdn/fills', fillsSchema)
+    if (input.json) printJson(answer)
+    else if (answer.fills.length === 0) print('Nothing was ordered.')
+    else print(fillTable(answer.fills))
     return 0
   },
   remove: async (input, [name, ...more]) => {
@@ -123,6 +142,16 @@ function table(rules: readonly RuleView[]): string {
     originOf(rule),
   ])
   return formatTable([['name', 'hosts and path', 'origin'], ...rows])
+}
+
+function fillTable(fills: z.output<typeof fillsSchema>['fills']): string {
+  const rows = fills.map(({ url, between, state, bytes, problem }) => [
+    url,
+    between === '' ? 'at once' : between,
+    state,
+    problem === '' ? `${bytes} bytes` : problem,
+  ])
+  return formatTable([['url', 'when (UTC)', 'state', ''], ...rows])
 }
 
 function originOf({ origin }: RuleView): string {

@@ -54,9 +54,10 @@ const commandTexts: Readonly<Record<string, CommandText>> = {
   cdn: {
     usage: [
       ...['cdn --origin <url> [--http host:port]', 'cdn rules', 'cdn remove <name>'],
+      ...['cdn fill <url>… [between=01:00-06:00]', 'cdn fills'],
       'cdn add <name> <hosts> <url | folder | s3://bucket/prefix> [key=value …]',
     ],
-    text: 'Starts a peer that is a shared cache in front of an origin; or lists, adds and removes the host rules of the running peer.',
+    text: 'Starts a peer that is a shared cache in front of an origin; or lists, adds and removes the host rules of the running peer, or has it read URLs into its cache before anybody asks, at a quiet time if wished.',
     settings: 'all',
   },
   purge: {

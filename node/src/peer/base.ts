@@ -1,6 +1,7 @@
 /** What every room of a peer is built with. */
 import type { Registry } from 'prom-client'
 import type { Clock } from '../clock.ts'
+import type { HostPort } from '../config/address.ts'
 import type { LoadedSettings } from '../config/load.ts'
 import type { Home } from '../home.ts'
 import type { Libp2pHost } from '../host/libp2p-host.ts'
@@ -16,6 +17,8 @@ export interface ComponentsInit {
   readonly ports: ChosenPorts
   /** Base URLs at which clients reach this peer; empty until its server listens. */
   readonly clientUrls: () => readonly string[]
+  /** Where this peer's own HTTP server answers; undefined until it listens. */
+  readonly ownHttp: () => HostPort | undefined
   readonly clock?: Clock
   readonly random?: () => number
 }

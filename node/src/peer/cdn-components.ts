@@ -8,7 +8,10 @@ import { OriginMetrics } from '../cdn/origins/origin-metrics.ts'
 import type { BelievedPeer } from '../cdn/proxy/shields.ts'
 import { PurgeService } from '../cdn/purge/purge-service.ts'
 import { DiskPurgeStorage } from '../cdn/purge/purge-storage.ts'
+import { FillService } from '../content/fill/fill-service.ts'
+import { loadUrl } from '../content/fill/load-url.ts'
 import type { ContentStore } from '../content/store/store.ts'
+import { KairoError } from '../errors.ts'
 import type { Identity } from '../host/identity.ts'
 import type { PeerHttps } from '../host/peer-https/peer-https.ts'
 import { peerSigner } from '../host/peer-signature.ts'
@@ -30,7 +33,7 @@ export interface CdnParts {
 export function createCdn(
   base: Base,
   { identity, store, peerHttp, catalog, believedPeers, shelter }: CdnParts,
-  { loaded: { settings }, home }: ComponentsInit,
+  { loaded: { settings }, home, ownHttp }: ComponentsInit,
 ) {
   const { clock, logger, registry, host, random } = base
   const cdnCache = new CdnCache(base, { directory: home.cdnDirectory })
@@ -73,5 +76,16 @@ export function createCdn(
       isShield: settings.cdnPeers.length > 0,
     },
   )
-  return { cdnCache, hostRules, purges, cdn }
+  const fills = new FillService(
+    {
+      ...base,
+      load: async (url, signal) => {
+        const server = ownHttp()
+        if (server === undefined) throw new KairoError('ERR_STOPPED', 'the peer does not run')
+        return await loadUrl(url, server, signal)
+      },
+    },
+    { file: joinPath(home.cdnDirectory, 'fills.json') },
+  )
+  return { cdnCache, hostRules, purges, cdn, fills }
 }
