@@ -116,6 +116,7 @@ test('the gateway', async (t) => {
     const chunk = (index: number) => leaves[index]?.cid.toString()
     t.same((await carOf(`${at}0:0`)).names, [file.toString(), chunk(0)])
     t.same((await carOf(`${at}262143:262144`)).names, [file.toString(), chunk(0), chunk(1)])
+    t.same((await carOf(`${at}262144:262145`)).names, [file.toString(), chunk(1)])
     t.same((await carOf(`${at}-10:*`)).names, [file.toString(), chunk(3)])
     t.equal((await carOf(`${at}0:*`)).names.length, 5)
     t.same((await carOf(`${at}900000:9000000`)).names, [file.toString(), chunk(3)])
