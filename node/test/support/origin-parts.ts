@@ -6,7 +6,8 @@ import type { OriginComponents } from '../../src/cdn/origins/http-origin.ts'
 import { OriginMetrics } from '../../src/cdn/origins/origin-metrics.ts'
 import { isKairoError } from '../../src/errors.ts'
 import { keepingLogger, type Line } from './http-exchange.ts'
-import { ManualClock } from './manual-clock.ts'
+import { ManualClock, settle } from './manual-clock.ts'
+import { metricOf } from './registry-value.ts'
 
 /** Components of origins and what tests look at. */
 export interface OriginParts {
@@ -74,4 +75,9 @@ export async function codeOf(work: Promise<unknown>): Promise<unknown> {
     if (isKairoError(error)) return error.code
     throw error
   }
+}
+
+/** Resolves when no request of any origin is under way; a test ends by tap's own time limit when some never is over. */
+export async function allOver(registry: Registry): Promise<void> {
+  while ((await metricOf(registry, 'kairo_cdn_origin_inflight')) > 0) await settle()
 }

@@ -7,9 +7,7 @@ import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { FolderOrigin } from '../../../src/cdn/origins/folder-origin.ts'
 import { folderOriginLimits as limits } from '../../../src/limits/cdn-origins.ts'
-import { settle } from '../../support/manual-clock.ts'
-import { ask, bodyOf, codeOf, originParts, wholeOf } from '../../support/origin-parts.ts'
-import { metricOf } from '../../support/registry-value.ts'
+import { allOver, ask, bodyOf, codeOf, originParts, wholeOf } from '../../support/origin-parts.ts'
 
 const text = 'one two three\n'
 const hour = 3_600_000
@@ -160,15 +158,14 @@ test('what never is', async (t) => {
   })
 
   await t.test('nothing stays open', async (t) => {
-    const inFlight = () => metricOf(registry, 'kairo_cdn_origin_inflight')
-    while ((await inFlight()) > 0) await settle()
+    await allOver(registry)
     const files = readdirSync('/proc/self/fd').length
     for (let round = 0; round < 20; round += 1) {
       for (const target of ['/a.txt', '/pipe', '/sub', '/none', '/out.txt']) {
         await wholeOf(ask(origin, target))
       }
     }
-    while ((await inFlight()) > 0) await settle()
+    await allOver(registry)
     t.ok(readdirSync('/proc/self/fd').length <= files)
   })
 })
@@ -347,7 +344,7 @@ test('files and folders that change', async (t) => {
     reading.abort()
     t.equal(await codeOf(rest(chunks)), 'ERR_TIMEOUT')
     for await (const _ of (await ask(origin, '/big.bin')).body) break
-    while ((await metricOf(registry, 'kairo_cdn_origin_inflight')) > 0) await settle()
+    await allOver(registry)
     t.ok(readdirSync('/proc/self/fd').length <= files)
   })
 

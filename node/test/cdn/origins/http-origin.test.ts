@@ -6,7 +6,7 @@ import { test } from 'tap'
 import type { ResponseHead } from '../../../src/cdn/message.ts'
 import { HttpOrigin } from '../../../src/cdn/origins/http-origin.ts'
 import { settle } from '../../support/manual-clock.ts'
-import { ask, bodyOf, codeOf, originParts, wholeOf } from '../../support/origin-parts.ts'
+import { allOver, ask, bodyOf, codeOf, originParts, wholeOf } from '../../support/origin-parts.ts'
 import { rawAnswer, startRawOrigin } from '../../support/raw-origin.ts'
 import { metricOf } from '../../support/registry-value.ts'
 
@@ -272,7 +272,6 @@ test('request bodies', async (t) => {
     t.equal(response.status, 413)
     t.equal((await bodyOf(response)).toString(), 'no')
     while (!hasStopped) await settle()
-    await settle()
-    t.equal(await metricOf(registry, 'kairo_cdn_origin_inflight'), 0)
+    await allOver(registry)
   })
 })
