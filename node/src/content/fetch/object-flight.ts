@@ -134,10 +134,10 @@ export class ObjectFlight {
   async #run(): Promise<Buffer> {
     const { clock, metrics } = this.#components
     const startMs = clock.monotonicMs()
-    let last = new KairoError('ERR_NO_PROVIDER', 'no provider of the object is known')
+    let last: KairoError | undefined
     try {
       for (;;) {
-        if (this.#running.size === 0 && !this.#startNext(false)) throw last
+        if (this.#running.size === 0 && !this.#startNext(false)) throw last ?? nobody()
         const ended = await this.#firstToEnd()
         if (ended === undefined) continue
         const result = await ended.settled
@@ -295,6 +295,10 @@ export class ObjectFlight {
     }
     for (const attempt of this.#ended) attempt.release()
   }
+}
+
+function nobody(): KairoError {
+  return new KairoError('ERR_NO_PROVIDER', 'no provider of the object may be asked now')
 }
 
 function asFailure(error: KairoError): KairoError {

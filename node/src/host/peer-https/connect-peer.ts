@@ -8,7 +8,7 @@ import { certificateDigest, peerIdOfCertificate } from './certificate.ts'
 import type { PeerHttpMetrics } from './peer-http-metrics.ts'
 import type { PeerEndpoint } from './unreachable-peers.ts'
 
-/** AES-128 first: it costs a fifth less than AES-256, and the peers' keys are worth no more than its 128 bits. */
+/** AES-128 first: it costs a little less than AES-256, and the peers' keys are worth no more than its 128 bits. */
 export const TLS_CIPHERS =
   'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256'
 
