@@ -107,6 +107,7 @@ export async function createComponents(init: ComponentsInit): Promise<Components
       listen: init.ports.listen,
       ...(settings.announce.length === 0 ? {} : { announce: settings.announce }),
       mdns: settings.mdns,
+      relay: settings.relay,
       datastorePath: home.networkDirectory,
     },
   )

@@ -3,7 +3,13 @@ import type { Settings } from '../config/schema.ts'
 import type { Check } from '../doctor/check.ts'
 import { checkDisk, checkEncoders, checkHome, checkNode } from '../doctor/machine.ts'
 import { checkNearest } from '../doctor/nearest.ts'
-import { checkClock, checkJoin, checkReachability, checkStore } from '../doctor/network.ts'
+import {
+  checkClock,
+  checkJoin,
+  checkReach,
+  checkReachability,
+  checkStore,
+} from '../doctor/network.ts'
 import type { RunningRooms } from '../peer.ts'
 import type { PeerAddresses } from './addresses.ts'
 
@@ -31,6 +37,7 @@ export function peerDoctor(
       multiaddrs: host.multiaddrs(),
       observed: host.observedAddresses(),
     }),
+    ...checkReach(host.reach(), host.observedAddresses(), host.multiaddrs()),
     ...checkNearest({
       nowMs: clock.now(),
       ranked: nearest.rank({ address: '127.0.0.1' }),
