@@ -39,6 +39,8 @@ export interface Home {
   readonly contentDirectory: string
   /** Host rules, and the index of cached responses. */
   readonly cdnDirectory: string
+  /** One file a kept IPFS tree. */
+  readonly ipfsDirectory: string
   /** Ports that were free last time. */
   readonly portsFile: string
   /** Where the running peer answers. */
@@ -82,6 +84,7 @@ export function homeAt(root: string): Home {
     networkDirectory: join(root, 'network'),
     contentDirectory: join(root, 'content'),
     cdnDirectory: join(root, 'cdn'),
+    ipfsDirectory: join(root, 'ipfs'),
     portsFile: join(root, 'ports.json'),
     runningFile: join(root, 'running.json'),
   }

@@ -175,7 +175,7 @@ export class Peer {
   /** The state folder's lock comes first: it keeps a second peer out of this home. */
   async #startContent(components: Components): Promise<void> {
     const { sequences, store, host, peerHttp, directory, providers, fetches } = components
-    const { feeds, replicas, load, geo, nearest, catalog, replication } = components
+    const { feeds, replicas, load, geo, nearest, catalog, replication, ipfs } = components
     await this.#lockHome(sequences)
     await this.#begin('store', store)
     await this.#begin('host', host)
@@ -190,6 +190,7 @@ export class Peer {
     await this.#begin('feeds', feeds)
     await this.#begin('replicas', replicas)
     await this.#begin('replication', replication)
+    if (ipfs !== undefined) await this.#begin('ipfs', ipfs)
     ensureStreams(components, this.#init.settings.testStream)
     for (const stream of components.keys.list()) await components.publications.prepare(stream)
     await this.#startMedia(components)

@@ -13,6 +13,7 @@ import { captionRoutes } from './captions.ts'
 import { cdnRoutes } from './cdn.ts'
 import { fillRoutes } from './fills.ts'
 import { healthRoutes } from './health.ts'
+import { ipfsRoutes, ipfsStreamRoutes } from './ipfs.ts'
 import { keyRoutes } from './keys.ts'
 import { metricsRoute } from './metrics.ts'
 import { nearestPlainRoutes, nearestRoutes } from './nearest.ts'
@@ -45,7 +46,7 @@ export function apiRoutes(components: ApiComponents): {
   readonly routes: Route[]
   readonly streamRoutes: StreamRoute[]
 } {
-  const { publications, replicas, store, host } = components
+  const { publications, replicas, store, host, ipfs } = components
   const isOperator = (bearer: string | undefined): boolean =>
     components.operatorToken.verify(bearer)
   const routes = [
@@ -86,6 +87,7 @@ export function apiRoutes(components: ApiComponents): {
     ...purgeRoutes(components),
     ...fillRoutes(components),
     ...storeRoutes(components),
+    ...(ipfs === undefined ? [] : ipfsRoutes({ ipfs })),
   ]
   const uploadAccess = { access: components.loaded.settings.uploads }
   routes.push(...vodRoutes(components, uploadAccess))
@@ -93,6 +95,7 @@ export function apiRoutes(components: ApiComponents): {
     ...uploadRoutes(components, uploadAccess),
     ...captionRoutes({ ...components, isOperator }),
     ...vodStreamRoutes(components, uploadAccess),
+    ...(ipfs === undefined ? [] : ipfsStreamRoutes({ ipfs })),
   ]
   const plainRoutes = [
     ...[...hlsRoutes, ...liveStoryboardRoutes, ...vodPlainRoutes, ...timeRoutes],

@@ -60,6 +60,17 @@ const commandTexts: Readonly<Record<string, CommandText>> = {
     text: 'Starts a peer that is a shared cache in front of an origin; or lists, adds and removes the host rules of the running peer, or has it read URLs into its cache before anybody asks, at a quiet time if wished.',
     settings: 'all',
   },
+  ipfs: {
+    usage: [
+      ...['ipfs pins', 'ipfs add <file | folder | tree.car>', 'ipfs unpin <cid>'],
+      ...[
+        'ipfs get <cid>[/path] [target] [--peer <multiaddr>]',
+        'ipfs pin <cid> [--peer <multiaddr>]',
+      ],
+    ],
+    text: 'Takes files and folders in as IPFS trees, lists and removes those that the running peer keeps, and gets trees from it or from IPFS nodes.',
+    settings: 'home',
+  },
   purge: {
     usage: [
       ...[

@@ -16,13 +16,14 @@ const commands: Readonly<Record<string, () => Promise<(input: Arguments) => Prom
   restream: async () => (await import('./restream.ts')).restream,
   vod: async () => (await import('./vod.ts')).vod,
   cdn: async () => (await import('./cdn.ts')).cdn,
+  ipfs: async () => (await import('./ipfs.ts')).ipfs,
   purge: async () => (await import('./purge.ts')).purge,
   doctor: async () => (await import('./doctor.ts')).doctor,
   config: async () => (await import('./config.ts')).config,
 }
 
 /** Commands that take further words. */
-const wordy: ReadonlySet<string> = new Set(['keys', 'vod', 'restream', 'cdn', 'purge'])
+const wordy: ReadonlySet<string> = new Set(['keys', 'vod', 'restream', 'cdn', 'ipfs', 'purge'])
 
 /** Runs one command line (without the program's name) and returns the exit code. */
 export async function runCli(argv: readonly string[]): Promise<number> {

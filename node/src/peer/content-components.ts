@@ -5,12 +5,14 @@ import { FetchServer } from '../content/fetch/fetch-server.ts'
 import { SequenceStore } from '../content/publication/sequence-store.ts'
 import { Directory } from '../content/records/directory.ts'
 import { ProviderService } from '../content/records/provider.ts'
+import { rankByRendezvous } from '../content/rendezvous.ts'
 import { Replicas } from '../content/replica/replicas.ts'
 import { Replication } from '../content/replication/replication.ts'
 import { ContentStore } from '../content/store/store.ts'
 import type { Identity } from '../host/identity.ts'
 import type { Join } from '../host/join.ts'
 import { PeerHttps } from '../host/peer-https/peer-https.ts'
+import { IpfsService } from '../ipfs/service.ts'
 import { replicationLimits } from '../limits/replication.ts'
 import type { PeerCatalogService } from '../nearest/peer-catalog.ts'
 import type { Base, ComponentsInit } from './base.ts'
@@ -71,6 +73,15 @@ export function createContent(
     { ...network, store, fetcher, records: directory, providers, random },
     { idleMs: settings.replicaIdleMs },
   )
+  const ipfs = settings.ipfs
+    ? new IpfsService(
+        {
+          ...{ clock, logger, registry, store, fetcher, network: host },
+          providersOf: (digest) => rankByRendezvous(digest, alive(catalog())),
+        },
+        { directory: home.ipfsDirectory },
+      )
+    : undefined
   const isBelieved = believes(settings.cdnPeers, join)
   const replication = new Replication(
     {
@@ -97,6 +108,8 @@ export function createContent(
     fetcher,
     fetches: new FetchServer({ ...network, http: peerHttp, store }),
     replication,
+    /** Undefined when IPFS is off. */
+    ipfs,
     /** Peers whose cached copies are believed (docs/decisions/0015), and that can be asked. */
     believedPeers: () => alive(catalog()).filter(({ peerId }) => isBelieved(peerId)),
   }
