@@ -8,12 +8,14 @@ import { defineRoute, type Route } from '../http/route.ts'
 import { rankingLimits } from '../limits/nearest.ts'
 import { plainAddress } from '../nearest/client-subnet.ts'
 import type { NearestPeer, NearestPeers } from '../nearest/nearest-peers.ts'
+import type { PeerAdvert, PeerCatalog } from '../nearest/peer-advert.ts'
 import { NEAREST_PREFIX, redirectTarget } from '../nearest/redirect.ts'
-import { nearestSchema } from './schemas-nearest.ts'
+import { knownPeersSchema, nearestSchema } from './schemas-nearest.ts'
 
 /** The rooms behind the routes. */
 export interface NearestRouteComponents {
   readonly nearest: Pick<NearestPeers, 'rank'>
+  readonly catalog: Pick<PeerCatalog, 'list'> & { self(): PeerAdvert }
   readonly isOperator: (bearer: string | undefined) => boolean
 }
 
@@ -32,8 +34,8 @@ const nearestQuery = z.object({
     .optional(),
 })
 
-/** Routes that anyone may ask. */
-export function nearestRoutes({ nearest, isOperator }: NearestRouteComponents): Route[] {
+/** Who is nearest, for anyone; all peers that are known, for the operator. */
+export function nearestRoutes({ nearest, catalog, isOperator }: NearestRouteComponents): Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -55,6 +57,24 @@ export function nearestRoutes({ nearest, isOperator }: NearestRouteComponents): 
           headers: { 'cache-control': 'no-store' },
         }
       },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/nearest/peers',
+      summary: 'Lists every peer that is known, as it describes itself, and this one.',
+      access: 'operator',
+      response: { 200: knownPeersSchema },
+      handler: () => ({
+        status: 200,
+        body: {
+          self: described(catalog.self()),
+          peers: catalog.list().map((peer) => ({
+            ...described(peer),
+            rttMs: peer.rttMs ?? null,
+            reachable: peer.reachable,
+          })),
+        },
+      }),
     }),
   ]
 }
@@ -108,5 +128,15 @@ function viewOf(
     score,
     reasons: [...reasons],
     self: isSelf,
+  }
+}
+
+function described(peer: PeerAdvert): z.input<typeof knownPeersSchema>['self'] {
+  const { peerId, state, region, clientUrls, httpsAddresses, load, freeBitsPerSecond } = peer
+  return {
+    ...{ peerId, state, region, load, freeBitsPerSecond },
+    urls: [...clientUrls],
+    httpsAddresses: [...httpsAddresses],
+    expires: new Date(peer.expiresAtMs).toISOString(),
   }
 }

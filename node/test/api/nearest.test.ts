@@ -1,7 +1,7 @@
 /** /api/nearest and /nearest/ as clients ask them. */
 import { test } from 'tap'
 import { nearestHandler, nearestPlainRoutes, nearestRoutes } from '../../src/api/nearest.ts'
-import { nearestSchema } from '../../src/api/schemas-nearest.ts'
+import { knownPeersSchema, nearestSchema } from '../../src/api/schemas-nearest.ts'
 import type { RouteRequest } from '../../src/http/route.ts'
 import { knownPeer } from '../support/adverts.ts'
 import { nearestStage } from '../support/nearest-stage.ts'
@@ -11,7 +11,8 @@ function openRoutes() {
   const { nearest, stage } = nearestStage()
   stage.peers = [knownPeer('other', { rttMs: 50, clientUrls: ['http://192.0.2.9:8080'] })]
   const isOperator = (bearer: string | undefined) => bearer === 'secret'
-  const [route] = nearestRoutes({ nearest, isOperator })
+  const catalog = { self: () => stage.self, list: () => stage.peers }
+  const [route, known] = nearestRoutes({ nearest, catalog, isOperator })
   const ask = async (query: Record<string, string>, bearer?: string) => {
     const parsed = route?.query?.parse(query)
     const caller = { address: '::ffff:198.51.100.7', bearer }
@@ -21,8 +22,26 @@ function openRoutes() {
     } as unknown as RouteRequest<undefined, undefined, undefined>)
     return nearestSchema.parse(answer?.body)
   }
-  return { ask, nearest, stage }
+  return { ask, known, nearest, stage }
 }
+
+test('the operator is told of every peer, also of those that clients are not sent to', async (t) => {
+  const { known, stage } = openRoutes()
+  stage.peers = [
+    ...stage.peers,
+    knownPeer('leaving', { state: 'draining', reachable: false, region: 'eu', load: 0.25 }),
+  ]
+  t.equal(known?.access, 'operator')
+  const request = {} as RouteRequest<undefined, undefined, undefined>
+  const answer = knownPeersSchema.parse((await known?.handler(request))?.body)
+  t.match(answer.self, { peerId: 'self', urls: ['http://192.0.2.1:8080'], state: 'serving' })
+  t.match(answer.peers, [
+    { peerId: 'other', rttMs: 50, reachable: true },
+    { peerId: 'leaving', rttMs: null, reachable: false, state: 'draining', region: 'eu' },
+  ])
+  t.equal(answer.peers[1]?.expires, '2023-11-14T22:13:55.000Z')
+  t.notMatch(JSON.stringify(answer), /certificate/i, 'what nobody shows stays here')
+})
 
 test('the caller is told the best peers, with addresses and reasons', async (t) => {
   const { ask } = openRoutes()
