@@ -1,5 +1,6 @@
 /** API answers of an imagined peer, rich enough to show every part of the web pages. */
 
+import { cacheAnswers } from './fake-cache-answers.ts'
 import type { FakeAnswers } from './fake-web-peer.ts'
 
 const self = '12D3KooWQe7hFDx8vCqYqQnvTQ9n1Zc4yQpXnR5mK2sW8aLtJ4uE'
@@ -160,6 +161,7 @@ export function fakeAnswers(): FakeAnswers {
       { name: 'join', value: ['http://10.0.0.9:8080'], origin: 'command line' },
     ],
     ...mediaAnswers(),
+    ...cacheAnswers(),
   }
 }
 

@@ -44,6 +44,12 @@ export interface FakeAnswers {
   pulls: Record<string, unknown>[]
   recordings: Record<string, unknown>[]
   webhooks: Record<string, unknown>[]
+  hostRules: { rules: Record<string, unknown>[]; entries: number }
+  purges: { caughtUp: boolean; purges: Record<string, unknown>[] }
+  knownPeers: Record<string, unknown>
+  nearest: Record<string, unknown>
+  /** The text of `/metrics`. */
+  metrics: string
 }
 
 /** A running stand-in. */
@@ -71,6 +77,10 @@ export async function startFakeWebPeer(
   })
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const url = new URL(request.url ?? '/', 'http://fake')
+    if (url.pathname === '/metrics') {
+      response.writeHead(200, { 'content-type': 'text/plain' }).end(answers.metrics)
+      return
+    }
     if (url.pathname.startsWith('/api/')) {
       answerApi(request, response, url, answers, changes)
       return
@@ -169,6 +179,10 @@ function apiAnswer(
     '/api/pulls': { pulls: answers.pulls },
     '/api/recordings': { recordings: answers.recordings },
     '/api/webhooks': { endpoints: answers.webhooks },
+    '/api/cdn/rules': answers.hostRules,
+    '/api/cdn/purges': answers.purges,
+    '/api/nearest': answers.nearest,
+    '/api/nearest/peers': answers.knownPeers,
     '/api/keys/live/options': { options: answers.options },
   }
   const body = bodies[pathname]

@@ -5,8 +5,10 @@ import { announce, type Component, h, setText } from '../shared/dom.ts'
 import { icon } from '../shared/icon.ts'
 import { type Poll, poll } from '../shared/poll.ts'
 import { createAddresses } from './addresses.ts'
+import { askCache, createCache } from './cache/cache.ts'
 import { createDoctor } from './doctor.ts'
 import { createKeys } from './keys.ts'
+import { createKnownPeers } from './known-peers.ts'
 import { createMediaChildren } from './media-children.ts'
 import { createNetwork } from './network.ts'
 import { createOverview } from './overview.ts'
@@ -17,13 +19,13 @@ import { createVideos } from './videos.ts'
 import { createWebhooks } from './webhooks.ts'
 
 const statusMs = 2_000
-/** Keys change by hand only, their restream targets by themselves. */
+/** Keys and host rules change by hand only, restream targets and figures by themselves. */
 const keysMs = 4_000
 /** The doctor tries encoders in a child process, so it is asked rarely. */
 const doctorMs = 10 * 60_000
 
 /** Polls that a change asks again; the doctor's is the next. */
-const quickPolls = 5
+const quickPolls = 7
 
 /** What the dashboard tells its page. */
 export interface DashboardInit {
@@ -77,6 +79,7 @@ export function createDashboard(init: DashboardInit): Component {
           parts.transcoding.element,
           parts.keys.element,
           parts.videos.element,
+          parts.cache.element,
           parts.doctor.element,
         ),
         h(
@@ -85,6 +88,7 @@ export function createDashboard(init: DashboardInit): Component {
           parts.addresses.element,
           parts.children.element,
           parts.network.element,
+          parts.knownPeers.element,
           parts.webhooks.element,
           parts.settings.element,
         ),
@@ -109,7 +113,9 @@ function createParts(api: Api, change: Change, checkAgain: () => void) {
     keys: createKeys(api, change),
     videos: createVideos(api, change),
     children: createMediaChildren(),
+    cache: createCache(api, change),
     network: createNetwork(),
+    knownPeers: createKnownPeers(),
     webhooks: createWebhooks(api, change),
     settings: createSettings(),
     doctor: createDoctor(checkAgain),
@@ -148,6 +154,12 @@ function startPolls(
     every(statusMs, () => api.library(), parts.videos.update),
     every(statusMs, () => api.transcoding(), parts.transcoding.update),
     every(keysMs, () => api.webhooks(), parts.webhooks.update),
+    every(keysMs, () => askCache(api), parts.cache.update),
+    every(
+      keysMs,
+      () => Promise.all([api.knownPeers(), api.nearest()]),
+      ([known, nearest]) => parts.knownPeers.update({ known, nearest }),
+    ),
     every(doctorMs, () => api.doctor(), parts.doctor.update),
     every(doctorMs, () => api.config(), parts.settings.update),
   ]

@@ -1,6 +1,6 @@
 /** The peer's HTTP API as the pages use it. The shapes come from the routes' own declarations. */
 
-import type { output } from 'zod'
+import type { input, output } from 'zod'
 import type {
   configSchema,
   doctorSchema,
@@ -9,7 +9,14 @@ import type {
   StreamView,
   statusSchema,
 } from '../../../src/api/schemas.ts'
+import type {
+  hostRulesSchema,
+  hostRuleViewSchema,
+  newHostRuleSchema,
+} from '../../../src/api/schemas-cdn.ts'
+import type { knownPeersSchema, nearestSchema } from '../../../src/api/schemas-nearest.ts'
 import type { pullsSchema } from '../../../src/api/schemas-pulls.ts'
+import type { purgeReportSchema, purgesSchema } from '../../../src/api/schemas-purge.ts'
 import type { recordingsSchema } from '../../../src/api/schemas-recordings.ts'
 import type { presetsSchema, transcodingSchema } from '../../../src/api/schemas-transcode.ts'
 import type { VodView, vodsSchema } from '../../../src/api/schemas-vod.ts'
@@ -69,6 +76,22 @@ export type Status = output<typeof statusSchema>
 export type StreamKey = output<typeof keysSchema>['keys'][number]
 /** One check of the doctor. */
 export type Check = output<typeof doctorSchema>['checks'][number]
+/** A site that this peer is a cache of; without secrets. */
+export type HostRuleView = output<typeof hostRuleViewSchema>
+/** A host rule as it is put, with the secrets that are to change. */
+export type NewHostRule = input<typeof newHostRuleSchema>
+/** The host rules, and how full the cache is. */
+export type HostRules = output<typeof hostRulesSchema>
+/** Which responses a purge takes. */
+export type PurgeSelector = PurgeReport['selector']
+/** What has become of a purge. */
+export type PurgeReport = output<typeof purgeReportSchema>
+/** The newest purges. */
+export type Purges = output<typeof purgesSchema>
+/** Every peer that is known. */
+export type KnownPeers = output<typeof knownPeersSchema>
+/** The best peers for this browser, best first. */
+export type Nearest = output<typeof nearestSchema>
 /** One effective setting. */
 export type Setting = output<typeof configSchema>['settings'][number]
 
@@ -218,14 +241,53 @@ export class Api {
     return (await this.#request<{ settings: Setting[] }>('GET', 'config')).settings
   }
 
+  hostRules(): Promise<HostRules> {
+    return this.#request('GET', 'cdn/rules')
+  }
+
+  /** Adds a host rule or replaces the one of that name. */
+  async putHostRule(name: string, rule: NewHostRule): Promise<void> {
+    await this.#request('PUT', `cdn/rules/${encodeURIComponent(name)}`, rule)
+  }
+
+  async removeHostRule(name: string): Promise<void> {
+    await this.#request('DELETE', `cdn/rules/${encodeURIComponent(name)}`)
+  }
+
+  purges(): Promise<Purges> {
+    return this.#request('GET', 'cdn/purges')
+  }
+
+  /** Purges cached responses at every peer; resolves when each has answered or was waited for long enough. */
+  purge(selector: PurgeSelector, mode: PurgeReport['mode']): Promise<PurgeReport> {
+    return this.#request('POST', 'cdn/purge', { selector, mode })
+  }
+
+  knownPeers(): Promise<KnownPeers> {
+    return this.#request('GET', 'nearest/peers')
+  }
+
+  nearest(): Promise<Nearest> {
+    return this.#request('GET', 'nearest')
+  }
+
+  /** All metrics in the Prometheus text format. */
+  async metrics(): Promise<string> {
+    return this.#read(await this.#send('GET', '/metrics'))
+  }
+
   async #request<T>(method: string, path: string, body?: object): Promise<T> {
-    const headers: Record<string, string> = { accept: 'application/json' }
+    const text = await this.#read(await this.#send(method, `/api/${path}`, body))
+    return (text === '' ? undefined : JSON.parse(text)) as T
+  }
+
+  async #send(method: string, path: string, body?: object): Promise<Response> {
+    const headers: Record<string, string> = { accept: 'application/json, text/plain;q=0.9' }
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`
     const isFile = body instanceof Blob
     if (body !== undefined) headers['content-type'] = isFile ? 'text/vtt' : 'application/json'
-    let response: Response
     try {
-      response = await fetch(`/api/${path}`, {
+      return await fetch(path, {
         method,
         headers,
         cache: 'no-store',
@@ -235,9 +297,12 @@ export class Api {
     } catch (cause) {
       throw new ApiError(0, 'This peer does not answer.', { cause })
     }
+  }
+
+  async #read(response: Response): Promise<string> {
     const text = await response.text()
     if (!response.ok) throw new ApiError(response.status, problemText(text, response.status))
-    return (text === '' ? undefined : JSON.parse(text)) as T
+    return text
   }
 }
 
