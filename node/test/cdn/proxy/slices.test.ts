@@ -177,3 +177,26 @@ test('a small response without a strong validator is kept whole for its parts', 
   }
   t.same(asked(), [`bytes=0-${sliceBytes - 1}`, undefined])
 })
+
+test('an origin that ignores If-Range cannot mix versions', async (t) => {
+  const { origin, cdn, stop } = await stage()
+  t.teardown(stop)
+  const later = { range: `bytes=${2 * sliceBytes}-${2 * sliceBytes + 9}` }
+  const others = [
+    { etag: '"2"', body: randomBytes(body.byteLength) },
+    { etag: '"1"', body: randomBytes(body.byteLength + 1) },
+  ]
+  for (const [index, other] of others.entries()) {
+    const path = `/${index}`
+    await cdn.get(path, { range: 'bytes=0-9' })
+    origin.handler = (message, reply) => {
+      delete message.headers['if-range']
+      sendVersion(message, reply, other)
+    }
+    const answer = await cdn.get(path, later)
+    t.ok(answer.body.equals(other.body.subarray(2 * sliceBytes, 2 * sliceBytes + 10)))
+    t.match(answer.headers['content-range'], new RegExp(`/${other.body.byteLength}$`))
+    t.ok((await cdn.get(path)).body.equals(other.body), 'and the whole is of one version')
+    origin.handler = (message, reply) => sendVersion(message, reply, { etag: '"1"', body })
+  }
+})
