@@ -4,8 +4,7 @@
  */
 import { base36 } from 'multiformats/bases/base36'
 import { CID } from 'multiformats/cid'
-import { create as createDigest } from 'multiformats/hashes/digest'
-import { type Digest, digestFromBytes, digestToBytes } from '../content/digest.ts'
+import { type Digest, digestFromBytes } from '../content/digest.ts'
 import { KairoError } from '../errors.ts'
 import { ipfsLimits } from '../limits/ipfs.ts'
 
@@ -67,11 +66,6 @@ export function placeOf(cid: CID): BlockPlace {
     'ERR_INVALID_INPUT',
     `Kairo stores blocks by sha2-256 and reads short identity CIDs; this one has the hash function 0x${code.toString(16)} with ${digest.byteLength} bytes`,
   )
-}
-
-/** The CIDv1 of a stored block under a codec. */
-export function cidOfDigest(digest: Digest, codec: number): CID {
-  return CID.createV1(codec, createDigest(SHA2_256, digestToBytes(digest)))
 }
 
 /** A block that is nowhere to be had. Libraries know it by its name. */

@@ -68,7 +68,7 @@ test('egress at the API and on the command line', async (t) => {
   await server.start()
   t.teardown(async () => {
     pulls.stop()
-    webhooks.stop()
+    await webhooks.stop()
     await server.stop()
   })
   const url = `http://127.0.0.1:${server.address()?.port}`

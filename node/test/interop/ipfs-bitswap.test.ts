@@ -1,9 +1,10 @@
 /** Two peers exchange trees by bitswap over real connections. */
 import { test } from 'tap'
 import { digestOf } from '../../src/content/digest.ts'
-import { cidOfDigest, codecs, parseCid } from '../../src/ipfs/block-name.ts'
+import { codecs, parseCid } from '../../src/ipfs/block-name.ts'
 import { resolvePath } from '../../src/ipfs/trees/resolve-path.ts'
 import { readFile } from '../../src/ipfs/trees/unixfs-reader.ts'
+import { cidOfDigest } from '../support/ipfs-cid.ts'
 import { folderOf, gathered, ipfsPeer, noise, pieces } from '../support/ipfs-room.ts'
 import { metric } from '../support/stores.ts'
 

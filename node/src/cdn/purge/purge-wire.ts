@@ -26,7 +26,7 @@ import type { OriginState } from './purge-ledger.ts'
 import { isOrigin, originKey } from './purge-message.ts'
 
 /** Version of the protocol that requests carry. */
-export const PURGE_VERSION = 1
+const PURGE_VERSION = 1
 
 /** Writes the request of a stream. */
 export async function writeRequest(

@@ -14,6 +14,7 @@ import type { Clock } from '../../clock.ts'
 import { KairoError } from '../../errors.ts'
 import { autonatLimits } from '../../limits/reach.ts'
 import { hostOf } from './address-kind.ts'
+import { RequestBudget } from './request-budget.ts'
 
 /** The protocol's name on the wire. */
 export const AUTONAT_PROTOCOL = '/libp2p/autonat/1.0.0'
@@ -69,31 +70,6 @@ export function guardedAutoNat(components: {
     })(guarded)
     assert(isAutoNat(service), 'AutoNAT has changed its shape')
     return service
-  }
-}
-
-/** So many requests in a row of one address, then one each interval. */
-export class RequestBudget {
-  readonly #clock: Clock
-  /** When each address will have its whole burst again. */
-  readonly #fullAtMs = new Map<string, number>()
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  /** Whether one more request of this address is served. */
-  take(group: string): boolean {
-    const now = this.#clock.monotonicMs()
-    const { requestBurstMax, requestIntervalMs, addressesMax } = autonatLimits
-    for (const [other, fullAtMs] of this.#fullAtMs) {
-      if (fullAtMs <= now) this.#fullAtMs.delete(other)
-    }
-    const fullAtMs = Math.max(now, this.#fullAtMs.get(group) ?? now) + requestIntervalMs
-    if (fullAtMs - now > requestBurstMax * requestIntervalMs) return false
-    if (this.#fullAtMs.size >= addressesMax && !this.#fullAtMs.has(group)) return false
-    this.#fullAtMs.set(group, fullAtMs)
-    return true
   }
 }
 

@@ -33,7 +33,7 @@ export function encodeTarHead(head: TarHead): Buffer {
 }
 
 /** Content and the zeros after it. */
-export function padded(bytes: Buffer): Buffer[] {
+function padded(bytes: Buffer): Buffer[] {
   return [bytes, paddingOf(bytes.byteLength)]
 }
 

@@ -1,8 +1,8 @@
 /** The verdict on whether others can dial a peer, and the budget of dials for others. */
 import { multiaddr } from '@multiformats/multiaddr'
 import { test } from 'tap'
-import { RequestBudget } from '../../../src/host/reach/autonat.ts'
 import { type NatView, natStatusOf } from '../../../src/host/reach/nat-status.ts'
+import { RequestBudget } from '../../../src/host/reach/request-budget.ts'
 import { autonatLimits } from '../../../src/limits/reach.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
