@@ -23,6 +23,7 @@ import {
 import { describePeer, peerRows, peerState } from '../../web/src/admin/peer-words.ts'
 import type { HostRuleView, KnownPeers, Nearest, PurgeReport } from '../../web/src/shared/api.ts'
 import { samplesOf } from '../../web/src/shared/metrics-text.ts'
+import { problemText } from '../../web/src/shared/problem-text.ts'
 import { cacheAnswers, fakeHostRule } from '../support/fake-cache-answers.ts'
 
 const view = (name: string, origin: Record<string, unknown>) =>
@@ -166,4 +167,18 @@ test('peers stand as this browser would be sent to them, this one first', async 
   if (self === undefined) throw new Error('there is no row of this peer')
   t.equal(peerState({ ...self, peer: { ...self.peer, state: 'draining' } }).word, 'draining')
   t.match(describePeer({ ...self, rttMs: 0.42 }), /· 0\.4 ms away ·/)
+})
+
+test('a refusal is told in the words of the peer, with the fields at fault', async (t) => {
+  const detail = 'the request does not fit'
+  const errors = ['a', 'b', 'c', 'd'].map((name) => ({ field: `body.${name}.0`, message: 'bad' }))
+  const told = (problem: unknown) => problemText(JSON.stringify(problem), 400)
+  t.equal(told({ title: 'Bad Request', detail }), detail)
+  t.equal(told({ title: 'Bad Request' }), 'Bad Request')
+  t.equal(told({ detail, errors }), `${detail}: a.0: bad; b.0: bad; c.0: bad`)
+  t.equal(told({ detail, errors: [null, 'x', { field: 1 }] }), detail)
+  for (const other of [null, 7, [], { detail: 1 }]) {
+    t.equal(told(other), 'The peer answered with status 400.')
+  }
+  t.equal(problemText('<html>', 502), 'The peer answered with status 502.')
 })

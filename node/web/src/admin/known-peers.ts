@@ -39,11 +39,11 @@ function createLine(): Component<PeerRow> {
   const urls = h('span', { class: 'line-detail' })
   const rank = h('span', { class: 'line-detail line-hint' })
   return {
-    element: h('li', {}, dot, h('div', {}, h('span', {}, title, ' ', name), facts, urls, rank)),
+    element: h('li', {}, dot, h('div', {}, h('span', {}, title, name), facts, urls, rank)),
     update: (row) => {
       const { peer, place } = row
       dot.className = `dot ${peerState(row).dot}`
-      setText(title, row.isSelf ? 'This peer' : peer.region || 'Peer')
+      setText(title, row.isSelf ? 'This peer ' : '')
       setText(name, shortPeerId(peer.peerId))
       name.title = peer.peerId
       setText(facts, describePeer(row))

@@ -21,6 +21,7 @@ import type { recordingsSchema } from '../../../src/api/schemas-recordings.ts'
 import type { presetsSchema, transcodingSchema } from '../../../src/api/schemas-transcode.ts'
 import type { VodView, vodsSchema } from '../../../src/api/schemas-vod.ts'
 import type { webhooksSchema } from '../../../src/api/schemas-webhooks.ts'
+import { problemText } from './problem-text.ts'
 
 /** A video of the library, whatever its state. */
 export type Video = VodView
@@ -308,16 +309,4 @@ export class Api {
 
 function targetPath(stream: string, name: string): string {
   return `keys/${encodeURIComponent(stream)}/restream/${encodeURIComponent(name)}`
-}
-
-/** The sentence of a problem document, or a general one when the answer is something else. */
-function problemText(text: string, status: number): string {
-  try {
-    const problem = JSON.parse(text) as { title?: unknown; detail?: unknown }
-    if (typeof problem.detail === 'string') return problem.detail
-    if (typeof problem.title === 'string') return problem.title
-  } catch {
-    // Not a problem document: some proxy answered in the peer's place.
-  }
-  return `The peer answered with status ${status}.`
 }

@@ -114,7 +114,7 @@ function createRow(first: HostRuleView, init: RowInit): Component<RuleRow> {
       setText(hosts, rule.hosts.join(', ') + (rule.pathPrefix === '/' ? '' : rule.pathPrefix))
       setText(origin, `from ${describeOrigin(rule.origin)}`)
       const fresh =
-        rule.defaultTtlS === 0 ? '' : `fresh for ${duration(rule.defaultTtlS)} by itself`
+        rule.defaultTtlS === 0 ? '' : `fresh for ${duration(rule.defaultTtlS)} by default`
       setText(served, [describeFigures(figures), fresh].filter(Boolean).join(' · '))
     },
     dispose: () => {},
