@@ -126,9 +126,12 @@ test('what only the operator may ask', async (t) => {
     'disk',
     'encoders',
     'home',
+    'nat',
+    'nearest',
     'node',
     'ports',
     'reachability',
+    'relaying',
   ])
 })
 
