@@ -202,7 +202,7 @@ export class BodyReader {
       exchange,
       fill: { range: `bytes=${first}-${last}`, 'if-range': guard },
       signal: AbortSignal.any([signal, own.signal]),
-      shieldKey: `${entry.key} ${index}`,
+      shieldKey: entry.key,
     })
     if (!isSlice(entry, answer, { first, last, length: body.length })) {
       own.abort(new KairoError('ERR_STOPPED', 'this is another version'))

@@ -86,7 +86,7 @@ export class Filler {
     const { sliceBytes } = question.site.rule
     const first = index * sliceBytes
     const range = `bytes=${first}-${first + sliceBytes - 1}`
-    const asked = await this.#ask(question, context, { range }, ` ${index}`)
+    const asked = await this.#ask(question, context, { range })
     if (asked.response.status === 416) {
       asked.own.abort(new KairoError('ERR_STOPPED', 'there is no such range'))
       return { kind: 'pass' }
@@ -131,7 +131,6 @@ export class Filler {
     { site, exchange, key }: FillQuestion,
     context: FlightContext,
     fill: Fields,
-    part = '',
   ): Promise<Asked> {
     const own = new AbortController()
     const onAbort = (): void => own.abort(context.signal.reason)
@@ -144,7 +143,7 @@ export class Filler {
         exchange,
         fill,
         signal: own.signal,
-        shieldKey: key + part,
+        shieldKey: key,
         onInformational: (head) => tellHints(head, context),
       })
       return { ...answer, own, generation, detach }

@@ -31,7 +31,10 @@ export interface OriginQuestion {
   readonly fill: Fields | undefined
   readonly signal: AbortSignal
   readonly onInformational?: (head: ResponseHead) => void
-  /** The cache key, by which peers of the region agree on who asks the origin; undefined asks it at once. */
+  /**
+   * The cache key, by which peers of the region agree on who asks the origin; undefined asks it at once. It is the same for all parts of a
+   * response: were a part another peer's business than the whole, two peers could wait for each other.
+   */
   readonly shieldKey?: string
 }
 

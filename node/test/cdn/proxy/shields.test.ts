@@ -11,6 +11,8 @@ const body = randomBytes(3_000)
 class PeerNet {
   readonly handlers = new Map<string, PeerHttpHandler>()
   readonly broken = new Set<string>()
+  /** Peers that were asked. */
+  readonly asked = new Set<string>()
   requests = 0
 
   of(peerId: string): PeerHttp {
@@ -18,6 +20,7 @@ class PeerNet {
       handle: (prefix, handler) => this.handlers.set(peerId + prefix, handler),
       request: async (to, { method, path, headers = {} }, { signal }) => {
         this.requests += 1
+        this.asked.add(to)
         const handler = this.handlers.get(to + path)
         if (handler === undefined || this.broken.has(to)) {
           throw new KairoError('ERR_NO_PROVIDER', 'not there')
@@ -39,12 +42,12 @@ async function* iterate(
 /** @param options.joined all peers joined the first one and believe nobody else; otherwise each believes all. */
 async function startRegion(
   rules: readonly Record<string, unknown>[] = [{}, {}, {}],
-  { joined = false, tag = '' } = {},
+  { joined = false, tag = '', bytes = body } = {},
 ) {
   const origin = await startOrigin((message, reply) =>
     sendVersion(message, reply, {
       etag: '"1"',
-      body,
+      body: bytes,
       headers: { 'cache-control': 'max-age=600', 'surrogate-key': tag },
     }),
   )
@@ -94,6 +97,22 @@ test('peers that believe only the one that they joined ask that one for every ke
     for (const peer of peers) t.ok((await peer.get(path, site)).body.equals(body))
   }
   t.equal(origin.requests.length, paths.length)
+})
+
+test('parts of a response come from the same peer as the whole, lest two wait for each other', async (t) => {
+  const bytes = randomBytes(8 * 65_536)
+  const rule = { sliceBytes: 65_536 }
+  const { net, peers, stop } = await startRegion([rule, rule], { bytes })
+  t.teardown(stop)
+  for (let first = 0; first < bytes.byteLength; first += 65_536) {
+    const part = bytes.subarray(first, first + 65_536)
+    const range = `bytes=${first}-${first + 65_535}`
+    for (const peer of peers) {
+      t.ok((await peer.get('/long', { ...site, range })).body.equals(part), range)
+    }
+  }
+  for (const peer of peers) t.ok((await peer.get('/long', site)).body.equals(bytes))
+  t.equal(net.asked.size, 1)
 })
 
 test('tags reach the peer that asks, and no client', async (t) => {
