@@ -1,0 +1,177 @@
+/**
+ * Five peers as processes of their own in front of one origin: killed, stopped, cut off, restarted and purged while clients ask all of them.
+ * Nothing that a client is answered is mixed of two versions, or from before a purge that the peer had done.
+ */
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { t as root, type Test, test } from 'tap'
+import {
+  askAtOnce,
+  askSite,
+  type CdnPeer,
+  cdnArguments,
+  untilAcquainted,
+} from '../support/cdn-peers.ts'
+import { CdnWatch } from '../support/cdn-watch.ts'
+import { type PeerProcess, startPeer } from '../support/peer-process.ts'
+import { tcpProxy } from '../support/tcp-proxy.ts'
+import { until } from '../support/until.ts'
+import {
+  SHARED_TAG,
+  SITE_HOST,
+  startVersionedOrigin,
+  tagOf,
+  type VersionedOrigin,
+  versionIn,
+} from '../support/versioned-origin.ts'
+
+root.setTimeout(300_000)
+
+/** An address at which nobody is: peers find each other by what they join only, so that a proxy is the one way. */
+const NOWHERE = '/ip4/127.0.0.1/tcp/1'
+
+const PATHS = ['/page/2000', '/style/9001', '/script/70000', '/picture/400003', '/film/3300007']
+const MISSES = 1_000
+
+interface Member {
+  peer: CdnPeer
+  process: PeerProcess
+  readonly begin: () => Promise<PeerProcess>
+}
+
+interface Network {
+  readonly origin: VersionedOrigin
+  readonly members: readonly [Member, Member, Member, Member, Member]
+  /** Loses the last peer from all others. */
+  cut(): void
+  mend(): void
+}
+
+test('five peers in front of one origin', async (t) => {
+  const network = await startNetwork(t)
+  await untilAcquainted(network.members.map(({ peer }) => peer))
+  await t.test('a thousand misses at once are one request to the origin', async (t) => {
+    await missesAtOnce(t, network)
+  })
+  await t.test('killed, stopped, cut off and purged', async (t) => {
+    await faults(t, network)
+  })
+})
+
+async function missesAtOnce(t: Test, { origin, members }: Network): Promise<void> {
+  const path = '/wanted/20000'
+  const { promise, resolve } = Promise.withResolvers<void>()
+  origin.gate = promise
+  const peers = members.map(({ peer }) => peer)
+  const asking = askAtOnce(peers, path, MISSES)
+  await until(() => origin.requests(path) > 0, 'a request to the origin')
+  resolve()
+  const answers = await asking
+  origin.gate = undefined
+  t.equal(answers.filter((answer) => versionIn(path, answer) === 1).length, MISSES)
+  t.equal(origin.requests(path), 1)
+}
+
+async function faults(t: Test, { origin, members, cut, mend }: Network): Promise<void> {
+  const watch = new CdnWatch(origin, PATHS)
+  t.teardown(() => watch.stop())
+  const [first, second, killed, stopped, lost] = members
+  const everyone = members.map(({ peer }) => peer)
+  for (const peer of everyone) watch.watch(peer, 2)
+  const [page, style, script, picture, film] = PATHS as [string, string, string, string, string]
+  const byUrl = (path: string) => ({ by: 'url', url: `http://${SITE_HOST}${path}` }) as const
+
+  const whole = await watch.purge(first.peer, { by: 'everything' }, PATHS)
+  t.equal(whole.complete, true, 'all five have done a purge')
+  t.equal(whole.peers.length, members.length)
+  await until(() => everyone.every((peer) => watch.tally(peer).hits > 20), 'warm caches')
+
+  await killed.process.end('SIGKILL')
+  stopped.process.child.kill('SIGSTOP')
+  cut()
+  // The one that is stopped does not answer in time, nor do the two that are away.
+  const missed = await Promise.all([
+    watch.purge(first.peer, byUrl(page), [page]),
+    watch.purge(second.peer, { by: 'tag', tag: tagOf(film) }, [film]),
+    watch.purge(lost.peer, byUrl(style), [style]),
+    watch.purge(second.peer, { by: 'everything' }, PATHS),
+  ])
+  t.same(
+    missed.map(({ complete }) => complete),
+    [false, false, false, false],
+    'purges that not all have done say so',
+  )
+  watch.isBack(stopped.peer)
+  stopped.process.child.kill('SIGCONT')
+  await watch.purge(first.peer, { by: 'tag', tag: SHARED_TAG }, PATHS)
+  watch.isBack(killed.peer)
+  killed.process = await killed.begin()
+  const hitsBefore = new Map(everyone.map((peer) => [peer, watch.tally(peer).hits]))
+  mend()
+  for (const { peer } of [first, second, lost]) {
+    await until(() => watch.catchUp(peer), `all have done the purges of ${peer.peerId}`)
+  }
+  await watch.purge(killed.peer, byUrl(script), [script])
+  await watch.purge(lost.peer, byUrl(picture), [picture])
+  await watch.purge(stopped.peer, { by: 'host', host: SITE_HOST }, PATHS)
+  await until(
+    () => everyone.every((peer) => watch.tally(peer).hits > (hitsBefore.get(peer) ?? 0) + 20),
+    'all answer from their caches again',
+  )
+  await watch.stop()
+  t.same(watch.violations, [])
+  for (const peer of everyone) t.comment(peer.peerId.slice(-6), JSON.stringify(watch.tally(peer)))
+  for (const peer of everyone) {
+    const wanted = PATHS.map((path) => watch.floor(peer, path))
+    const versions = PATHS.map(async (path) => versionIn(path, await askSite(peer.http, path)))
+    t.same(await Promise.all(versions), wanted, 'every peer serves the newest version')
+  }
+}
+
+async function startNetwork(t: Test): Promise<Network> {
+  const origin = await startVersionedOrigin()
+  t.teardown(() => origin.stop())
+  const ports = await freePorts(5)
+  const proxies = await Promise.all(ports.slice(0, 4).map((port) => tcpProxy(t, port)))
+  const folder = t.testdir({})
+  const members = await Promise.all(
+    ports.map(async (port, index) => {
+      const isLost = index === 4
+      // Nobody knows the way to the last one, and it knows the others' only through its proxies.
+      const known = isLost ? proxies.map((proxy) => proxy.port) : ports.slice(0, 4)
+      const joined = known
+        .filter((other) => other !== port)
+        .map((other) => `/ip4/127.0.0.1/tcp/${other}`)
+      const begin = (): Promise<PeerProcess> =>
+        startPeer(t, join(folder, String(index)), [
+          ...cdnArguments(origin.url),
+          ...['--listen', `/ip4/127.0.0.1/tcp/${port}`, '--announce', NOWHERE],
+          ...['--peer-https', isLost ? 'off' : '127.0.0.1:0'],
+          ...joined.flatMap((address) => ['--join', address]),
+        ])
+      const process = await begin()
+      return { peer: process.ready, process, begin }
+    }),
+  )
+  return {
+    origin,
+    members: members as unknown as Network['members'],
+    cut: () => {
+      for (const proxy of proxies) proxy.cut()
+    },
+    mend: () => {
+      for (const proxy of proxies) proxy.mend()
+    },
+  }
+}
+
+/** Ports that nobody has now: those that peers come back to must be known before they start. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => once(server.close(), 'close')))
+  return ports
+}
