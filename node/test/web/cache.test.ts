@@ -34,7 +34,7 @@ test('samples are found by the whole name of their metric', async (t) => {
     '# TYPE a_total counter',
     'a_total{x="1",y="a \\"b\\" } \\\\ \\n"} 3',
     'a_total 1e3 1700000000000',
-    'a_total_created 5',
+    'a_total_created{x="1"} 5',
     'a_total{x="2"} +Inf',
     'a_total{x="3"}',
     'b{x="4"} 1',
