@@ -12,8 +12,6 @@ export interface RuleFigures {
 
 /** What the metrics tell of the cache. */
 export interface CacheFigures {
-  /** Responses that are kept. */
-  readonly entries: number
   readonly byRule: ReadonlyMap<string, RuleFigures>
 }
 
@@ -28,8 +26,7 @@ export function readCacheFigures(text: string): CacheFigures {
     const more = fromCache.includes(result) ? value : 0
     byRule.set(rule, { requests: requests + value, hits: hits + more })
   }
-  const [entries] = samplesOf(text, 'kairo_cdn_entries')
-  return { entries: entries?.value ?? 0, byRule }
+  return { byRule }
 }
 
 /** `1,204 requests, 93 % from the cache`; says so when there were none. */
