@@ -60,12 +60,15 @@ export class CdnCache implements Purgeable {
    * reached the cache. To be called before anything is served.
    */
   catchUp(purges: Pick<PurgeService, 'generation' | 'since'>): void {
-    if (this.journal.endedInOrder) return
-    const { everything, purges: missed } = purges.since(
-      Math.max(0, purges.generation() - cdnLimits.purgesRepeated),
-    )
-    if (everything) this.purge({ by: 'everything' }, 'hard')
-    for (const { selector, mode } of missed) this.purge(selector, mode)
+    const generation = purges.generation()
+    if (!this.journal.endedInOrder) {
+      // Further back lies what an earlier run has caught up with, the beginning of the log among it, which stands for everything.
+      const from = Math.max(this.journal.caughtUpTo, generation - cdnLimits.purgesRepeated)
+      const { everything, purges: missed } = purges.since(from)
+      if (everything) this.purge({ by: 'everything' }, 'hard')
+      for (const { selector, mode } of missed) this.purge(selector, mode)
+    }
+    this.journal.noteCaughtUp(generation)
   }
 
   /** URLs are meant by either scheme: whether TLS ends here or before this peer, it is the same response. */

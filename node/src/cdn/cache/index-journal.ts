@@ -53,6 +53,8 @@ export class IndexJournal implements IndexObserver {
   #file: number | undefined
   /** Whether the run before had written down all that it did. */
   #endedInOrder = true
+  /** Up to which purge of the network's log the cache is known to have caught up. */
+  #caughtUpTo = 0
   #pending: string[] = []
   /** Lines since a rewriting began, which the new file needs too. */
   #meanwhile: string[] | undefined
@@ -103,6 +105,18 @@ export class IndexJournal implements IndexObserver {
   /** False when the run before was cut off: its last change may be missing. */
   get endedInOrder(): boolean {
     return this.#endedInOrder
+  }
+
+  /** The number that {@link IndexJournal.noteCaughtUp} was last told, by this run or one before; 0 for never. */
+  get caughtUpTo(): number {
+    return this.#caughtUpTo
+  }
+
+  /** All purges of the network's log up to this one have been carried out on the index. */
+  noteCaughtUp(generation: number): void {
+    this.#caughtUpTo = generation
+    this.#add(lineOf({ t: 'caught-up', generation }))
+    this.#flush()
   }
 
   changed(entry: CacheEntry): void {
@@ -233,6 +247,9 @@ export class IndexJournal implements IndexObserver {
       case 'purge':
         this.#index.purge(record.selector, record.mode)
         return
+      case 'caught-up':
+        this.#caughtUpTo = record.generation
+        return
       case 'open':
       case 'close':
     }
@@ -262,6 +279,7 @@ export class IndexJournal implements IndexObserver {
     }
     try {
       write(lineOf({ t: 'open', boot: bootId() }))
+      write(lineOf({ t: 'caught-up', generation: this.#caughtUpTo }))
       let batch: string[] = []
       for (const entry of [...this.#index.entries()]) {
         const line = entry.alive ? putLine(entry) : undefined

@@ -41,6 +41,8 @@ const indexRecord = z.discriminatedUnion('t', [
   }),
   /** Begins the journal of one run: which start of the machine it was written under. */
   z.object({ t: z.literal('open'), boot: z.string() }),
+  /** All purges of the network's log up to this one, by its number here, have been carried out. */
+  z.object({ t: z.literal('caught-up'), generation: z.number().int().min(0) }),
   /** Ends it in order. */
   z.object({ t: z.literal('close') }),
 ])
