@@ -1,6 +1,7 @@
 /**
  * The `mesh-fetch` bench: objects from one peer's RAM to another peer, verified, beside bare node:https with a keep-alive agent that
- * reads bodies of the same sizes whole; each server in a process of its own, both clients here, in turns.
+ * reads bodies of the same sizes whole; each server in a process of its own, both clients here, in turns. And what an origin sees of a thousand
+ * misses at once at five peers.
  */
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -18,6 +19,7 @@ import { createRegistry } from '../node/src/metrics/registry.ts'
 import { type BenchResult, formatTable } from './result.ts'
 import { type ChildProgram, startProgram } from './support/child-program.ts'
 import { type MeshSize, meshCopies, meshSizes } from './support/mesh-objects.ts'
+import { countOriginRequests } from './support/mesh-origin.ts'
 import { cpuUs } from './support/serve-server.ts'
 import { median, round } from './support/statistics.ts'
 
@@ -42,11 +44,8 @@ interface Sample {
 /** Runs the bench; its figures are named in bench/README.md. */
 export async function run(): Promise<BenchResult> {
   const sides = [await startKairo(), await startNodeHttps()]
-  try {
-    return result(await measure(sides))
-  } finally {
-    await Promise.all(sides.map((side) => side.stop()))
-  }
+  const samples = await measure(sides).finally(() => Promise.all(sides.map((side) => side.stop())))
+  return result(samples, await countOriginRequests())
 }
 
 async function measure(sides: readonly Side[]): Promise<Map<string, Sample[]>> {
@@ -154,11 +153,14 @@ async function startServer(file: string): Promise<{ program: ChildProgram; told:
   return { program, told: JSON.parse(line) }
 }
 
-function result(samples: ReadonlyMap<string, readonly Sample[]>): BenchResult {
+function result(
+  samples: ReadonlyMap<string, readonly Sample[]>,
+  originRequests: number,
+): BenchResult {
   const of = (name: Side['name'], size: MeshSize, key: keyof Sample): number =>
     median((samples.get(`${name} ${size}`) ?? []).map((sample) => sample[key]))
   const ratios: Record<string, number> = {}
-  const values: Record<string, number> = {}
+  const values: Record<string, number> = { originRequests }
   const table = [['object', 'from', 'MB/s', 'CPU us a MB']]
   for (const size of Object.keys(meshSizes) as MeshSize[]) {
     for (const name of ['kairo', 'node:https'] as const) {
@@ -174,7 +176,7 @@ function result(samples: ReadonlyMap<string, readonly Sample[]>): BenchResult {
   }
   ratios.mbpsVsNodeHttps = ratios.mbpsVsNodeHttps1m ?? 0
   return {
-    ok: ratios.mbpsVsNodeHttps >= targetRatio,
+    ok: ratios.mbpsVsNodeHttps >= targetRatio && originRequests === 1,
     ratios,
     values,
     peers: { 'node:https': process.version },
