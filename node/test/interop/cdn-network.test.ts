@@ -3,6 +3,7 @@
  * Nothing that a client is answered is mixed of two versions, or from before a purge that the peer had done.
  */
 import { once } from 'node:events'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -12,10 +13,13 @@ import {
   askSite,
   type CdnPeer,
   cdnArguments,
+  isHit,
+  purgeAt,
   untilAcquainted,
 } from '../support/cdn-peers.ts'
 import { CdnWatch } from '../support/cdn-watch.ts'
 import { type PeerProcess, startPeer } from '../support/peer-process.ts'
+import { needsSmallDisk, smallDisk } from '../support/small-disk.ts'
 import { tcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 import {
@@ -34,6 +38,9 @@ const NOWHERE = '/ip4/127.0.0.1/tcp/1'
 
 const PATHS = ['/page/2000', '/style/9001', '/script/70000', '/picture/400003', '/film/3300007']
 const MISSES = 1_000
+
+const SEVERAL = Array.from({ length: 12 }, (_, index) => `/one-of-many-${index}/${50_000 + index}`)
+const MANY = Array.from({ length: 24 }, (_, index) => `/large-${index}/${2_000_000 + index}`)
 
 interface Member {
   peer: CdnPeer
@@ -59,6 +66,81 @@ test('five peers in front of one origin', async (t) => {
     await faults(t, network)
   })
 })
+
+test('a cache outlives its process, however that ended, and what the disk damaged', async (t) => {
+  const origin = await startVersionedOrigin()
+  t.teardown(() => origin.stop())
+  const home = join(t.testdir({}), 'home')
+  const begin = () => startPeer(t, home, [...cdnArguments(origin.url), '--peer-https', 'off'])
+  const askAll = async ({ ready }: PeerProcess): Promise<boolean[]> => {
+    const hits: boolean[] = []
+    for (const path of SEVERAL) {
+      const answer = await askSite(ready.http, path)
+      t.equal(versionIn(path, answer), 1)
+      hits.push(isHit(answer))
+    }
+    return hits
+  }
+  const requests = () => SEVERAL.map((path) => origin.requests(path))
+  const allOf = <Value>(value: Value): Value[] => SEVERAL.map(() => value)
+
+  let peer = await begin()
+  t.same(await askAll(peer), allOf(false))
+  await peer.end('SIGTERM')
+  peer = await begin()
+  t.same(await askAll(peer), allOf(true), 'warm after an orderly end')
+  await peer.end('SIGKILL')
+  peer = await begin()
+  t.same(await askAll(peer), allOf(true), 'warm after a crash')
+  t.same(requests(), allOf(1))
+  await peer.end('SIGTERM')
+  t.ok((await damageAll(join(home, 'content', 'objects'))) >= SEVERAL.length)
+  peer = await begin()
+  await askAll(peer)
+  t.same(requests(), allOf(2), 'what is damaged comes anew')
+  t.same(await askAll(peer), allOf(true))
+})
+
+test('a full disk costs nobody a right answer', { skip: needsSmallDisk() }, async (t) => {
+  const origin = await startVersionedOrigin()
+  t.teardown(() => origin.stop())
+  const disk = smallDisk(24 * 2 ** 20)
+  const home = join(disk.directory, 'home')
+  const peer = await startPeer(t, home, [
+    ...[...cdnArguments(origin.url), '--peer-https', 'off'],
+    ...['--memory-bytes-max', String(16 * 2 ** 20)],
+  ])
+  t.teardown(async () => {
+    await peer.end('SIGKILL')
+    disk.remove()
+  })
+  const askAll = async (): Promise<void> => {
+    for (const path of MANY) t.equal(versionIn(path, await askSite(peer.ready.http, path)), 1)
+  }
+  // More than the disk has room for, and more than the RAM; then not a byte is left.
+  await askAll()
+  const hog = join(disk.directory, 'hog')
+  await writeFile(hog, Buffer.alloc(24 * 2 ** 20)).catch(() => undefined)
+  await askAll()
+  const everything = { by: 'everything' } as const
+  await rm(hog)
+  await askAll()
+  for (const path of MANY) origin.bump(path)
+  t.match(await purgeAt(peer.ready, everything), { complete: true })
+  for (const path of MANY) t.equal(versionIn(path, await askSite(peer.ready.http, path)), 2)
+})
+
+/** Changes one byte of every file below a folder; how many there are. */
+async function damageAll(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile())
+  for (const { parentPath, name } of files) {
+    const bytes = await readFile(join(parentPath, name))
+    bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1)
+    await writeFile(join(parentPath, name), bytes)
+  }
+  return files.length
+}
 
 async function missesAtOnce(t: Test, { origin, members }: Network): Promise<void> {
   const path = '/wanted/20000'
