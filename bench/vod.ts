@@ -24,7 +24,7 @@ import { median, round } from './support/statistics.ts'
 
 const RUNS = 3
 /** Times that the clip of 8 s is repeated. */
-const REPEATS = 4
+const REPEATS = 8
 /** Quality is measured on the beginning: comparing pictures takes as long as making them. */
 const SSIM_S = 8
 const SOUND_BPS = 160_000
@@ -51,7 +51,7 @@ function rung(name: string, width: number, height: number, bitrateBps: number): 
   }
 }
 
-/** Measures; about four minutes on two cores. */
+/** Measures; about twelve minutes on two cores. */
 export async function run(): Promise<BenchResult> {
   const source = await loadSource()
   const folder = await mkdtemp(join(tmpdir(), 'kairo-bench-vod-'))
