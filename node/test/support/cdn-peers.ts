@@ -84,9 +84,20 @@ export function oneOf<Value>(values: readonly Value[]): Value {
   return values[randomInt(values.length)] as Value
 }
 
-async function operate<Value>({ admin }: CdnPeer, path: string, body?: unknown): Promise<Value> {
+/** Calls the operator's API; a peer that shelters itself on a busy machine has done nothing, and is asked again. */
+async function operate<Value>(peer: CdnPeer, path: string, body?: unknown): Promise<Value> {
+  let answer = await call(peer, path, body)
+  await until(async () => {
+    if (answer.status === 503) answer = await call(peer, path, body)
+    return answer.status !== 503
+  }, `${path} is taken`)
+  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`)
+  return (await answer.json()) as Value
+}
+
+async function call({ admin }: CdnPeer, path: string, body: unknown): Promise<Response> {
   const { origin, searchParams } = new URL(admin)
-  const answer = await fetch(origin + path, {
+  return await fetch(origin + path, {
     method: body === undefined ? 'GET' : 'POST',
     headers: {
       authorization: `Bearer ${searchParams.get('token') ?? ''}`,
@@ -94,6 +105,4 @@ async function operate<Value>({ admin }: CdnPeer, path: string, body?: unknown):
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   })
-  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`)
-  return (await answer.json()) as Value
 }
