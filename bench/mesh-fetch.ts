@@ -44,7 +44,9 @@ interface Sample {
 /** Runs the bench; its figures are named in bench/README.md. */
 export async function run(): Promise<BenchResult> {
   const sides = [await startKairo(), await startNodeHttps()]
-  const samples = await measure(sides).finally(() => Promise.all(sides.map((side) => side.stop())))
+  const samples = await measure(sides).finally(async () => {
+    await Promise.all(sides.map((side) => side.stop()))
+  })
   return result(samples, await countOriginRequests())
 }
 
