@@ -44,9 +44,12 @@ interface Sample {
 /** Runs the bench; its figures are named in bench/README.md. */
 export async function run(): Promise<BenchResult> {
   const sides = [await startKairo(), await startNodeHttps()]
-  const samples = await measure(sides).finally(async () => {
+  let samples: Awaited<ReturnType<typeof measure>>
+  try {
+    samples = await measure(sides)
+  } finally {
     await Promise.all(sides.map((side) => side.stop()))
-  })
+  }
   return result(samples, await countOriginRequests())
 }
 
