@@ -274,6 +274,8 @@ export const hostLimits = {
   readQueueBytesMax: 1 * MiB,
   /** Bytes handed to libp2p in one send; larger writes are split (fewer, larger sends cost less CPU). */
   sendBytesMax: 256 * KiB,
+  /** Time for an orderly stop of the network before its connections are cut; twice this is all it gets. */
+  stopMsMax: 3_000,
   /** Time for written bytes to leave after `close`, and for the other side to close its half after a handler is done. */
   streamCloseTimeoutMs: 10_000,
   /** One gossip message; a stream record and room to spare. */

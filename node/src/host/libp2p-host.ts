@@ -26,6 +26,7 @@ import { mayPassRelay } from './protocols.ts'
 import { Reach } from './reach/reach.ts'
 import { ReachMetrics } from './reach/reach-metrics.ts'
 import { type ReachStatus, reachUnknown } from './reach/reach-status.ts'
+import { stopNode } from './stop-node.ts'
 import type { PeerStream, Transport } from './transport.ts'
 
 /** What the host needs. */
@@ -163,8 +164,7 @@ export class Libp2pHost implements Transport, PeerWatch {
     this.#reach = undefined
     this.#identified.clear()
     try {
-      await reach?.end()
-      await node.stop()
+      await stopNode({ node, reach }, { clock: this.#components.clock, logger: this.#logger })
     } finally {
       await this.#closeDatastore()
     }
