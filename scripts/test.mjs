@@ -33,7 +33,7 @@ await exitWith(async () => {
     return 2
   }
   const node = await setup()
-  await ensurePartners(['ffmpeg', 'ffprobe', 'chromium'])
+  await ensurePartners(['ffmpeg', 'ffprobe', 'chromium', 'nginx', 'dig'])
   const files = filesBelow(root, 'node/test', ['fixtures', 'support'])
     .filter((file) => file.endsWith('.test.ts') && kinds[kind](file))
     .sort()

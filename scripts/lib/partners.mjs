@@ -8,7 +8,13 @@ import { withProgress } from './progress.mjs'
 import { runQuietly, SetupError } from './run.mjs'
 
 /** Debian's package for each program. */
-const packages = { ffmpeg: 'ffmpeg', ffprobe: 'ffmpeg', chromium: 'chromium', nginx: 'nginx' }
+const packages = {
+  ffmpeg: 'ffmpeg',
+  ffprobe: 'ffmpeg',
+  chromium: 'chromium',
+  nginx: 'nginx',
+  dig: 'bind9-dnsutils',
+}
 
 /** @typedef {keyof typeof packages} Partner */
 
