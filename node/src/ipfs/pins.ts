@@ -113,6 +113,7 @@ export class Pins {
    */
   async remove(cid: string): Promise<void> {
     const work = this.#removal.then(() => this.#remove(cid))
+    // The caller hears of a failure; the next removal only waits for it.
     this.#removal = work.catch(() => {})
     await work
   }
@@ -241,6 +242,7 @@ export class PinWriter {
 
   /** Lets everything go that was added. */
   async abandon(): Promise<void> {
+    // Whoever added hears of a failed journal; letting go works without it.
     await this.#journal.catch(() => {})
     await this.#components.pins.forget([...this.digests.keys(), ...this.#dropped], this)
     await rm(this.#path, { force: true })

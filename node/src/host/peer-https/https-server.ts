@@ -193,6 +193,7 @@ export class HttpsServer {
   async #send(reply: ServerResponse, answer: PeerHttpAnswer): Promise<void> {
     const { clock, metrics } = this.#components
     const { promise: broken, reject } = Promise.withResolvers<never>()
+    // Most answers end before the connection does, and then nobody waits for this.
     broken.catch(() => {})
     reply.once('close', () => reject(new KairoError('ERR_NO_PROVIDER', 'the other peer is gone')))
     /** Hands bytes on; a connection that closes does not call back. */

@@ -10,7 +10,7 @@ export interface PeerEndpoint {
   readonly certificateDigest: string
 }
 
-/** Peers that are asked over libp2p only, for now. */
+/** Peers that HTTPS did not reach a moment ago and that are asked over libp2p until that is forgotten. */
 export class UnreachablePeers {
   readonly #clock: Clock
   readonly #until = new Map<string, { readonly endpoint: string; readonly ms: number }>()
