@@ -41,13 +41,15 @@ export class CdnLane {
   }
 
   readonly handler: PlainHandler = (request, signal, client, hints) => {
+    const { sites, proxy, trusts } = this.#components
+    // Most peers cache no origin; their players' requests pay nothing for it.
+    if (sites.isEmpty) return undefined
     const isSimple = !request.asksCache && request.method === 'GET'
     const id = isSimple ? this.#idOf(request) : ''
     if (isSimple) {
       const hot = this.#find(id)
       if (hot !== undefined) return hot
     }
-    const { sites, proxy, trusts } = this.#components
     const host = bareHost(request.host)
     const site = sites.find(host, request.path)
     if (site === undefined) return undefined

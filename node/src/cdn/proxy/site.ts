@@ -60,6 +60,11 @@ export class SiteTable {
     return undefined
   }
 
+  /** True when no rule is set: then no request is for the cache. */
+  get isEmpty(): boolean {
+    return this.#sites.size === 0
+  }
+
   /** Ids of all sites. */
   ids(): ReadonlySet<string> {
     return new Set([...this.#sites.values()].map(({ id }) => id))
