@@ -395,6 +395,8 @@ export const lifecycleLimits = {
   stopMsMax: 8_000,
   /** What every room gets at least, however long the others took. */
   stopStepMsMin: 200,
+  /** Starts in all when others take the ports between the look and the bind, as peers that start together do. */
+  portTriesMax: 4,
 } as const
 
 /** Counting viewers. */

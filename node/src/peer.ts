@@ -3,13 +3,14 @@
  * the reverse order within a bounded time. The rooms themselves are built in `components.ts`.
  */
 import { EventEmitter } from 'node:events'
+import { isDeepStrictEqual } from 'node:util'
 import { type Components, createComponents } from './components.ts'
 import { type HostPort, localHost } from './config/address.ts'
 import type { LoadedSettings } from './config/load.ts'
 import type { SettingKey } from './config/schema.ts'
 import { isKairoError, KairoError } from './errors.ts'
 import { clearRunning, type Home, homeAt, openHome, readRunning, writeRunning } from './home.ts'
-import { choosePorts, PortMemory, rememberPorts } from './host/ports.ts'
+import { type ChosenPorts, choosePorts, PortMemory, rememberPorts } from './host/ports.ts'
 import type { HttpServer } from './http/server.ts'
 import { RtmpServer } from './ingest/rtmp/server.ts'
 import { SrtServer } from './ingest/srt/server.ts'
@@ -79,12 +80,11 @@ export class Peer {
     if (this.#status !== 'stopped')
       throw new KairoError('ERR_STOPPED', `the peer is ${this.#status}`)
     this.#status = 'starting'
-    this.#starting = this.#startRooms()
+    this.#starting = this.#startOnFreePorts()
     try {
       await this.#starting
       this.#status = 'started'
     } catch (error) {
-      await this.#stopRooms()
       this.#status = 'stopped'
       throw error
     }
@@ -105,13 +105,33 @@ export class Peer {
     return peerAddresses(this.#running(), this.#init.settings.home)
   }
 
-  async #startRooms(): Promise<void> {
+  /** A port that was free when it was chosen may be another peer's a moment later: then others are chosen. */
+  async #startOnFreePorts(): Promise<void> {
+    let ports = await this.#choosePorts()
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await this.#startRooms(ports)
+        return
+      } catch (error) {
+        await this.#stopRooms()
+        if (!isKairoError(error, 'ERR_ADDRESS_IN_USE') || tries === lifecycleLimits.portTriesMax)
+          throw error
+        const others = await this.#choosePorts()
+        if (isDeepStrictEqual(others, ports)) throw error
+        ports = others
+      }
+    }
+  }
+
+  #choosePorts(): Promise<ChosenPorts> {
+    const { settings, fixed = () => true } = this.#init
+    return choosePorts(new PortMemory(openHome(settings.home).portsFile), settings, fixed)
+  }
+
+  async #startRooms(ports: ChosenPorts): Promise<void> {
     const { settings } = this.#init
-    const fixed = this.#init.fixed ?? (() => true)
     const home = openHome(settings.home)
     this.#home = home
-    const memory = new PortMemory(home.portsFile)
-    const ports = await choosePorts(memory, settings, fixed)
     const components = await createComponents({
       loaded: this.#init,
       home,
@@ -148,7 +168,7 @@ export class Peer {
       startedMs: components.clock.now(),
     }
     rememberPorts(
-      memory,
+      new PortMemory(home.portsFile),
       {
         http: http.address()?.port,
         adminHttp: admin === http ? undefined : admin.address()?.port,

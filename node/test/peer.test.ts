@@ -8,12 +8,15 @@ import { settingsFixed } from '../src/config/load.ts'
 import { createPeer, loadSettings, type Peer, silentLogger } from '../src/index.ts'
 import { httpRequest } from './support/http-get.ts'
 
-function peerAt(home: string, flags: Record<string, string | string[] | boolean> = {}): Peer {
-  const loaded = loadSettings({
+type Flags = Record<string, string | string[] | boolean>
+
+function peerSettings(home: string, flags: Flags) {
+  return loadSettings({
     flags: {
       home,
       http: '127.0.0.1:0',
       rtmp: '127.0.0.1:0',
+      peerHttps: '127.0.0.1:0',
       listen: ['/ip4/127.0.0.1/tcp/0'],
       mdns: false,
       testStream: false,
@@ -21,6 +24,10 @@ function peerAt(home: string, flags: Record<string, string | string[] | boolean>
     },
     env: {},
   })
+}
+
+function peerAt(home: string, flags: Flags = {}): Peer {
+  const loaded = peerSettings(home, flags)
   return createPeer({ ...loaded, fixed: settingsFixed(loaded), logger: silentLogger })
 }
 
@@ -34,10 +41,7 @@ interface Api {
   readonly anonymous: (path: string, method?: string) => Promise<{ status: number; text: string }>
 }
 
-async function started(
-  t: Test,
-  flags: Record<string, string | string[] | boolean> = {},
-): Promise<Api> {
+async function started(t: Test, flags: Flags = {}): Promise<Api> {
   const peer = peerAt(t.testdir({}), flags)
   await peer.start()
   t.teardown(() => peer.stop())
@@ -209,6 +213,24 @@ test('a start that fails half-way takes back what it began', async (t) => {
   await peer.start()
   t.ok(peer.addresses().http, 'the home folder is free again')
   await peer.stop()
+})
+
+test('peers that start together share out the ports that all of them saw free', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  const peers = [0, 1, 2].map((index) => {
+    const wanted = { http: `127.0.0.1:${port}` }
+    const loaded = peerSettings(join(t.testdir({}), `home${index}`), wanted)
+    return createPeer({ ...loaded, fixed: () => false, logger: silentLogger })
+  })
+  t.teardown(() => Promise.all(peers.map((peer) => peer.stop())))
+  await Promise.all(peers.map((peer) => peer.start()))
+  const addresses = peers.map((peer) => peer.addresses().http)
+  t.equal(new Set(addresses).size, 3)
+  t.ok(addresses.includes(`http://127.0.0.1:${port}`), 'one has the port that all wanted')
 })
 
 test('a peer without RTMP takes no publishers', async (t) => {

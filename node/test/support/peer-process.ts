@@ -47,6 +47,7 @@ export function loopbackArguments(home: string): string[] {
     ...['--http', '127.0.0.1:0'],
     ...['--rtmp', '127.0.0.1:0'],
     ...['--srt', '127.0.0.1:0'],
+    ...['--peer-https', '127.0.0.1:0'],
     // Most tests are about something else than the ladder, which would take the processors from them.
     ...['--default-quality', 'source'],
     ...['--listen', '/ip4/127.0.0.1/tcp/0'],
