@@ -11,7 +11,6 @@ import type {
   ArchivedSegment,
   Presentation,
   PresentationSource,
-  Storyboard,
 } from '../content/archive/presentation.ts'
 import type { Digest } from '../content/digest.ts'
 import type { Publication } from '../content/publication/publication.ts'
@@ -22,41 +21,19 @@ import { storageError } from '../files.ts'
 import { recordingLimits as limits } from '../limits/recording.ts'
 import type { Logger } from '../logger.ts'
 import type { PublishedSession, SessionObserver } from '../media/published-session.ts'
-import { folderTimeMs, tidyRecording } from './finish.ts'
-import { makeStoryboard } from './recorded-storyboard.ts'
-import {
-  type Recording,
-  type RecordingAbout,
-  readNote,
-  removeNote,
-  writeNote,
-} from './recording.ts'
 import { RecordingMetrics } from './recording-metrics.ts'
-import { type KeepOptions, type StopReason, StreamArchive } from './stream-archive.ts'
+import { type KeepOptions, StreamArchive } from './stream-archive.ts'
+import {
+  type RecordingLibrary,
+  type StreamArchivesEvents,
+  UnfinishedRecordings,
+} from './unfinished-recordings.ts'
 
 /** A stream that this peer publishes. */
 export interface ArchivedStream {
   readonly id: StreamId
   readonly name: string
   readonly title: string
-}
-
-/** Where finished recordings go: the library. */
-export interface RecordingLibrary extends PresentationSource {
-  /** A new name for a video. */
-  newId(): string
-  /** Name of the file of a storyboard's sprite. */
-  readonly spriteFile: (index: number) => string
-  /** Bytes that may still be written. */
-  bytesFree(): number
-  /** Makes a folder of segment logs a video; see the library. */
-  adopt(recording: {
-    readonly id: string
-    readonly directory: string
-    readonly title: string
-    readonly createdAtMs: number
-    readonly storyboard: Storyboard | undefined
-  }): Promise<unknown>
 }
 
 /** What archives work with. */
@@ -78,21 +55,6 @@ export interface StreamArchivesComponents {
 export interface StreamArchivesInit {
   /** Folder of DVR windows and of recordings under way. */
   readonly directory: string
-}
-
-/** Notices of archives. */
-export interface StreamArchivesEvents {
-  'recording:started': [notice: { readonly stream: string; readonly id: string }]
-  /** It is a video of the library now. */
-  'recording:finished': [
-    notice: { readonly stream: string; readonly id: string; readonly reason: StopReason | 'crash' },
-  ]
-  /** It ended before its time, or could not be made a video. */
-  'recording:failed': [
-    notice: { readonly stream: string; readonly id: string; readonly error: KairoError },
-  ]
-  'dvr:failed': [notice: { readonly stream: string; readonly error: KairoError }]
-  'dvr:resumed': [notice: { readonly stream: string }]
 }
 
 /** A recording under way, for pages. */
@@ -121,10 +83,7 @@ export class StreamArchives implements SessionObserver, PresentationSource {
   readonly #metrics: RecordingMetrics
   /** By stream id. */
   readonly #streams = new Map<StreamId, Kept>()
-  /** Recordings that are no videos yet, by id. */
-  readonly #running = new Map<string, Recording>()
-  /** Folders that could not be made videos yet. */
-  readonly #unfinished = new Map<string, RecordingAbout & { readonly directory: string }>()
+  readonly #recordings: UnfinishedRecordings
   #work: Promise<void> = Promise.resolve()
   #shortening = false
   #cancelSweep: CancelTimer | undefined
@@ -135,6 +94,10 @@ export class StreamArchives implements SessionObserver, PresentationSource {
     this.#logger = components.logger.child({ name: 'kairo:recording' })
     this.#directory = init.directory
     this.#metrics = new RecordingMetrics(components.registry, () => this.#usage())
+    const { registry, library } = components
+    this.#recordings = new UnfinishedRecordings({
+      ...{ registry, library, events: this.events, logger: this.#logger, metrics: this.#metrics },
+    })
     components.store.addSource(this.objects)
   }
 
@@ -150,8 +113,9 @@ export class StreamArchives implements SessionObserver, PresentationSource {
    */
   async start(): Promise<void> {
     try {
-      await mkdir(join(this.#directory, RECORDINGS), { recursive: true, mode: 0o700 })
-      await this.#recover()
+      const recordings = join(this.#directory, RECORDINGS)
+      await mkdir(recordings, { recursive: true, mode: 0o700 })
+      await this.#recordings.recover(recordings)
       for (const entry of await readdir(this.#directory)) {
         if (entry === RECORDINGS) continue
         const stream = this.#components.streams().find(({ id }) => id === entry)
@@ -173,13 +137,14 @@ export class StreamArchives implements SessionObserver, PresentationSource {
     for (const { unlisten } of this.#streams.values()) unlisten()
     await this.idle()
     await Promise.all([...this.#streams.values()].map(({ archive }) => archive.close()))
-    await this.#work
+    await this.#recordings.idle()
   }
 
   /** Resolves when nothing that was told so far waits for the disk. */
   async idle(): Promise<void> {
     await Promise.all([...this.#streams.values()].map(({ archive }) => archive.idle()))
     await this.#work
+    await this.#recordings.idle()
   }
 
   sessionStarted(session: PublishedSession): void {
@@ -228,7 +193,7 @@ export class StreamArchives implements SessionObserver, PresentationSource {
 
   /** Recordings under way. */
   recordings(): readonly RecordingStatus[] {
-    return [...this.#running.values()].map((one) => ({
+    return this.#recordings.running().map((one) => ({
       ...{ id: one.id, stream: one.stream, title: one.title, createdAtMs: one.createdAtMs },
       ...{ durationUs: one.durationUs, bytes: one.bytes },
     }))
@@ -242,11 +207,11 @@ export class StreamArchives implements SessionObserver, PresentationSource {
 
   /** Videos of the library, and recordings that are none yet. */
   get(id: string): Presentation | undefined {
-    return this.#components.library.get(id) ?? this.#running.get(id)?.presentation
+    return this.#components.library.get(id) ?? this.#recordings.get(id)
   }
 
   list(): readonly Presentation[] {
-    const running = [...this.#running.values()].map(({ presentation }) => presentation)
+    const running = this.#recordings.running().map(({ presentation }) => presentation)
     return [...running, ...this.#components.library.list()]
   }
 
@@ -258,7 +223,7 @@ export class StreamArchives implements SessionObserver, PresentationSource {
 
   peek(digest: Digest): Buffer | undefined {
     const { library, store } = this.#components
-    return library.peek(digest) ?? (this.#running.size > 0 ? store.peek(digest) : undefined)
+    return library.peek(digest) ?? (this.#recordings.size > 0 ? store.peek(digest) : undefined)
   }
 
   #keep(stream: ArchivedStream): StreamArchive {
@@ -275,8 +240,8 @@ export class StreamArchives implements SessionObserver, PresentationSource {
         options: () => optionsOf(stream.name),
         newId: () => library.newId(),
         hasRoom: (bytes) => this.#hasRoom(bytes),
-        onStarted: (recording) => this.#onStarted(recording),
-        onStopped: (recording, reason) => this.#finishLater(recording, reason),
+        onStarted: (recording) => this.#recordings.began(recording),
+        onStopped: (recording, reason) => this.#recordings.ended(recording, reason),
         onDvr: (state, error) => this.#onDvr(stream.name, state, error),
       },
     )
@@ -324,106 +289,9 @@ export class StreamArchives implements SessionObserver, PresentationSource {
     return undefined
   }
 
-  #onStarted(recording: Recording): void {
-    const { id, stream } = recording
-    this.#running.set(id, recording)
-    this.events.emit('recording:started', { stream, id })
-  }
-
   #onDvr(stream: string, state: 'failed' | 'resumed', error: KairoError | undefined): void {
     if (state === 'resumed') this.events.emit('dvr:resumed', { stream })
     else if (error !== undefined) this.events.emit('dvr:failed', { stream, error })
-  }
-
-  #finishLater(recording: Recording, reason: StopReason): void {
-    if (reason === 'storage') {
-      const { id, stream } = recording
-      const error = new KairoError('ERR_STORAGE', 'the disk refused to record more')
-      this.events.emit('recording:failed', { stream, id, error })
-    }
-    this.#work = this.#work.then(() => this.#finish(recording.id, recording, reason))
-  }
-
-  /** Makes a folder a video; never rejects: what does not work now is tried again. */
-  async #finish(
-    id: string,
-    about: RecordingAbout & { readonly directory: string },
-    reason: StopReason | 'crash',
-  ): Promise<void> {
-    const { directory, stream, title, createdAtMs } = about
-    try {
-      await removeNote(directory)
-      const { segments, leftOut } = await tidyRecording(this.#components, directory)
-      if (leftOut.length > 0) {
-        this.#metrics.leftOut.inc(leftOut.length)
-        this.#logger.warn({ recording: id, leftOut }, 'renditions were not there all the time')
-      }
-      const { library } = this.#components
-      const storyboard = await makeStoryboard(directory, segments, library.spriteFile)
-      await library.adopt({ id, directory, title, createdAtMs, storyboard })
-      this.#unfinished.delete(id)
-      this.#metrics.finished.inc({ reason })
-      this.#logger.info({ stream, recording: id, reason }, 'a recording is a video now')
-      this.#running.delete(id)
-      this.events.emit('recording:finished', { stream, id, reason })
-    } catch (cause) {
-      await this.#notFinished(id, about, cause)
-    }
-  }
-
-  async #notFinished(
-    id: string,
-    about: RecordingAbout & { readonly directory: string },
-    cause: unknown,
-  ): Promise<void> {
-    const { stream, directory } = about
-    const error = isKairoError(cause)
-      ? cause
-      : new KairoError('ERR_STORAGE', 'the recording cannot be finished', { cause })
-    const isEmpty = error.code === 'ERR_MEDIA'
-    const isKnown = this.#unfinished.has(id)
-    if (isEmpty) {
-      this.#unfinished.delete(id)
-      this.#running.delete(id)
-      await rm(directory, { recursive: true, force: true }).catch((failed: unknown) => {
-        this.#logger.warn({ err: failed, directory }, 'an empty recording cannot be deleted')
-      })
-    } else await this.#keepForLater(id, about)
-    if (isKnown && !isEmpty) return
-    this.#metrics.failures.inc({ what: 'finish', code: error.code })
-    this.#logger.error({ err: error, code: error.code, recording: id }, 'a recording is no video')
-    this.events.emit('recording:failed', { stream, id, error })
-  }
-
-  /** What does not fit here is found again at the next start. */
-  async #keepForLater(
-    id: string,
-    about: RecordingAbout & { readonly directory: string },
-  ): Promise<void> {
-    if (this.#unfinished.size < limits.unfinishedMax) this.#unfinished.set(id, about)
-    else {
-      this.#running.delete(id)
-      this.#metrics.postponed.inc({ reason: 'unfinished' })
-    }
-    try {
-      await writeNote(about.directory, about)
-    } catch (error) {
-      this.#logger.warn({ err: error, recording: id }, 'the title of a recording may be lost')
-    }
-  }
-
-  async #recover(): Promise<void> {
-    const folder = join(this.#directory, RECORDINGS)
-    const found = await readdir(folder)
-    const names = found.slice(0, limits.recoveredMax)
-    this.#metrics.postponed.inc({ reason: 'recovered' }, found.length - names.length)
-    for (const id of names) {
-      const directory = join(folder, id)
-      const note = (await readNote(directory)) ?? {
-        ...{ stream: '', title: '', createdAtMs: await folderTimeMs(directory) },
-      }
-      await this.#finish(id, { ...note, directory }, 'crash')
-    }
   }
 
   /** Room for one more segment; when there is little, windows become shorter before anything is refused. */
@@ -463,7 +331,7 @@ export class StreamArchives implements SessionObserver, PresentationSource {
 
   async #sweep(): Promise<void> {
     for (const { archive } of this.#streams.values()) await archive.sweep()
-    for (const [id, about] of [...this.#unfinished]) await this.#finish(id, about, 'storage')
+    await this.#recordings.retry()
   }
 
   #holderOf(digest: Digest): { read(digest: Digest): Promise<Buffer> } | undefined {
@@ -471,8 +339,7 @@ export class StreamArchives implements SessionObserver, PresentationSource {
       const holder = archive.holderOf(digest)
       if (holder !== undefined) return holder
     }
-    for (const recording of this.#running.values()) if (recording.has(digest)) return recording
-    return undefined
+    return this.#recordings.holderOf(digest)
   }
 
   async #read(digest: Digest): Promise<Buffer | undefined> {
@@ -481,15 +348,14 @@ export class StreamArchives implements SessionObserver, PresentationSource {
     } catch (error) {
       // Dropped while it was asked for; a recording may still have it.
       if (!isKairoError(error, 'ERR_NOT_FOUND')) throw error
-      return await [...this.#running.values()].find((one) => one.has(digest))?.read(digest)
+      return await this.#recordings.holderOf(digest)?.read(digest)
     }
   }
 
   #usage(): { dvrBytes: number; recordingBytes: number; recordings: number } {
     let dvrBytes = 0
-    let recordingBytes = 0
     for (const { archive } of this.#streams.values()) dvrBytes += archive.ownBytes
-    for (const { bytes } of this.#running.values()) recordingBytes += bytes
-    return { dvrBytes, recordingBytes, recordings: this.#running.size }
+    const { bytes: recordingBytes, size: recordings } = this.#recordings
+    return { dvrBytes, recordingBytes, recordings }
   }
 }

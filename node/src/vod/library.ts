@@ -4,15 +4,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import { EventEmitter } from 'node:events'
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import type { Registry } from 'prom-client'
 import type { Clock } from '../clock.ts'
-import {
-  type AssetManifest,
-  readManifest,
-  writeManifest,
-} from '../content/archive/asset-manifest.ts'
+import { type AssetManifest, writeManifest } from '../content/archive/asset-manifest.ts'
 import type {
   Presentation,
   PresentationSource,
@@ -20,18 +16,19 @@ import type {
 } from '../content/archive/presentation.ts'
 import type { Digest } from '../content/digest.ts'
 import type { ContentStore, ObjectSource } from '../content/store/store.ts'
-import { isKairoError, KairoError } from '../errors.ts'
+import { KairoError } from '../errors.ts'
 import { storageError } from '../files.ts'
 import { vodLimits } from '../limits/vod.ts'
 import type { Logger } from '../logger.ts'
-import { Asset } from './asset.ts'
-import { assetId, isAssetId } from './asset-id.ts'
+import type { Asset } from './asset.ts'
+import { assetId } from './asset-id.ts'
+import { AssetShelf } from './asset-shelf.ts'
 import { addCaptionFile } from './captions.ts'
 import { cloneFile, moveFile } from './files.ts'
 import { recordedManifest } from './recorded-manifest.ts'
 import { cleanTitle } from './title.ts'
 import { VodMetrics } from './vod-metrics.ts'
-import type { VodProgress, VodStatus } from './vod-status.ts'
+import type { VodStatus } from './vod-status.ts'
 
 /** What the library works with. */
 export interface VodLibraryComponents {
@@ -80,8 +77,6 @@ export interface VodLibraryEvents {
   'vod:changed': [id: string]
 }
 
-const REMOVED = '.removed'
-
 /** All videos of a peer. */
 export class VodLibrary implements PresentationSource {
   readonly events = new EventEmitter<VodLibraryEvents>()
@@ -89,8 +84,9 @@ export class VodLibrary implements PresentationSource {
   readonly #logger: Logger
   readonly #init: VodLibraryInit
   readonly #metrics: VodMetrics
-  readonly #assets = new Map<string, Asset>()
-  readonly #owners = new Map<Digest, Asset>()
+  readonly #shelf: AssetShelf
+  /** The objects of all videos, for the content store. */
+  readonly objects: ObjectSource
   #captionWork: Promise<unknown> = Promise.resolve()
 
   constructor(components: VodLibraryComponents, init: VodLibraryInit) {
@@ -100,13 +96,11 @@ export class VodLibrary implements PresentationSource {
     this.#metrics = new VodMetrics(components.registry, () => ({
       ...{ states: this.#states(), bytes: this.usage().bytes, bytesMax: init.bytesMax },
     }))
+    const { registry } = components
+    const shared = { logger: this.#logger, metrics: this.#metrics, registry }
+    this.#shelf = new AssetShelf(shared, init.directory)
+    this.objects = this.#shelf
     components.store.addSource(this.objects)
-  }
-
-  /** The objects of all videos, for the content store. */
-  readonly objects: ObjectSource = {
-    has: (digest) => this.#owners.has(digest),
-    read: async (digest) => await this.#readFromDisk(digest),
   }
 
   /**
@@ -114,34 +108,23 @@ export class VodLibrary implements PresentationSource {
    * @throws KairoError `ERR_STORAGE` when the folder cannot be used.
    */
   async start(): Promise<void> {
-    const { directory } = this.#init
-    try {
-      await mkdir(directory, { recursive: true, mode: 0o700 })
-      for (const entry of await readdir(directory, { withFileTypes: true })) {
-        if (!entry.isDirectory()) continue
-        const path = join(directory, entry.name)
-        const isGone = entry.name.endsWith(REMOVED) && isAssetId(basename(entry.name, REMOVED))
-        if (isGone) await rm(path, { recursive: true, force: true })
-        else if (isAssetId(entry.name)) await this.#load(path)
-      }
-    } catch (cause) {
-      throw storageError(`cannot open the library ${directory}`, cause)
-    }
+    await this.#shelf.start()
   }
 
   /** Lets go of all files. */
   async stop(): Promise<void> {
-    await Promise.all([...this.#assets.values()].map((asset) => asset.close()))
+    await this.#shelf.stop()
   }
 
   /** A ready video. */
   get(id: string): Presentation | undefined {
-    return this.#assets.get(id)?.presentation
+    return this.#shelf.get(id)?.presentation
   }
 
   /** Every ready video, newest first. */
   list(): readonly Presentation[] {
-    return [...this.#assets.values()]
+    return this.#shelf
+      .all()
       .flatMap(({ presentation }) => presentation ?? [])
       .sort((a, b) => b.createdAtMs - a.createdAtMs)
   }
@@ -153,25 +136,26 @@ export class VodLibrary implements PresentationSource {
   }
 
   peek(digest: Digest): Buffer | undefined {
-    return this.#owners.has(digest) ? this.#components.store.peek(digest) : undefined
+    return this.#shelf.has(digest) ? this.#components.store.peek(digest) : undefined
   }
 
   /** How a video is doing, whatever its state. */
   status(id: string): VodStatus | undefined {
-    const asset = this.#assets.get(id)
+    const asset = this.#shelf.get(id)
     return asset === undefined ? undefined : statusOf(asset)
   }
 
   /** How every video is doing, newest first. */
   statuses(): readonly VodStatus[] {
-    return [...this.#assets.values()]
+    return this.#shelf
+      .all()
       .map(statusOf)
       .sort((a, b) => b.createdAtMs - a.createdAtMs || a.id.localeCompare(b.id))
   }
 
   /** Disk that is used and that may be used, bytes. */
   usage(): { readonly bytes: number; readonly bytesMax: number; readonly bytesFree: number } {
-    const bytes = [...this.#assets.values()].reduce((sum, asset) => sum + asset.bytes, 0)
+    const bytes = this.#shelf.all().reduce((sum, asset) => sum + asset.bytes, 0)
     const { bytesMax, bytesElsewhere } = this.#init
     return { bytes, bytesMax, bytesFree: Math.max(0, bytesMax - bytes - (bytesElsewhere?.() ?? 0)) }
   }
@@ -210,8 +194,8 @@ export class VodLibrary implements PresentationSource {
     } catch (cause) {
       throw storageError('cannot take the recording into the library', cause)
     }
-    const asset = this.#hold(manifest)
-    await this.#openMedia(asset)
+    const asset = this.#shelf.add(manifest)
+    await this.#shelf.open(asset)
     return statusOf(asset)
   }
 
@@ -233,14 +217,8 @@ export class VodLibrary implements PresentationSource {
    */
   async remove(id: string): Promise<void> {
     const asset = this.#expect(id)
-    this.#assets.delete(id)
-    this.#disown(asset)
-    asset.removal.abort()
-    await asset.close()
     try {
-      // Renamed first, so that a crash on the way leaves nothing that looks like a video.
-      await rename(asset.directory, asset.directory + REMOVED)
-      await rm(asset.directory + REMOVED, { recursive: true, force: true })
+      await this.#shelf.remove(asset)
     } catch (cause) {
       throw storageError('cannot delete the video', cause)
     } finally {
@@ -289,13 +267,14 @@ export class VodLibrary implements PresentationSource {
     const known = asset.manifest.captions
     const captions = await addCaptionFile(asset, known, language, label, vtt)
     await this.update(asset, { captions })
-    await this.#openMedia(asset)
+    await this.#shelf.open(asset)
     return statusOf(asset)
   }
 
   /** Videos that wait to be made, oldest first; for the pipeline, like everything below. */
   queued(): readonly Asset[] {
-    return [...this.#assets.values()]
+    return this.#shelf
+      .all()
       .filter(({ manifest }) => manifest.state === 'queued')
       .sort((a, b) => a.manifest.createdAtMs - b.manifest.createdAtMs)
   }
@@ -306,17 +285,12 @@ export class VodLibrary implements PresentationSource {
     this.events.emit('vod:changed', asset.manifest.id)
   }
 
-  /** Notes how far the making of a video is. */
-  report(asset: Asset, progress: VodProgress): void {
-    asset.progress = progress
-  }
-
   /** A video is made: it is served from now on, and what it was made of goes. */
   async finish(asset: Asset, change: Partial<AssetManifest>): Promise<void> {
     const { sourceFile } = asset.manifest
     await asset.save({ ...change, state: 'ready', error: undefined, sourceFile: undefined })
     if (sourceFile !== undefined) await rm(asset.path(sourceFile), { force: true })
-    await this.#openMedia(asset)
+    await this.#shelf.open(asset)
     this.events.emit('vod:changed', asset.manifest.id)
   }
 
@@ -337,13 +311,8 @@ export class VodLibrary implements PresentationSource {
       asset.force(change)
       this.#logger.error({ err: cause, vod: asset.manifest.id }, 'cannot note that a video failed')
     }
-    await this.measure(asset)
-    this.events.emit('vod:changed', asset.manifest.id)
-  }
-
-  /** Adds up what a video takes on disk. */
-  async measure(asset: Asset): Promise<void> {
     await asset.measure()
+    this.events.emit('vod:changed', asset.manifest.id)
   }
 
   async #addFile({ path, title, mode }: AddFileOptions): Promise<Asset> {
@@ -373,99 +342,26 @@ export class VodLibrary implements PresentationSource {
       await rm(directory, { recursive: true, force: true })
       throw error
     }
-    const asset = this.#hold(manifest)
+    const asset = this.#shelf.add(manifest)
     await asset.measure()
     this.events.emit('vod:changed', id)
     return asset
   }
 
-  async #load(directory: string): Promise<void> {
-    let manifest: AssetManifest | undefined
-    try {
-      manifest = await readManifest(directory)
-    } catch (error) {
-      this.#logger.error(
-        { err: error, directory },
-        'a video of the library cannot be read; left as it is',
-      )
-      return
-    }
-    if (manifest === undefined) {
-      this.#logger.info({ directory }, 'removed what an interrupted upload left')
-      await rm(directory, { recursive: true, force: true })
-      return
-    }
-    const asset = this.#hold(manifest)
-    const { state } = manifest
-    if (state === 'probing' || state === 'transcoding') await asset.save({ state: 'queued' })
-    if (state === 'ready') await this.#openMedia(asset)
-    else await asset.measure()
-  }
-
-  async #openMedia(asset: Asset): Promise<void> {
-    this.#disown(asset)
-    try {
-      await asset.open()
-      for (const digest of asset.digests()) this.#owners.set(digest, asset)
-    } catch (error) {
-      const known = storageError('the media of this video cannot be opened', error)
-      this.#logger.error(
-        { err: known, vod: asset.manifest.id },
-        'a video of the library is damaged',
-      )
-      asset.force({ state: 'failed', error: { code: known.code, message: known.message } })
-    }
-    await asset.measure()
-  }
-
-  #hold(manifest: AssetManifest): Asset {
-    const asset = new Asset(this.#components, join(this.#init.directory, manifest.id), manifest)
-    this.#assets.set(manifest.id, asset)
-    return asset
-  }
-
-  /** Takes an asset's objects out of the table; those that another video has too stay, with that one. */
-  #disown(asset: Asset): void {
-    const gone = new Set<Digest>()
-    for (const digest of asset.digests()) {
-      if (this.#owners.get(digest) !== asset) continue
-      this.#owners.delete(digest)
-      gone.add(digest)
-    }
-    for (const other of gone.size === 0 ? [] : this.#assets.values()) {
-      if (other === asset) continue
-      for (const digest of other.digests()) if (gone.has(digest)) this.#owners.set(digest, other)
-    }
-  }
-
-  async #readFromDisk(digest: Digest): Promise<Buffer | undefined> {
-    try {
-      const bytes = await this.#owners.get(digest)?.read(digest)
-      this.#metrics.reads.inc({ outcome: bytes === undefined ? 'missing' : 'ok' })
-      return bytes
-    } catch (error) {
-      const code = isKairoError(error) ? error.code : 'UNKNOWN'
-      this.#metrics.reads.inc({ outcome: code })
-      // Removed while it was asked for.
-      if (code === 'ERR_NOT_FOUND') return undefined
-      throw error
-    }
-  }
-
   #expect(id: string): Asset {
-    const asset = this.#assets.get(id)
+    const asset = this.#shelf.get(id)
     if (asset === undefined) throw new KairoError('ERR_NOT_FOUND', `there is no video ${id}`)
     return asset
   }
 
   #expectRoomForOne(): void {
-    if (this.#assets.size < vodLimits.assetsMax) return
+    if (this.#shelf.size < vodLimits.assetsMax) return
     throw new KairoError('ERR_LIMIT', `the library holds ${vodLimits.assetsMax} videos already`)
   }
 
   #states(): Record<AssetManifest['state'], number> {
     const states = { queued: 0, probing: 0, transcoding: 0, ready: 0, failed: 0 }
-    for (const { manifest } of this.#assets.values()) states[manifest.state] += 1
+    for (const { manifest } of this.#shelf.all()) states[manifest.state] += 1
     return states
   }
 }

@@ -86,9 +86,9 @@ export class Making {
     }
     await this.#takeOver(plan)
     const extras: Extras = { captions: [], storyboard: undefined }
-    const progress = new MakingProgress(this.#components.clock, plan, (state) =>
-      library.report(this.#asset, state),
-    )
+    const progress = new MakingProgress(this.#components.clock, plan, (state) => {
+      this.#asset.progress = state
+    })
     await workOff(this.#tasks(facts, plan, extras, progress), parallel, this.#signal)
     const renditions = await this.#renditions(plan)
     await rm(this.#asset.path(PLAN_FILE), { force: true })
@@ -271,7 +271,7 @@ export class Making {
         run = started
       })
       await writer.finish()
-      await this.#components.library.measure(this.#asset)
+      await this.#asset.measure()
     } catch (error) {
       await writer.close()
       throw failure ?? error
