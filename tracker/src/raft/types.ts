@@ -102,6 +102,7 @@ export const localApplyThread: number = Number.MAX_SAFE_INTEGER - 1
 export interface Message {
   readonly type: MessageType
   readonly to: number
+  /** Who speaks; in forwarded proposals and reads who asked first, in a transfer the member to hand over to. */
   readonly from: number
   /** The sender's term; 0 in local messages, proposals and read requests. A pre-vote carries the term to come. */
   readonly term: number
@@ -233,10 +234,14 @@ export interface ConfChange {
 export type Refusal =
   /** There is no leader, a transfer is under way, or too much is uncommitted: try again later. */
   | 'ERR_PROPOSAL_DROPPED'
+  /** Too many reads wait already: ask again later. */
+  | 'ERR_READ_DROPPED'
   /** A kind of message that only the core itself may send came from outside. */
   | 'ERR_LOCAL_MESSAGE'
   /** An answer from somebody who is not a member. */
   | 'ERR_UNKNOWN_PEER'
+  /** A message that contradicts itself: its sender is broken or means harm. */
+  | 'ERR_MALFORMED_MESSAGE'
 
 /** No bytes; shared by all entries and requests that carry none. */
 export const noBytes: Uint8Array = new Uint8Array(0)
