@@ -1,7 +1,7 @@
 /**
  * `npm test [unit|integration]`: set-up, the foreign programs that tests run against, then tap. Without a name both
- * kinds run and the line coverage of node/src over the whole run must reach the floor. The last line on stdout is
- * `N passed, N failed`, counted by tap.
+ * kinds run and the line coverage of node/src and tracker/src over the whole run must reach the floor. The last line on
+ * stdout is `N passed, N failed`, counted by tap.
  */
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -33,8 +33,9 @@ await exitWith(async () => {
     return 2
   }
   const node = await setup()
-  await ensurePartners(['ffmpeg', 'ffprobe', 'chromium', 'nginx', 'dig'])
-  const files = filesBelow(root, 'node/test', ['fixtures', 'support'])
+  await ensurePartners(['ffmpeg', 'ffprobe', 'chromium', 'nginx', 'dig', 'faketime'])
+  const files = ['node/test', 'tracker/test']
+    .flatMap((folder) => filesBelow(root, folder, ['fixtures', 'support']))
     .filter((file) => file.endsWith('.test.ts') && kinds[kind](file))
     .sort()
   return runTests(node, files, kind === 'all')

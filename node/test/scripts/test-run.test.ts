@@ -48,6 +48,8 @@ test('a source that no test loads counts against the coverage', async (t) => {
   t.match(checkCoverage(folder, report), { ok: false, summary: /75\.0 %[\s\S]*b\.ts: 2 of 2/ })
   written('node/src/protocol/generated/c.ts', '1\n'.repeat(99))
   t.match(checkCoverage(folder, report).summary, /of 12 lines/)
+  written('tracker/src/d.ts', '1\n'.repeat(8))
+  t.match(checkCoverage(folder, report).summary, /45\.0 % of 20 lines in 3 files/, 'both packages')
   t.notOk(checkCoverage(folder, join(folder, 'no-report')).ok)
 })
 
