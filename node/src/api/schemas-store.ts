@@ -1,5 +1,6 @@
 /** The shapes of answers about the content store: the routes declare them, the command line checks against them. */
 import { z } from 'zod'
+import { keepers } from '../content/store/keepers.ts'
 
 /** An object's public name. */
 export const cidSchema = z
@@ -22,6 +23,7 @@ export const keptSchema = z.object({
     z.object({
       cid: cidSchema,
       bytes: z.number().nullable().describe('null while the object is not here.'),
+      by: z.array(z.enum(keepers)).describe('Who keeps it. The operator lets go of its own.'),
     }),
   ),
 })

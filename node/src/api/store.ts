@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { cidOf, type Digest, digestOfCid } from '../content/digest.ts'
 import type { Replication } from '../content/replication/replication.ts'
+import { type Keeper, keepersIn } from '../content/store/keepers.ts'
 import type { ContentStore } from '../content/store/store.ts'
 import { KairoError } from '../errors.ts'
 import { defineRoute, type Route } from '../http/route.ts'
@@ -76,21 +77,24 @@ export function storeRoutes({ store, replication }: StoreRouteComponents): Route
       handler: async ({ params: { cid }, signal }) => {
         const digest = digestNamed(cid)
         if (!store.has(digest)) await replication.obtain(digest, { signal })
-        await store.keep(digest)
+        await store.keep(digest, 'operator')
         return { status: 200, body: { cid, bytes: store.sizeOf(digest) ?? 0 } }
       },
     }),
     defineRoute({
       method: 'DELETE',
       path: '/api/store/kept/:cid',
-      summary: 'Lets a kept object go like others again.',
+      summary:
+        'Keeps an object no longer for the operator; it goes like others, unless a pinned tree keeps it too.',
       access: 'operator',
       params,
       response: { 200: doneSchema },
       handler: async ({ params: { cid } }) => {
         const digest = digestNamed(cid)
-        if (!store.kept.has(digest)) throw new KairoError('ERR_NOT_FOUND', 'it is not kept')
-        await store.release(digest)
+        if (!keepersOf(store, digest).includes('operator')) {
+          throw new KairoError('ERR_NOT_FOUND', 'the operator does not keep it')
+        }
+        await store.release(digest, 'operator')
         return { status: 200, body: { done: true as const } }
       },
     }),
@@ -101,11 +105,18 @@ function listKept(
   store: StoreRouteComponents['store'],
   after: string | undefined,
 ): z.input<typeof keptSchema> {
-  const cids = [...store.kept].map(cidOf).sort()
+  const cids = [...store.kept.keys()].map(cidOf).sort()
   const first = after === undefined ? 0 : cids.findIndex((cid) => cid > after)
   const page = first < 0 ? [] : cids.slice(first, first + storeLimits.keptPageObjects)
-  const objects = page.map((cid) => ({ cid, bytes: store.sizeOf(digestNamed(cid)) ?? null }))
+  const objects = page.map((cid) => {
+    const digest = digestNamed(cid)
+    return { cid, bytes: store.sizeOf(digest) ?? null, by: keepersOf(store, digest) }
+  })
   return { total: cids.length, objects }
+}
+
+function keepersOf({ kept }: StoreRouteComponents['store'], digest: Digest): Keeper[] {
+  return keepersIn(kept.get(digest) ?? 0)
 }
 
 function digestNamed(cid: string): Digest {

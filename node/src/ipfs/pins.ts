@@ -1,14 +1,14 @@
 /**
- * Trees that stay until someone lets them go. The store keeps each of their blocks; here is written down which blocks belong to which
- * tree, one file a tree, so that a block that two trees share goes only with the last of them, and an import that a crash cut off leaves
- * nothing kept behind.
+ * Trees that stay until someone lets them go. The store keeps each of their blocks for this room; here is written down which blocks belong
+ * to which tree, one file a tree, so that a block that two trees share goes only with the last of them. What the store keeps for this room
+ * and no tree has is what a crash left of an import or a removal, and is let go at the start.
  */
-import { randomBytes } from 'node:crypto'
-import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { type Digest, digestFromBytes, digestToBytes } from '../content/digest.ts'
+import { type Keeper, keepersIn } from '../content/store/keepers.ts'
 import type { ContentStore } from '../content/store/store.ts'
 import { KairoError } from '../errors.ts'
 import { replaceFileLater, storageError } from '../files.ts'
@@ -22,7 +22,7 @@ export interface PinsComponents {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: IpfsMetrics
-  readonly store: Pick<ContentStore, 'keep' | 'release'>
+  readonly store: Pick<ContentStore, 'keep' | 'release' | 'kept' | 'has'>
 }
 
 const infoSchema = z.object({
@@ -37,8 +37,9 @@ const infoSchema = z.object({
 export type PinInfo = Readonly<z.output<typeof infoSchema>>
 
 const DIGEST_BYTES = 32
+/** The trees' word in the store; what the operator keeps besides stays when a tree goes. */
+const KEEPER: Keeper = 'ipfs'
 const PIN = '.pin'
-const PARTIAL = '.partial'
 
 /** The kept trees. */
 export class Pins {
@@ -47,8 +48,8 @@ export class Pins {
   readonly #directory: string
   readonly #pins = new Map<string, PinInfo>()
   readonly #writers = new Set<PinWriter>()
-  /** One removal after the other. */
-  #removal: Promise<unknown> = Promise.resolve()
+  /** One change of the pins after the other. */
+  #change: Promise<unknown> = Promise.resolve()
 
   constructor(components: PinsComponents, init: { readonly directory: string }) {
     this.#components = components
@@ -62,15 +63,15 @@ export class Pins {
   }
 
   /**
-   * Reads what an earlier run wrote, and releases what it did not finish. The store must be running.
+   * Reads what an earlier run wrote, and makes good what a crash or a lost catalog of the store left. The store must be running.
    * @throws KairoError `ERR_STORAGE`.
    */
   async start(): Promise<void> {
     try {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 })
-      const names = await readdir(this.#directory)
-      for (const name of names.filter((one) => one.endsWith(PIN))) await this.#load(name)
-      for (const name of names.filter((one) => one.endsWith(PARTIAL))) await this.#clean(name)
+      const names = (await readdir(this.#directory)).filter((name) => name.endsWith(PIN))
+      for (const name of names) await this.#load(name)
+      await this.#mend({ isComplete: this.#pins.size === names.length })
     } catch (cause) {
       throw storageError('the pinned trees cannot be read', cause)
     }
@@ -99,10 +100,7 @@ export class Pins {
       this.#components.metrics.limits.inc({ limit: 'adds' })
       throw new KairoError('ERR_LIMIT', 'too many trees are being added; try again in a moment')
     }
-    const writer = new PinWriter(
-      { ...this.#components, pins: this },
-      join(this.#directory, `${randomBytes(8).toString('hex')}${PARTIAL}`),
-    )
+    const writer = new PinWriter({ ...this.#components, pins: this })
     this.#writers.add(writer)
     return writer
   }
@@ -112,25 +110,33 @@ export class Pins {
    * @throws KairoError `ERR_NOT_FOUND`, `ERR_STORAGE`.
    */
   async remove(cid: string): Promise<void> {
-    const work = this.#removal.then(() => this.#remove(cid))
-    // The caller hears of a failure; the next removal only waits for it.
-    this.#removal = work.catch(() => {})
-    await work
+    await this.#inTurn(() => this.#remove(cid))
   }
 
   /** Writes a finished tree down; for its writer. */
   async save(info: PinInfo, digests: Iterable<Digest>, writer: PinWriter): Promise<void> {
     const head = Buffer.from(`${JSON.stringify(info)}\n`)
     const bytes = Buffer.concat([head, ...[...digests].map(digestToBytes)])
-    await replaceFileLater(this.#pathOf(info.cid), bytes)
-    this.#pins.set(info.cid, info)
-    this.#writers.delete(writer)
+    await this.#inTurn(async () => {
+      await replaceFileLater(this.#pathOf(info.cid), bytes)
+      this.#pins.set(info.cid, info)
+      this.#writers.delete(writer)
+    })
   }
 
   /** Releases what a writer took and no tree has; for the writer. */
   async forget(digests: Iterable<Digest>, writer: PinWriter): Promise<void> {
     this.#writers.delete(writer)
-    await this.#releaseUnused([...digests])
+    const left = [...digests]
+    if (left.length > 0) await this.#inTurn(() => this.#releaseUnused(left))
+  }
+
+  /** Whoever lets blocks go has read all pins before: none may come or go meanwhile, or a block of a new one would go too. */
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    const mine = this.#change.then(work)
+    // The caller hears of a failure; the next one only waits for it.
+    this.#change = mine.catch(() => {})
+    await mine
   }
 
   async #remove(cid: string): Promise<void> {
@@ -147,16 +153,62 @@ export class Pins {
 
   async #releaseUnused(digests: readonly Digest[]): Promise<void> {
     const left = new Set(digests)
-    for (const cid of [...this.#pins.keys()]) {
+    for (const cid of this.#pins.keys()) {
       if (left.size === 0) return
       const pin = await readPin(this.#pathOf(cid))
       for (const digest of pin.digests) left.delete(digest)
     }
-    for (const digest of left) {
+    await this.#atOnce(left, async (digest) => {
       // Looked at right before, since a tree may have taken the block up meanwhile.
       const isWanted = [...this.#writers].some((writer) => writer.digests.has(digest))
-      if (!isWanted) await this.#components.store.release(digest)
+      if (!isWanted) await this.#components.store.release(digest, KEEPER)
+    })
+  }
+
+  /** Some blocks at a time, which the store writes down together. */
+  async #atOnce(digests: Iterable<Digest>, work: (digest: Digest) => Promise<void>): Promise<void> {
+    const left = [...digests]
+    while (left.length > 0) {
+      const results = await Promise.allSettled(left.splice(-ipfsLimits.keepsMax).map(work))
+      const failed = results.find((result) => result.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
     }
+  }
+
+  /** A disk that does not take this now must not keep the peer from starting; the next start tries again. */
+  async #mend({ isComplete }: { readonly isComplete: boolean }): Promise<void> {
+    try {
+      await this.#keepAgain()
+      // The blocks of a tree that cannot be read look like nobody's.
+      if (isComplete) await this.#releaseOrphans()
+    } catch (error) {
+      this.#logger.error(
+        { err: error },
+        'what is kept of the pinned trees may not be all and no more',
+      )
+    }
+  }
+
+  /** The store's catalog may have been lost or damaged, and which blocks were kept with it. */
+  async #keepAgain(): Promise<void> {
+    const { store } = this.#components
+    for (const { cid } of this.list()) {
+      const { digests } = await readPin(this.#pathOf(cid))
+      const lost = digests.filter((digest) => !this.#isKept(digest) && store.has(digest))
+      if (lost.length === 0) continue
+      this.#logger.warn({ cid, blocks: lost.length }, 'keeping again what the store had forgotten')
+      await this.#atOnce(lost, (digest) => store.keep(digest, KEEPER))
+    }
+  }
+
+  async #releaseOrphans(): Promise<void> {
+    const { kept } = this.#components.store
+    const orphans = [...kept.keys()].filter((digest) => this.#isKept(digest))
+    await this.#releaseUnused(orphans)
+  }
+
+  #isKept(digest: Digest): boolean {
+    return keepersIn(this.#components.store.kept.get(digest) ?? 0).includes(KEEPER)
   }
 
   async #load(name: string): Promise<void> {
@@ -169,14 +221,6 @@ export class Pins {
     }
   }
 
-  async #clean(name: string): Promise<void> {
-    const path = join(this.#directory, name)
-    const bytes = await readFile(path)
-    await this.#releaseUnused(digestsIn(bytes))
-    await rm(path, { force: true })
-    this.#logger.info({ file: name }, 'released the blocks of an import that was cut off')
-  }
-
   #pathOf(cid: string): string {
     return join(this.#directory, `${cid}${PIN}`)
   }
@@ -187,15 +231,11 @@ export class PinWriter {
   /** Blocks so far, and the bytes of each. */
   readonly digests = new Map<Digest, number>()
   readonly #components: PinsComponents & { readonly pins: Pins }
-  readonly #path: string
   #bytes = 0
   readonly #dropped: Digest[] = []
-  #unwritten: Buffer[] = []
-  #journal: Promise<void> = Promise.resolve()
 
-  constructor(components: PinsComponents & { readonly pins: Pins }, path: string) {
+  constructor(components: PinsComponents & { readonly pins: Pins }) {
     this.#components = components
-    this.#path = path
   }
 
   /**
@@ -213,9 +253,7 @@ export class PinWriter {
     }
     this.digests.set(digest, bytes)
     this.#bytes += bytes
-    this.#unwritten.push(digestToBytes(digest))
-    await this.#written()
-    await this.#components.store.keep(digest)
+    await this.#components.store.keep(digest, KEEPER)
   }
 
   /** Takes a block out again; it goes with the end of the tree, unless another one has it. */
@@ -236,30 +274,12 @@ export class PinWriter {
     } catch (cause) {
       throw storageError('the tree cannot be pinned', cause)
     }
-    await rm(this.#path, { force: true })
     return info
   }
 
   /** Lets everything go that was added. */
   async abandon(): Promise<void> {
-    // Whoever added hears of a failed journal; letting go works without it.
-    await this.#journal.catch(() => {})
     await this.#components.pins.forget([...this.digests.keys(), ...this.#dropped], this)
-    await rm(this.#path, { force: true })
-  }
-
-  /** Resolves when every block added by now is noted; what waits is written with one call. */
-  async #written(): Promise<void> {
-    const work = this.#journal.then(async () => {
-      const pending = this.#unwritten.splice(0)
-      if (pending.length > 0) await appendFile(this.#path, Buffer.concat(pending), { mode: 0o600 })
-    })
-    this.#journal = work
-    try {
-      await work
-    } catch (cause) {
-      throw storageError('the blocks of a tree cannot be noted', cause)
-    }
   }
 }
 
@@ -268,18 +288,13 @@ async function readPin(path: string): Promise<{ info: PinInfo; digests: Digest[]
   const end = bytes.indexOf(0x0a)
   const parsed = infoSchema.safeParse(parseJson(bytes.toString('utf8', 0, Math.max(end, 0))))
   if (!parsed.success) throw new KairoError('ERR_VERIFICATION', `${path} is damaged`)
-  const digests = digestsIn(bytes.subarray(end + 1))
-  if (digests.length !== parsed.data.blocks) {
+  const list = bytes.subarray(end + 1)
+  if (list.byteLength !== parsed.data.blocks * DIGEST_BYTES) {
     throw new KairoError('ERR_VERIFICATION', `${path} is damaged`)
   }
-  return { info: parsed.data, digests }
-}
-
-/** Whole digests; a torn one at the end was not kept yet. */
-function digestsIn(bytes: Buffer): Digest[] {
   const digests: Digest[] = []
-  for (let at = 0; at + DIGEST_BYTES <= bytes.byteLength; at += DIGEST_BYTES) {
-    digests.push(digestFromBytes(bytes.subarray(at, at + DIGEST_BYTES)))
+  for (let at = 0; at < list.byteLength; at += DIGEST_BYTES) {
+    digests.push(digestFromBytes(list.subarray(at, at + DIGEST_BYTES)))
   }
-  return digests
+  return { info: parsed.data, digests }
 }

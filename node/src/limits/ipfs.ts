@@ -32,6 +32,8 @@ export const ipfsLimits = {
   readAheadBytesMax: 4 * MiB,
   /** Pinned trees. */
   pinsMax: 10_000,
+  /** Blocks that the store is told of together when a tree goes: it writes them down with one call. */
+  keepsMax: 1_024,
   /** Trees that are added at once: each holds the names of its blocks. */
   addsMax: 8,
   /** Time for one block to come from other peers; bitswap has no time-out of its own. */

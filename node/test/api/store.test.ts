@@ -52,18 +52,26 @@ test('the operator sees, keeps and releases', async (t) => {
   t.equal((await call('PUT', `/api/store/kept/${'b'.repeat(59)}`)).status, 400)
   t.equal((await call('PUT', '/api/store/kept/nonsense')).status, 400)
   const all = await call('GET', '/api/store/kept')
-  t.match(all.body, { total: 2, objects: [{ bytes: 1_000 }, { bytes: 1_000 }] })
+  const mine = { bytes: 1_000, by: ['operator'] }
+  t.match(all.body, { total: 2, objects: [mine, mine] })
   const [first, second] = all.body.objects
   t.strictSame((await call('GET', `/api/store/kept?after=${first.cid}`)).body.objects, [second])
   t.strictSame((await call('GET', `/api/store/kept?after=${second.cid}`)).body.objects, [])
   t.equal((await call('DELETE', `/api/store/kept/${cid}`)).status, 200)
   t.equal((await call('DELETE', `/api/store/kept/${cid}`)).status, 404)
+  await store.keep(here.digest, 'ipfs')
+  t.match(await call('GET', '/api/store/kept'), { body: { total: 2 } })
+  t.equal((await call('DELETE', `/api/store/kept/${cid}`)).status, 404, 'a tree is let go by ipfs')
+  t.strictSame([...store.kept.keys()].sort(), [here.digest, elsewhere.digest].sort())
+  t.equal((await call('PUT', `/api/store/kept/${cid}`)).status, 200)
+  const both = (await call('GET', '/api/store/kept')).body.objects
+  t.strictSame(both.find((one: { cid: string }) => one.cid === cid)?.by, ['operator', 'ipfs'])
   t.strictSame((await call('GET', '/api/store/usage?kind=tenant&name=me')).body, {
     ...{ bytes: 0, objects: 0, bytesMax: 0 },
   })
   for (let seed = 10; seed < 11 + storeLimits.keptPageObjects; seed += 1) {
     store.put(object(seed).digest, object(seed).bytes)
-    await store.keep(object(seed).digest)
+    await store.keep(object(seed).digest, 'operator')
   }
   t.equal((await call('GET', '/api/store/kept')).body.objects.length, storeLimits.keptPageObjects)
 })

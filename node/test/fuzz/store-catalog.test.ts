@@ -18,7 +18,7 @@ function aBatch(): Buffer {
     const digest = digestOf(Buffer.from([seed]))
     const owner = seed % 3 === 0 ? undefined : { tenant: `t${seed}`, stream: 's' }
     encoder.object({ digest, bytes: 100 + seed, owner, isMain: seed % 2 === 0, uses: seed % 4 })
-    if (seed % 3 === 1) encoder.kept(digest, true)
+    if (seed % 3 === 1) encoder.kept(digest, seed)
     if (seed % 3 === 2) encoder.gone(digest)
   }
   return Buffer.concat(encoder.take())

@@ -1,8 +1,9 @@
 /** Import, export and pins over a real store. */
-import { appendFile, readdir } from 'node:fs/promises'
+import { readdir, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { digestOf } from '../../src/content/digest.ts'
+import { keepersIn } from '../../src/content/store/keepers.ts'
 import { codecs, parseCid } from '../../src/ipfs/block-name.ts'
 import { carHead, carSection } from '../../src/ipfs/car/car-section.ts'
 import { writeCar } from '../../src/ipfs/car/car-writer.ts'
@@ -131,7 +132,56 @@ test('blocks that trees share go with the last of them, also over a restart', as
   t.equal(again.ipfs.pins.list().length, 0)
 })
 
-test('an import that fails or is cut off by a crash leaves nothing kept', async (t) => {
+test('a block that the operator keeps stays when its tree goes, over a restart and a crash', async (t) => {
+  const directory = t.testdir({})
+  const room = await ipfsRoom(t, { directory })
+  await room.ipfs.pins.start()
+  const shared = noise(262_144, 3)
+  const digest = digestOf(shared)
+  const { cid } = await room.ipfs.trees.addFile(pieces(Buffer.concat([shared, shared])), named)
+  await room.store.keep(digest, 'operator')
+  await room.ipfs.pins.remove(cid)
+  t.same([...room.store.kept.keys()], [digest])
+  await room.store.stop()
+
+  const next = await ipfsRoom(t, { directory })
+  await next.ipfs.pins.start()
+  t.same([...next.store.kept.keys()], [digest])
+  // As a crash leaves it, of an import or of a removal: a block that is kept, and no tree.
+  const half = next.ipfs.pins.open()
+  await half.add(digest, shared.byteLength)
+  const last = await ipfsRoom(t, { directory })
+  t.same(keepersIn(last.store.kept.get(digest) ?? 0), ['operator', 'ipfs'])
+  await last.ipfs.pins.start()
+  t.same(keepersIn(last.store.kept.get(digest) ?? 0), ['operator'])
+  await last.store.release(digest, 'operator')
+  t.equal(last.store.kept.size, 0)
+})
+
+test('a tree that is saved while another goes loses no block, nor does one that is added twice at once', async (t) => {
+  const room = await ipfsRoom(t)
+  await room.ipfs.pins.start()
+  const [shared, own] = [noise(262_144, 3), noise(262_144, 4)]
+  const old = await room.ipfs.trees.addFile(pieces(Buffer.concat([own, shared])), named)
+  const released: string[] = []
+  const saved = Promise.withResolvers<void>()
+  const writer = room.ipfs.pins.open()
+  await writer.add(digestOf(shared), shared.byteLength)
+  const release = room.store.release.bind(room.store)
+  room.store.release = async (digest, keeper) => {
+    if (released.push(digest) === 1) saved.resolve(writer.commit('another', '').then(() => {}))
+    await release(digest, keeper)
+  }
+  await room.ipfs.pins.remove(old.cid)
+  await saved.promise
+  t.notOk(released.includes(digestOf(shared)))
+  t.ok(room.store.kept.has(digestOf(shared)))
+  const again = Array.from({ length: 4 }, () => room.ipfs.trees.addFile(pieces(own), named))
+  t.equal(new Set((await Promise.all(again)).map(({ cid }) => cid)).size, 1)
+  t.equal(room.ipfs.pins.list().length, 2)
+})
+
+test('an import that fails leaves nothing kept', async (t) => {
   const directory = t.testdir({})
   const room = await ipfsRoom(t, { directory })
   await room.ipfs.pins.start()
@@ -142,18 +192,26 @@ test('an import that fails or is cut off by a crash leaves nothing kept', async 
   await t.rejects(room.ipfs.trees.addFile(failing(), named), { message: 'the client left' })
   t.equal(room.store.kept.size, 0)
   t.same(await readdir(join(directory, 'pins')), [])
+})
 
-  const block = noise(100, 9)
-  const digest = digestOf(block)
-  room.store.put(digest, block)
-  await room.store.keep(digest)
-  await appendFile(join(directory, 'pins', 'x.partial'), Buffer.from(`${digest}ff`, 'hex'))
+test('pins make good what the store forgot, and let nothing go on account of one that is damaged', async (t) => {
+  const directory = t.testdir({})
+  const room = await ipfsRoom(t, { directory })
+  await room.ipfs.pins.start()
+  const { cid, blocks } = await room.ipfs.trees.addFile(pieces(noise(600_000)), named)
   await room.store.stop()
-  const again = await ipfsRoom(t, { directory })
-  t.ok(again.store.kept.has(digest))
-  await again.ipfs.pins.start()
-  t.notOk(again.store.kept.has(digest))
-  t.same(await readdir(join(directory, 'pins')), [])
+  await rm(join(directory, 'content', 'catalog'))
+  const second = await ipfsRoom(t, { directory })
+  t.equal(second.store.kept.size, 0)
+  await second.ipfs.pins.start()
+  t.equal(second.store.kept.size, blocks)
+  await second.store.stop()
+
+  await truncate(join(directory, 'pins', `${cid}.pin`), 150)
+  const third = await ipfsRoom(t, { directory })
+  await third.ipfs.pins.start()
+  t.equal(third.ipfs.pins.list().length, 0)
+  t.equal(third.store.kept.size, blocks, 'the file may come back from a backup')
 })
 
 test('a store without room refuses, and keeps nothing of the tree', async (t) => {

@@ -228,7 +228,7 @@ export class Replication {
     if (nowMs - this.#mendedMs < replicationLimits.mendIntervalMs) return
     this.#mendedMs = nowMs
     let count = 0
-    for (const digest of store.kept) {
+    for (const digest of store.kept.keys()) {
       if (store.has(digest)) continue
       if (count >= replicationLimits.mendMax || this.#abort.signal.aborted) return
       count += 1

@@ -5,8 +5,7 @@
  * - `1` owner: number u32, tenant length u16, stream length u16, tenant, stream (UTF-8; a stream of length 0 is none)
  * - `2` object: owner's number u32 (0: nobody's), bytes u32, standing u8 (bit 7 main queue, low bits uses), digest
  * - `3` object gone: digest
- * - `4` kept: digest
- * - `5` kept no more: digest
+ * - `4` kept: keepers u8 (a bit each; 0: kept no more), digest
  */
 import assert from 'node:assert/strict'
 import { crc32 } from 'node:zlib'
@@ -14,10 +13,11 @@ import { storeLimits } from '../../limits/store.ts'
 import { contentLimits } from '../../limits.ts'
 import type { Digest } from '../digest.ts'
 import type { Standing } from '../eviction/s3-fifo.ts'
+import type { KeeperBits } from './keepers.ts'
 import type { ObjectOwner } from './owner-accounts.ts'
 
 /** First bytes of the file; the digit is the format's version. */
-export const CATALOG_MAGIC: Buffer = Buffer.from('KAIROCT1', 'latin1')
+export const CATALOG_MAGIC: Buffer = Buffer.from('KAIROCT2', 'latin1')
 
 /** Bytes before a batch's records. */
 export const BATCH_HEAD_BYTES = 8
@@ -26,7 +26,6 @@ const OWNER = 1
 const OBJECT = 2
 const GONE = 3
 const KEPT = 4
-const RELEASED = 5
 const DIGEST_BYTES = 32
 const MAIN_BIT = 0x80
 
@@ -47,7 +46,7 @@ export interface CatalogedObject extends CatalogObject {
 export class CatalogImage {
   /** In the order in which they were last added. */
   readonly objects = new Map<Digest, CatalogedObject>()
-  readonly kept = new Set<Digest>()
+  readonly kept = new Map<Digest, KeeperBits>()
   /** Records read. */
   records = 0
   readonly #owners = new Map<number, ObjectOwner>()
@@ -68,13 +67,10 @@ export class CatalogImage {
     const kind = records.readUInt8(offset)
     if (kind === OWNER) return this.#applyOwner(records, offset + 1)
     if (kind === OBJECT) return this.#applyObject(records, offset + 1)
+    if (kind === KEPT) return this.#applyKept(records, offset + 1)
     const end = offset + 1 + DIGEST_BYTES
-    if (end > records.byteLength) return undefined
-    const digest = records.toString('hex', offset + 1, end)
-    if (kind === GONE) this.objects.delete(digest)
-    else if (kind === KEPT) this.kept.add(digest)
-    else if (kind === RELEASED) this.kept.delete(digest)
-    else return undefined
+    if (kind !== GONE || end > records.byteLength) return undefined
+    this.objects.delete(records.toString('hex', offset + 1, end))
     return end
   }
 
@@ -106,6 +102,16 @@ export class CatalogImage {
     this.objects.set(digest, { digest, bytes, owner, isMain, uses, isFound: false })
     return end
   }
+
+  #applyKept(records: Buffer, offset: number): number | undefined {
+    const end = offset + 1 + DIGEST_BYTES
+    if (end > records.byteLength) return undefined
+    const keepers = records.readUInt8(offset)
+    const digest = records.toString('hex', offset + 1, end)
+    if (keepers === 0) this.kept.delete(digest)
+    else this.kept.set(digest, keepers)
+    return end
+  }
 }
 
 /** Encodes records, and gives them out in batches of a bounded size. Owners are numbered anew in each encoder. */
@@ -134,12 +140,17 @@ export class CatalogEncoder {
 
   /** An object is there no more. */
   gone(digest: Digest): void {
-    this.#digest(GONE, digest)
+    const at = this.#reserve(1 + DIGEST_BYTES)
+    this.#open.writeUInt8(GONE, at)
+    this.#open.write(digest, at + 1, 'hex')
   }
 
-  /** An object is kept, or is no more. */
-  kept(digest: Digest, isKept: boolean): void {
-    this.#digest(isKept ? KEPT : RELEASED, digest)
+  /** Who keeps an object, all of them; 0 for nobody any more. */
+  kept(digest: Digest, keepers: KeeperBits): void {
+    const at = this.#reserve(2 + DIGEST_BYTES)
+    this.#open.writeUInt8(KEPT, at)
+    this.#open.writeUInt8(keepers, at + 1)
+    this.#open.write(digest, at + 2, 'hex')
   }
 
   /** What was encoded since the last call, ready for the file. */
@@ -147,12 +158,6 @@ export class CatalogEncoder {
     this.#close()
     this.#bytes = 0
     return this.#batches.splice(0)
-  }
-
-  #digest(kind: number, digest: Digest): void {
-    const at = this.#reserve(1 + DIGEST_BYTES)
-    this.#open.writeUInt8(kind, at)
-    this.#open.write(digest, at + 1, 'hex')
   }
 
   #numberOf(owner: ObjectOwner): number {

@@ -18,13 +18,14 @@ import {
   isWhole,
   readBatchHead,
 } from './catalog-codec.ts'
+import type { KeeperBits } from './keepers.ts'
 
 /** Where the catalog finds what is true now, when it writes itself anew. */
 export interface CatalogSource {
   readonly size: number
   digests(): Digest[]
   object(digest: Digest): CatalogObject | undefined
-  readonly kept: ReadonlySet<Digest>
+  readonly kept: ReadonlyMap<Digest, KeeperBits>
 }
 
 /** How a catalog is set up. */
@@ -105,11 +106,11 @@ export class Catalog {
   }
 
   /**
-   * Writes down that an object is kept, or is no more; on disk when the promise resolves.
+   * Writes down who keeps an object, 0 for nobody any more; on disk when the promise resolves.
    * @throws the system's error.
    */
-  async setKept(digest: Digest, isKept: boolean): Promise<void> {
-    this.#pending.kept(digest, isKept)
+  async setKept(digest: Digest, keepers: KeeperBits): Promise<void> {
+    this.#pending.kept(digest, keepers)
     this.#noticed(1)
     const failure = await this.flush()
     if (failure !== undefined) throw failure
@@ -187,7 +188,7 @@ export class Catalog {
       if (object !== undefined) encoder.object(object)
       if (index % storeLimits.restoreSliceObjects === 0) await nextTurn()
     }
-    for (const digest of kept) encoder.kept(digest, true)
+    for (const [digest, keepers] of kept) encoder.kept(digest, keepers)
     chunks.push(...encoder.take())
     const aside = `${this.#path}.new`
     try {

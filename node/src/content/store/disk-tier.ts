@@ -5,13 +5,14 @@
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../clock.ts'
-import { KairoError } from '../../errors.ts'
 import { storeLimits } from '../../limits/store.ts'
 import { contentLimits } from '../../limits.ts'
 import type { Digest } from '../digest.ts'
 import { type ObjectClass, S3Fifo, type Standing } from '../eviction/s3-fifo.ts'
 import { Catalog } from './catalog.ts'
 import type { CatalogImage, CatalogObject } from './catalog-codec.ts'
+import type { Keeper } from './keepers.ts'
+import { KeptObjects } from './kept-objects.ts'
 import type { ObjectClasses } from './object-classes.ts'
 import { type FoundFile, ObjectFiles } from './object-files.ts'
 import {
@@ -77,6 +78,7 @@ export class DiskTier {
   readonly #init: DiskTierInit
   readonly #files: ObjectFiles
   readonly #catalog: Catalog
+  readonly #kept: KeptObjects
   readonly #accounts: OwnerAccounts
   /** What is on disk or about to be. */
   readonly #held: S3Fifo<Held>
@@ -116,6 +118,19 @@ export class DiskTier {
       },
       onFailure: init.events.failed,
       onRewrite: init.events.rewritten,
+    })
+    this.#kept = new KeptObjects({
+      classes: init.classes,
+      catalog: this.#catalog,
+      tier: {
+        bytesMax: init.bytesMax,
+        filesMax: init.filesMax,
+        keptBytes: () => held.bytesOf('kept'),
+        has: (digest) => held.has(digest),
+        bytesOf: (digest) => held.standingOf(digest)?.bytes ?? 0,
+        written: (digest) => this.#lanes[laneOf(digest)],
+        reclass: (digest) => this.reclass(digest),
+      },
     })
   }
 
@@ -253,44 +268,19 @@ export class DiskTier {
   }
 
   /**
-   * Keeps an object that is here until it is released, over restarts; on disk when the promise resolves.
+   * Keeps an object that is here until this keeper releases it, over restarts; on disk when the promise resolves.
    * @throws KairoError `ERR_STORAGE` when there is no room for more kept objects, or it cannot be written down.
    */
-  async keep(digest: Digest): Promise<void> {
-    const { classes, bytesMax, filesMax } = this.#init
-    const { keptShareMax } = storeLimits
-    const size = this.#held.standingOf(digest)?.bytes ?? 0
-    if (this.#held.classOf(digest) === 'kept') return
-    // Those that got lost count too: they are kept again when they are back.
-    const isOver =
-      this.#held.bytesOf('kept') + size > bytesMax * keptShareMax ||
-      classes.kept.size + 1 > filesMax * keptShareMax
-    if (isOver) throw new KairoError('ERR_STORAGE', 'kept objects leave no room for another')
-    classes.keep(digest)
-    this.reclass(digest)
-    try {
-      await this.#lanes[laneOf(digest)]
-      if (!this.#held.has(digest)) throw new Error('its file could not be written')
-      await this.#catalog.setKept(digest, true)
-    } catch (cause) {
-      classes.release(digest)
-      this.reclass(digest)
-      throw new KairoError('ERR_STORAGE', 'the object cannot be kept', { cause })
-    }
+  async keep(digest: Digest, keeper: Keeper): Promise<void> {
+    await this.#kept.keep(digest, keeper)
   }
 
   /**
-   * Lets a kept object go like others again.
+   * Takes a keeper's word back; where nobody else keeps the object it goes like others again.
    * @throws KairoError `ERR_STORAGE` when it cannot be written down; it is kept again after a restart then.
    */
-  async release(digest: Digest): Promise<void> {
-    this.#init.classes.release(digest)
-    this.reclass(digest)
-    try {
-      await this.#catalog.setKept(digest, false)
-    } catch (cause) {
-      throw new KairoError('ERR_STORAGE', 'the release cannot be written down', { cause })
-    }
+  async release(digest: Digest, keeper: Keeper): Promise<void> {
+    await this.#kept.release(digest, keeper)
   }
 
   /** Sets a tenant's own bound, 0 for none, undefined for the common one; resolves when what is over it is gone. */
@@ -316,7 +306,7 @@ export class DiskTier {
    * are. False when the catalog said something else than the files.
    */
   async #takeStock(image: CatalogImage): Promise<boolean> {
-    for (const digest of image.kept) this.#init.classes.keep(digest)
+    for (const [digest, bits] of image.kept) this.#init.classes.setKeepers(digest, bits)
     let known = 0
     const unknown = await this.#files.scan((digest) => {
       const object = image.objects.get(digest)

@@ -1,15 +1,16 @@
 /** What the store was told about digests, whether or not their bytes are here: which are in live windows, which are kept. */
 import type { Digest } from '../digest.ts'
 import type { ObjectClass } from '../eviction/s3-fifo.ts'
+import { bitOf, type Keeper, type KeeperBits } from './keepers.ts'
 
-/** Pins of live windows, counted, and the operator's word. */
+/** Pins of live windows, counted, and the word of each keeper. */
 export class ObjectClasses {
   /** How many windows hold each digest. */
   readonly #pins = new Map<Digest, number>()
-  readonly #kept = new Set<Digest>()
+  readonly #kept = new Map<Digest, KeeperBits>()
 
-  /** Digests that are kept. */
-  get kept(): ReadonlySet<Digest> {
+  /** Digests that are kept, and by whom. */
+  get kept(): ReadonlyMap<Digest, KeeperBits> {
     return this.#kept
   }
 
@@ -25,14 +26,30 @@ export class ObjectClasses {
     else this.#pins.delete(digest)
   }
 
-  /** Says that an object is kept. */
-  keep(digest: Digest): void {
-    this.#kept.add(digest)
+  /** Who keeps an object. */
+  keepersOf(digest: Digest): KeeperBits {
+    return this.#kept.get(digest) ?? 0
   }
 
-  /** Says that it is not. */
-  release(digest: Digest): void {
-    this.#kept.delete(digest)
+  /** True when this keeper, whoever else, keeps an object. */
+  isKeptBy(digest: Digest, keeper: Keeper): boolean {
+    return (this.keepersOf(digest) & bitOf(keeper)) !== 0
+  }
+
+  /** Says that a keeper keeps an object. */
+  keep(digest: Digest, keeper: Keeper): void {
+    this.setKeepers(digest, this.keepersOf(digest) | bitOf(keeper))
+  }
+
+  /** Says that it does not. */
+  release(digest: Digest, keeper: Keeper): void {
+    this.setKeepers(digest, this.keepersOf(digest) & ~bitOf(keeper))
+  }
+
+  /** Says who keeps an object, all of them. */
+  setKeepers(digest: Digest, bits: KeeperBits): void {
+    if (bits === 0) this.#kept.delete(digest)
+    else this.#kept.set(digest, bits)
   }
 
   /** The class where kept objects lie. */

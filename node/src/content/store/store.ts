@@ -15,6 +15,7 @@ import { type ObjectClass, S3Fifo } from '../eviction/s3-fifo.ts'
 import { SingleFlight } from '../single-flight.ts'
 import { DiskOutage } from './disk-outage.ts'
 import { DiskTier, type EvictionReason } from './disk-tier.ts'
+import type { Keeper, KeeperBits } from './keepers.ts'
 import { ObjectClasses } from './object-classes.ts'
 import type { AccountKind, AccountUsage, ObjectOwner } from './owner-accounts.ts'
 import { StoreMetrics } from './store-metrics.ts'
@@ -155,8 +156,8 @@ export class ContentStore {
     return this.#disk?.usageOf(kind, name) ?? { bytes: 0, objects: 0, bytesMax: 0 }
   }
 
-  /** Digests that are kept. */
-  get kept(): ReadonlySet<Digest> {
+  /** Digests that are kept, whether or not they are here, and by whom. */
+  get kept(): ReadonlyMap<Digest, KeeperBits> {
     return this.#classes.kept
   }
 
@@ -275,18 +276,18 @@ export class ContentStore {
   }
 
   /**
-   * Keeps an object that the store has until it is released, over restarts where there is a disk. One that turns out damaged later is
-   * thrown away like others, and is kept again once it is put again.
+   * Keeps an object that the store has until this keeper releases it, over restarts where there is a disk; what others keep is theirs.
+   * An object that turns out damaged later is thrown away like others, and is kept again once it is put again.
    * @throws KairoError `ERR_NOT_FOUND` when it is nowhere here, `ERR_STORAGE` when there is no room for more kept objects or the disk
    * does not take it.
    */
-  async keep(digest: Digest): Promise<void> {
+  async keep(digest: Digest, keeper: Keeper): Promise<void> {
     const bytes = this.#memory.look(digest) ?? (await this.read(digest))
     if (bytes === undefined) {
       throw new KairoError('ERR_NOT_FOUND', 'an object that is not here cannot be kept')
     }
     if (digest === EMPTY_DIGEST) return
-    if (this.#disk === undefined) return this.#keepInMemory(digest, bytes)
+    if (this.#disk === undefined) return this.#keepInMemory(digest, keeper, bytes)
     if (!this.#diskOpen || this.#outage.cause !== undefined) {
       throw new KairoError('ERR_STORAGE', 'the disk cache cannot write')
     }
@@ -294,17 +295,16 @@ export class ContentStore {
     if (outcome !== 'queued' && outcome !== 'known') {
       throw new KairoError('ERR_STORAGE', `the disk cache does not take the object (${outcome})`)
     }
-    await this.#disk.keep(digest)
+    await this.#disk.keep(digest, keeper)
   }
 
   /**
-   * Lets a kept object go like others again.
+   * Takes a keeper's word back; where nobody else keeps the object it goes like others again.
    * @throws KairoError `ERR_STORAGE` when it cannot be written down.
    */
-  async release(digest: Digest): Promise<void> {
-    if (!this.#classes.kept.has(digest)) return
-    if (this.#disk !== undefined) return await this.#disk.release(digest)
-    this.#classes.release(digest)
+  async release(digest: Digest, keeper: Keeper): Promise<void> {
+    if (this.#disk !== undefined) return await this.#disk.release(digest, keeper)
+    this.#classes.release(digest, keeper)
     this.#reclass(digest)
   }
 
@@ -363,15 +363,15 @@ export class ContentStore {
     this.#disk?.reclass(digest)
   }
 
-  #keepInMemory(digest: Digest, bytes: Buffer): void {
+  #keepInMemory(digest: Digest, keeper: Keeper, bytes: Buffer): void {
     const bytesMax = this.#memoryBytesMax * storeLimits.keptShareMax
-    if (this.#classes.kept.has(digest)) return
     this.#remember(digest, bytes)
-    const isOver = this.#memory.bytesOf('kept') + bytes.byteLength > bytesMax
+    const isNew = !this.#classes.kept.has(digest)
+    const isOver = isNew && this.#memory.bytesOf('kept') + bytes.byteLength > bytesMax
     if (isOver || !this.#memory.has(digest)) {
       throw new KairoError('ERR_STORAGE', 'kept objects leave no room for another')
     }
-    this.#classes.keep(digest)
+    this.#classes.keep(digest, keeper)
     this.#reclass(digest)
   }
 

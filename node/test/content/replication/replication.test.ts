@@ -163,7 +163,7 @@ test('a kept object that was damaged is fetched again, and kept', async (t) => {
   const { digest, bytes } = object(1)
   first.store.put(digest, bytes)
   second.store.put(digest, bytes)
-  await second.store.keep(digest)
+  await second.store.keep(digest, 'operator')
   // Out of RAM, and damaged on disk.
   for (let seed = 10; seed < 150; seed += 1)
     second.store.put(object(seed).digest, object(seed).bytes)

@@ -88,12 +88,21 @@ test('what is encoded is decoded, with owners', async (t) => {
 
 test('kept digests come and go', async (t) => {
   const encoder = new CatalogEncoder()
-  encoder.kept(digest(1), true)
-  encoder.kept(digest(2), true)
-  encoder.kept(digest(1), false)
+  encoder.kept(digest(1), 1)
+  encoder.kept(digest(2), 1)
+  encoder.kept(digest(3), 3)
+  encoder.kept(digest(1), 0)
+  encoder.kept(digest(2), 3)
+  encoder.kept(digest(3), 2)
   const image = imageOf(encoder.take())
-  t.strictSame([...image.kept], [digest(2)])
-  t.equal(image.records, 3)
+  t.strictSame(
+    [...image.kept],
+    [
+      [digest(2), 3],
+      [digest(3), 2],
+    ],
+  )
+  t.equal(image.records, 6)
 })
 
 test('many records make several batches, each within its bound', async (t) => {
@@ -126,7 +135,7 @@ test('records that make no sense end the reading', async (t) => {
 /** A catalog over objects in a map, with a clock that stands still. */
 function catalogAt(directory: string) {
   const objects = new Map<string, CatalogObject>()
-  const kept = new Set<string>()
+  const kept = new Map<string, number>()
   const failures: (string | undefined)[] = []
   const clock = new ManualClock()
   let rewrites = 0
@@ -214,14 +223,14 @@ test('a failed write is told, and the next one makes it good', async (t) => {
   await catalog.load()
   add(1)
   t.match(await catalog.flush(), { code: 'ENOENT' })
-  kept.add(digest(1))
-  await t.rejects(catalog.setKept(digest(1), true), { code: 'ENOENT' })
+  kept.set(digest(1), 2)
+  await t.rejects(catalog.setKept(digest(1), 2), { code: 'ENOENT' })
   t.strictSame(failures, ['ENOENT', 'ENOENT'])
   await mkdir(hidden)
   await catalog.flush()
   const image = await catalogAt(hidden).catalog.load()
   t.strictSame([...image.objects.values()], [anObject(1)].map(asRead))
-  t.strictSame([...image.kept], [digest(1)])
+  t.strictSame([...image.kept], [[digest(1), 2]])
 })
 
 test('after an append that failed the whole is written, since nobody knows how much of it is there', async (t) => {

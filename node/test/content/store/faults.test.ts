@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { test } from 'tap'
 import { cidOf, digestOf, digestOfCid } from '../../../src/content/digest.ts'
+import { keepersIn } from '../../../src/content/store/keepers.ts'
 import { storeLimits } from '../../../src/limits/store.ts'
 import { contentLimits } from '../../../src/limits.ts'
 import { ManualClock, settle } from '../../support/manual-clock.ts'
@@ -57,8 +58,10 @@ test('SIGKILL in the middle of writes loses at most what was being written', asy
       if ((await store.read(digest)) === undefined) damaged.push(digest)
     }
     t.strictSame(damaged, [], 'every object that has its name is whole')
-    const lost = kept.filter((digest) => !store.kept.has(digest) || !store.has(digest))
-    t.strictSame(lost, [], 'what was kept is still kept')
+    const lost = kept.filter((digest) => !store.has(digest))
+    t.strictSame(lost, [], 'what was kept is still here')
+    const keepers = new Set(kept.flatMap((digest) => keepersIn(store.kept.get(digest) ?? 0)))
+    t.strictSame([...keepers], ['operator'], 'and kept by whom it was said')
     const { bytes } = store.usageOf('tenant', `round ${round}`)
     t.ok(bytes >= 20_000, 'what was kept is known to be its own')
     t.same(await readdir(join(directory, 'temporary')), [])
@@ -117,8 +120,8 @@ test('a file that vanished or changed is noticed, counted, and had again', async
   const objects = [1, 2, 3].map((seed) => object(seed))
   for (const { digest, bytes } of objects) {
     store.put(digest, bytes)
-    await store.keep(digest)
-    await store.release(digest)
+    await store.keep(digest, 'operator')
+    await store.release(digest, 'operator')
   }
   const paths = await filesOf(join(directory, 'objects'))
   const pathOf = (digest: string): string =>
@@ -183,7 +186,7 @@ test('a disk that may only be read is read', { skip }, async (t) => {
   const late = object(2)
   second.put(late.digest, late.bytes)
   t.ok(second.peek(late.digest), 'what comes is in RAM')
-  await t.rejects(second.keep(late.digest), { code: 'ERR_STORAGE' })
+  await t.rejects(second.keep(late.digest, 'operator'), { code: 'ERR_STORAGE' })
   execFileSync('mount', ['-o', 'remount,rw', disk.directory])
   await until(async () => {
     clock.advance(contentLimits.diskRetryMs)
@@ -202,11 +205,11 @@ test('a full disk loses no owner and no kept object of before', { skip }, async 
   await first.start()
   const kept = object(1, 20_000)
   first.put(kept.digest, kept.bytes, { owner: { tenant: 'ours' } })
-  await first.keep(kept.digest)
+  await first.keep(kept.digest, 'operator')
   await writeFile(join(disk.directory, 'hog'), Buffer.alloc(MiB)).catch(() => undefined)
   const refused = object(2, 20_000)
   first.put(refused.digest, refused.bytes)
-  await t.rejects(first.keep(refused.digest), { code: 'ERR_STORAGE' })
+  await t.rejects(first.keep(refused.digest, 'operator'), { code: 'ERR_STORAGE' })
   t.notOk(first.kept.has(refused.digest))
   t.equal(first.health().status, 'degraded')
   await first.stop()

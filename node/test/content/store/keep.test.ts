@@ -3,7 +3,10 @@ import { readFile, unlink, writeFile } from 'node:fs/promises'
 import { Registry } from 'prom-client'
 import { test } from 'tap'
 import { cidOf } from '../../../src/content/digest.ts'
+import { keepersIn } from '../../../src/content/store/keepers.ts'
+import type { ContentStore } from '../../../src/content/store/store.ts'
 import { type Logger, silentLogger } from '../../../src/logger.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 import { filesOf, metric, object, storeAt } from '../../support/stores.ts'
 
 test('a kept object stays on disk whatever comes, and over a restart', async (t) => {
@@ -14,8 +17,8 @@ test('a kept object stays on disk whatever comes, and over a restart', async (t)
   await first.start()
   const kept = object(1)
   first.put(kept.digest, kept.bytes, { owner: { tenant: 'ours' } })
-  await first.keep(kept.digest)
-  await first.keep(kept.digest)
+  await first.keep(kept.digest, 'operator')
+  await first.keep(kept.digest, 'operator')
   for (let seed = 100; seed < 150; seed += 1) first.put(object(seed).digest, object(seed).bytes)
   t.ok(first.has(kept.digest))
   t.equal(
@@ -29,14 +32,14 @@ test('a kept object stays on disk whatever comes, and over a restart', async (t)
   await first.stop()
   const second = storeAt(directory, init)
   await second.start()
-  t.strictSame([...second.kept], [kept.digest])
+  t.strictSame([...second.kept.keys()], [kept.digest])
   for (let seed = 200; seed < 250; seed += 1) {
     second.put(object(seed).digest, object(seed).bytes)
     if (seed % 20 === 0) await second.read(kept.digest)
   }
   t.same(await second.read(kept.digest), kept.bytes)
-  await second.release(kept.digest)
-  await second.release(kept.digest)
+  await second.release(kept.digest, 'operator')
+  await second.release(kept.digest, 'operator')
   for (let seed = 300; seed < 340; seed += 1) second.put(object(seed).digest, object(seed).bytes)
   await second.stop()
   const third = storeAt(directory, init)
@@ -46,23 +49,124 @@ test('a kept object stays on disk whatever comes, and over a restart', async (t)
   await third.stop()
 })
 
+test('an object stays until each who keeps it has let it go, over restarts too', async (t) => {
+  const directory = t.testdir()
+  const { digest, bytes } = object(1)
+  const run = async (work: (store: ContentStore) => Promise<void>): Promise<void> => {
+    const store = storeAt(directory, { memoryBytesMax: 2_000, diskBytesMax: 10_000 })
+    await store.start()
+    await work(store)
+    for (let seed = 100; seed < 140; seed += 1) store.put(object(seed).digest, object(seed).bytes)
+    await store.stop()
+  }
+  await run(async (store) => {
+    store.put(digest, bytes)
+    await store.keep(digest, 'operator')
+    await store.keep(digest, 'ipfs')
+  })
+  await run(async (store) => {
+    t.strictSame(keepersIn(store.kept.get(digest) ?? 0), ['operator', 'ipfs'])
+    await store.release(digest, 'ipfs')
+    await store.release(digest, 'ipfs')
+    t.strictSame(keepersIn(store.kept.get(digest) ?? 0), ['operator'], 'one word each')
+  })
+  await run(async (store) => {
+    t.same(await store.read(digest), bytes, 'what the operator keeps is not let go by others')
+    await store.keep(digest, 'ipfs')
+    await store.release(digest, 'operator')
+  })
+  await run(async (store) => {
+    t.strictSame(keepersIn(store.kept.get(digest) ?? 0), ['ipfs'])
+    t.same(await store.read(digest), bytes)
+    await store.release(digest, 'ipfs')
+  })
+  await run(async (store) => {
+    t.equal(store.kept.size, 0)
+    t.notOk(store.has(digest))
+  })
+})
+
+test('a crash right after a word was given or taken back leaves it so', async (t) => {
+  const directory = t.testdir()
+  // Stores that are never stopped, as after a crash: nothing is written later than the promises resolve.
+  const clock = new ManualClock()
+  const { digest, bytes } = object(1)
+  const crashing = async (work: (store: ContentStore) => Promise<void>): Promise<string[]> => {
+    const store = storeAt(directory, {}, { clock })
+    await store.start()
+    store.put(digest, bytes)
+    await work(store)
+    const next = storeAt(directory, {}, { clock })
+    await next.start()
+    return keepersIn(next.kept.get(digest) ?? 0)
+  }
+  t.strictSame(await crashing((store) => store.keep(digest, 'ipfs')), ['ipfs'])
+  t.strictSame(await crashing((store) => store.keep(digest, 'operator')), ['operator', 'ipfs'])
+  t.strictSame(await crashing((store) => store.release(digest, 'ipfs')), ['operator'])
+  t.strictSame(await crashing((store) => store.release(digest, 'operator')), [])
+})
+
+test('words given and taken back at once take effect in their order', async (t) => {
+  const directory = t.testdir()
+  const store = storeAt(directory, { diskBytesMax: 10_000 })
+  await store.start()
+  const { digest, bytes } = object(1)
+  store.put(digest, bytes)
+  await Promise.all([
+    store.keep(digest, 'operator'),
+    store.keep(digest, 'ipfs'),
+    store.release(digest, 'operator'),
+    store.keep(digest, 'operator'),
+    store.keep(digest, 'operator'),
+    store.release(digest, 'ipfs'),
+  ])
+  t.strictSame(keepersIn(store.kept.get(digest) ?? 0), ['operator'])
+  await store.stop()
+  const next = storeAt(directory)
+  await next.start()
+  t.strictSame(keepersIn(next.kept.get(digest) ?? 0), ['operator'])
+  await next.stop()
+})
+
+test('what is kept already takes no more room when another keeps it', async (t) => {
+  for (const directory of [t.testdir(), undefined]) {
+    const bounds = { memoryBytesMax: 10_000, diskBytesMax: 10_000 }
+    const store = storeAt(directory, bounds)
+    await store.start()
+    for (let seed = 0; seed < 9; seed += 1) {
+      store.put(object(seed).digest, object(seed).bytes)
+      await store.keep(object(seed).digest, 'operator')
+    }
+    await store.keep(object(0).digest, 'ipfs')
+    await store.release(object(0).digest, 'operator')
+    store.put(object(9).digest, object(9).bytes)
+    await t.rejects(store.keep(object(9).digest, 'ipfs'), { code: 'ERR_STORAGE' })
+    t.equal(store.kept.size, 9)
+    await store.stop()
+  }
+})
+
 test('what is not here, or has no room, cannot be kept', async (t) => {
   const store = storeAt(t.testdir(), { memoryBytesMax: 2_000, diskBytesMax: 10_000 })
   await store.start()
-  await t.rejects(store.keep(object(1).digest), { code: 'ERR_NOT_FOUND' })
+  await t.rejects(store.keep(object(1).digest, 'operator'), { code: 'ERR_NOT_FOUND' })
   for (let seed = 0; seed < 9; seed += 1) {
     store.put(object(seed).digest, object(seed).bytes)
-    await store.keep(object(seed).digest)
+    await store.keep(object(seed).digest, 'operator')
   }
   store.put(object(9).digest, object(9).bytes)
-  await t.rejects(store.keep(object(9).digest), { code: 'ERR_STORAGE' })
+  await t.rejects(store.keep(object(9).digest, 'operator'), { code: 'ERR_STORAGE' })
   t.equal(store.kept.size, 9)
-  await store.keep(object(8).digest)
-  await store.release(object(0).digest)
-  await store.keep(object(9).digest)
+  await store.keep(object(8).digest, 'operator')
+  await store.release(object(0).digest, 'operator')
+  await store.keep(object(9).digest, 'operator')
   const large = object(50, 9_500)
   store.put(large.digest, large.bytes)
-  await t.rejects(store.keep(large.digest), { code: 'ERR_NOT_FOUND' }, 'no tier took it')
+  await t.rejects(
+    store.keep(large.digest, 'operator'),
+    { code: 'ERR_NOT_FOUND' },
+    'no tier took it',
+  )
   store.delete(object(9).digest)
   t.notOk(store.has(object(9).digest), 'who deletes means it')
   await store.stop()
@@ -74,7 +178,7 @@ test('bounds that shrank below what is kept are told, and hold', async (t) => {
   await first.start()
   for (let seed = 0; seed < 6; seed += 1) {
     first.put(object(seed).digest, object(seed).bytes)
-    await first.keep(object(seed).digest)
+    await first.keep(object(seed).digest, 'operator')
   }
   await first.stop()
   const errors: string[] = []
@@ -100,7 +204,7 @@ test('a kept object that is damaged is thrown away, and kept again when it is ba
   await first.start()
   const { digest, bytes } = object(1)
   first.put(digest, bytes)
-  await first.keep(digest)
+  await first.keep(digest, 'operator')
   await first.stop()
   const [path = ''] = (await filesOf(directory)).filter((file) => file.endsWith(cidOf(digest)))
   const damaged = await readFile(path)
@@ -131,15 +235,15 @@ test('without a disk objects are kept in RAM', async (t) => {
   await store.start()
   const { digest, bytes } = object(1)
   store.put(digest, bytes)
-  await store.keep(digest)
+  await store.keep(digest, 'operator')
   for (let seed = 10; seed < 30; seed += 1) store.put(object(seed).digest, object(seed).bytes)
   t.equal(store.peek(digest), bytes)
-  await store.keep(object(29).digest)
+  await store.keep(object(29).digest, 'operator')
   store.put(object(31).digest, object(31).bytes)
-  await store.keep(object(31).digest)
+  await store.keep(object(31).digest, 'operator')
   store.put(object(32).digest, object(32).bytes)
-  await t.rejects(store.keep(object(32).digest), { code: 'ERR_STORAGE' })
-  await store.release(digest)
+  await t.rejects(store.keep(object(32).digest, 'operator'), { code: 'ERR_STORAGE' })
+  await store.release(digest, 'operator')
   for (let seed = 40; seed < 60; seed += 1) store.put(object(seed).digest, object(seed).bytes)
   t.equal(store.peek(digest), undefined)
   t.equal(store.kept.size, 2)
@@ -152,7 +256,7 @@ test('an object that lives elsewhere is copied to be kept', async (t) => {
   await store.start()
   const { digest, bytes } = object(1)
   store.addSource({ has: (wanted) => wanted === digest, read: async () => bytes })
-  await store.keep(digest)
+  await store.keep(digest, 'operator')
   await store.stop()
   t.equal((await filesOf(directory)).length, 1)
 })

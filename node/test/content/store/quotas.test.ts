@@ -29,8 +29,8 @@ async function fill(
 async function written(store: ContentStore): Promise<void> {
   const { digest, bytes } = object(1_000_000)
   store.put(digest, bytes)
-  await store.keep(digest)
-  await store.release(digest)
+  await store.keep(digest, 'operator')
+  await store.release(digest, 'operator')
 }
 
 test('an owner over its bound gives up its own objects, and nobody else any', async (t) => {
@@ -77,15 +77,15 @@ test('parts of its live window go after its other objects, kept ones not at all'
   await store.start()
   store.pin(object(0).digest)
   await fill(store, 0, 4, ours)
-  await store.keep(object(1).digest)
+  await store.keep(object(1).digest, 'operator')
   await fill(store, 10, 3, ours)
   const there = [0, 1, 2, 3, 10, 11, 12].filter((seed) => store.has(object(seed).digest))
   t.strictSame(there, [0, 1, 11, 12])
-  await store.keep(object(11).digest)
-  await store.keep(object(12).digest)
+  await store.keep(object(11).digest, 'operator')
+  await store.keep(object(12).digest, 'operator')
   await fill(store, 20, 1, { ...ours, isLive: true })
   t.notOk(store.has(object(0).digest), 'the live part goes when nothing else may')
-  await store.keep(object(20).digest)
+  await store.keep(object(20).digest, 'operator')
   await fill(store, 30, 1, ours)
   t.match(store.usageOf('stream', 'main'), { objects: 4 })
   t.equal(
