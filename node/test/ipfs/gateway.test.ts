@@ -64,6 +64,26 @@ test('the gateway', async (t) => {
       })
     }
   })
+  t.test('a format that Accept chose is named by Content-Location', async (t) => {
+    const location = async (path: string, headers: Record<string, string>) =>
+      (await ask(`/ipfs/${path}`, headers)).headers['content-location']
+    t.equal(await location(`${leaf}`, RAW), `/ipfs/${leaf}?format=raw`)
+    t.equal(await location(`${leaf}?format=raw`, RAW), undefined)
+    t.equal(
+      await location(`${cid}/b?dag-scope=block`, CAR),
+      `/ipfs/${cid}/b?dag-scope=block&format=car`,
+    )
+    const ordered = { accept: 'application/vnd.ipld.car; version=1; order=dfs; dups=y; q=0.9' }
+    t.equal(
+      await location(`${cid}?car-dups=n`, ordered),
+      `/ipfs/${cid}?car-dups=n&format=car&car-version=1&car-order=dfs`,
+    )
+    t.equal(await location(`${file}`, {}), undefined, 'the file itself')
+  })
+  t.test('CARs have no ranges', async (t) => {
+    const whole = await ask(`/ipfs/${cid}?format=car`, { range: 'bytes=0-9' })
+    t.match(whole, { status: 200, headers: { 'accept-ranges': 'none' } })
+  })
   t.test('304 for a block that the client has', async (t) => {
     const answer = await ask(`/ipfs/${leaf}?format=raw`, { 'if-none-match': `"${leaf}.raw"` })
     t.equal(answer.status, 304)
@@ -144,6 +164,7 @@ test('the gateway', async (t) => {
     t.equal(await status(`/ipfs/${cid}?format=car&entity-bytes=a:b`), 400)
     t.equal(await status(`/ipfs/${cid}?format=car&car-version=2`), 400)
     t.equal(await status(`/ipfs/${cid}?format=tar`), 400)
+    t.equal(await status(`/ipfs/${file}`, { 'service-worker': 'script' }), 400)
     t.equal(await status(`/ipfs/${cid}`, { accept: 'text/html' }), 406)
     t.equal(await status(`/ipfs/${cid}`, { accept: 'application/vnd.ipld.car;version=2' }), 406)
     t.equal(await status(`/ipfs/${cid}`), 406, 'a folder is no file')

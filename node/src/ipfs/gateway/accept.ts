@@ -5,7 +5,12 @@ import { gatewayLimits } from '../../limits/ipfs.ts'
 /** A kind of answer. */
 export type WantedFormat =
   | { readonly format: 'raw' }
-  | { readonly format: 'car'; readonly duplicates: boolean }
+  | {
+      readonly format: 'car'
+      readonly duplicates: boolean
+      /** What was asked for by name: version, order, dups. */
+      readonly parameters: ReadonlyMap<string, string>
+    }
   | { readonly format: 'file' }
 
 const RAW = 'application/vnd.ipld.raw'
@@ -48,10 +53,10 @@ export function wantedFormat(
 
 /** CAR parameters in the query count before those of the field. */
 function withQuery(parameters: ReadonlyMap<string, string>, query: URLSearchParams): WantedFormat {
-  const merged = new Map(parameters)
+  const merged = new Map<string, string>()
   for (const name of ['version', 'order', 'dups']) {
-    const value = query.get(`car-${name}`)
-    if (value !== null) merged.set(name, value)
+    const value = query.get(`car-${name}`) ?? parameters.get(name)
+    if (value !== undefined) merged.set(name, value)
   }
   if (!isPossible(merged)) {
     throw new KairoError(
@@ -59,7 +64,22 @@ function withQuery(parameters: ReadonlyMap<string, string>, query: URLSearchPara
       'CARs have version 1 here, the order dfs, and dups y or n',
     )
   }
-  return { format: 'car', duplicates: merged.get('dups') === 'y' }
+  return { format: 'car', duplicates: merged.get('dups') === 'y', parameters: merged }
+}
+
+/**
+ * The query that names the format which was chosen by the field, so that a cache may keep each format by its own URL
+ * (Content-Location in the trustless gateway specification); undefined where the query at hand does that.
+ */
+export function namingQuery(query: URLSearchParams, wanted: WantedFormat): string | undefined {
+  if (wanted.format === 'file') return undefined
+  const naming = new URLSearchParams(query)
+  naming.set('format', wanted.format)
+  if (wanted.format === 'car') {
+    for (const [name, value] of wanted.parameters) naming.set(`car-${name}`, value)
+  }
+  const text = naming.toString()
+  return text === query.toString() ? undefined : text
 }
 
 function isPossible(parameters: ReadonlyMap<string, string>): boolean {

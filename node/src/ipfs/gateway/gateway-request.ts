@@ -4,7 +4,7 @@ import type { CID } from 'multiformats/cid'
 import { KairoError } from '../../errors.ts'
 import { gatewayLimits, ipfsLimits } from '../../limits/ipfs.ts'
 import { parseCid } from '../block-name.ts'
-import { type WantedFormat, wantedFormat } from './accept.ts'
+import { namingQuery, type WantedFormat, wantedFormat } from './accept.ts'
 
 /** First and last byte as a client names them: from the end where negative, to the end where `*`. */
 export interface EntityBytes {
@@ -22,6 +22,8 @@ export interface GatewayRequest {
   readonly scope: 'block' | 'entity' | 'all'
   readonly entityBytes: EntityBytes | undefined
   readonly onlyIfCached: boolean
+  /** Path and query that name the format, where the request's own do not. */
+  readonly contentLocation: string | undefined
   /** A file name that the client wishes for the download. */
   readonly filename: string | undefined
 }
@@ -45,15 +47,21 @@ export function readGatewayRequest(url: string, headers: IncomingHttpHeaders): G
   if (segments.length > ipfsLimits.pathSegmentsMax) {
     throw new KairoError('ERR_INVALID_INPUT', 'the path has too many segments')
   }
+  if (headers['service-worker'] !== undefined) {
+    throw new KairoError('ERR_INVALID_INPUT', 'what a CID names is not run as a service worker')
+  }
+  const wanted = wantedFormat(query, headers.accept)
+  const naming = wanted === undefined ? undefined : namingQuery(query, wanted)
   const entityBytes = readEntityBytes(query.get('entity-bytes'))
   const filename = query.get('filename')?.slice(0, gatewayLimits.filenameCharsMax)
   return {
     root: parseCid(decodeSegment(cid)),
     segments,
-    wanted: wantedFormat(query, headers.accept),
+    wanted,
     scope: readScope(query.get('dag-scope'), entityBytes !== undefined),
     entityBytes,
     onlyIfCached: /\bonly-if-cached\b/i.test(headers['cache-control'] ?? ''),
+    contentLocation: naming === undefined ? undefined : `${path}?${naming}`,
     filename: filename === '' ? undefined : filename,
   }
 }

@@ -132,6 +132,7 @@ export class Gateway {
     const headers = {
       ...commonHeaders(request, path),
       etag: `W/${etag}`,
+      'accept-ranges': 'none',
       'content-type': `application/vnd.ipld.car; version=1; order=dfs; dups=${dups}`,
       'content-disposition': attachment(request.filename ?? `${path.cid}.car`),
     }
@@ -223,7 +224,9 @@ function spanOf({ from, to }: EntityBytes, length: number): ByteSpan {
 
 function commonHeaders(request: GatewayRequest, path: ResolvedPath): Record<string, string> {
   const segments = request.segments.map((segment) => `/${encodeURIComponent(segment)}`)
+  const { contentLocation } = request
   return {
+    ...(contentLocation === undefined ? {} : { 'content-location': contentLocation }),
     'cache-control': IMMUTABLE,
     'x-content-type-options': 'nosniff',
     'x-ipfs-path': `/ipfs/${request.root}${segments.join('')}`,
