@@ -5,44 +5,26 @@
 import type { Clock } from '../clock.ts'
 import { dnsLimits } from '../limits/dns.ts'
 import { clientSubnet } from '../nearest/client-subnet.ts'
-
-interface Bucket {
-  answers: number
-  atMs: number
-  /** Answers refused since it was last full enough. */
-  refused: number
-}
+import { TokenBuckets } from '../token-buckets.ts'
 
 /** What becomes of one more answer: sent whole, sent empty so that a real client comes back by TCP, or not sent. */
 export type RateVerdict = 'send' | 'cut' | 'drop'
 
 /** Counts by source network; remembers a bounded number of them. */
 export class SourceRate {
-  readonly #clock: Clock
-  readonly #buckets = new Map<string, Bucket>()
+  readonly #answers: TokenBuckets
 
   constructor(components: { readonly clock: Clock }) {
-    this.#clock = components.clock
+    const { answersPerSecondMax, answerBurstMax, sourcesMax } = dnsLimits
+    this.#answers = new TokenBuckets(components, {
+      ...{ burst: answerBurstMax, perSecond: answersPerSecondMax, bucketsMax: sourcesMax },
+    })
   }
 
   /** Judges an answer to an address. */
   judge(address: string): RateVerdict {
-    const { answersPerSecondMax, answerBurstMax, slip, sourcesMax } = dnsLimits
-    const nowMs = this.#clock.monotonicMs()
-    const key = clientSubnet(address)
-    const before = this.#buckets.get(key) ?? { answers: answerBurstMax, atMs: nowMs, refused: 0 }
-    const refilled = before.answers + ((nowMs - before.atMs) * answersPerSecondMax) / 1_000
-    const answers = Math.min(answerBurstMax, refilled)
-    // Moved to the end: whoever was heard of longest ago is the first.
-    this.#buckets.delete(key)
-    const [oldest] = this.#buckets.keys()
-    if (this.#buckets.size >= sourcesMax && oldest !== undefined) this.#buckets.delete(oldest)
-    if (answers >= 1) {
-      this.#buckets.set(key, { answers: answers - 1, atMs: nowMs, refused: 0 })
-      return 'send'
-    }
-    const refused = before.refused + 1
-    this.#buckets.set(key, { answers, atMs: nowMs, refused })
-    return refused % slip === 0 ? 'cut' : 'drop'
+    const source = clientSubnet(address)
+    if (this.#answers.take(source)) return 'send'
+    return this.#answers.refusalsOf(source) % dnsLimits.slip === 0 ? 'cut' : 'drop'
   }
 }

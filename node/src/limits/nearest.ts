@@ -26,8 +26,9 @@ export const nearestLimits = {
   advertTtlMsMax: 5 * 60_000,
   /** How far another peer's clock may be off ours. */
   clockSkewMsMax: 5 * 60_000,
-  /** Adverts of one peer taken in a row; one more a second. Beyond that they are dropped, and not passed on. */
+  /** Adverts of one peer taken in a row, and then a second. Beyond that they are dropped, and not passed on. */
   advertBurstMax: 8,
+  advertsPerSecondMax: 1,
   /** The whole answer on the peers protocol. */
   listBytesMax: 8 * MiB,
   /** Time for one answer on the peers protocol. */

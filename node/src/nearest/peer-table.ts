@@ -5,6 +5,7 @@
  */
 import type { CancelTimer, Clock } from '../clock.ts'
 import { nearestLimits } from '../limits/nearest.ts'
+import { TokenBuckets } from '../token-buckets.ts'
 import type { KnownPeer, PeerAdvert } from './peer-advert.ts'
 
 interface Row {
@@ -15,12 +16,6 @@ interface Row {
   readonly endsAtMs: number
   /** Last round trips, milliseconds. */
   readonly rtts: number[]
-}
-
-/** Adverts that may still be taken of a peer, refilled with time. */
-interface Allowance {
-  adverts: number
-  atMs: number
 }
 
 /** The last that was heard of a peer that is forgotten. */
@@ -35,7 +30,7 @@ export class PeerTable {
   readonly #clock: Clock
   readonly #onChange: (peerId: string) => void
   readonly #rows = new Map<string, Row>()
-  readonly #allowances = new Map<string, Allowance>()
+  readonly #allowances: TokenBuckets
   readonly #forgotten = new Map<string, Forgotten>()
   #list: readonly KnownPeer[] | undefined
   #cancelSweep: CancelTimer | undefined
@@ -44,6 +39,11 @@ export class PeerTable {
   /** @param onChange is called after a peer came, went, or changed what others choose it by. */
   constructor(clock: Clock, onChange: (peerId: string) => void) {
     this.#clock = clock
+    const { advertBurstMax, advertsPerSecondMax, peersMax } = nearestLimits
+    this.#allowances = new TokenBuckets(
+      { clock },
+      { burst: advertBurstMax, perSecond: advertsPerSecondMax, bucketsMax: peersMax },
+    )
     this.#onChange = onChange
   }
 
@@ -81,13 +81,7 @@ export class PeerTable {
 
   /** Takes one advert off what a known peer may send at once; false when it sends too many. */
   allow(peerId: string): boolean {
-    const nowMs = this.#clock.monotonicMs()
-    const { advertBurstMax } = nearestLimits
-    const before = this.#allowances.get(peerId) ?? { adverts: advertBurstMax, atMs: nowMs }
-    const adverts = Math.min(advertBurstMax, before.adverts + (nowMs - before.atMs) / 1_000)
-    if (adverts < 1) return false
-    this.#allowances.set(peerId, { adverts: adverts - 1, atMs: nowMs })
-    return true
+    return this.#allowances.take(peerId)
   }
 
   /** Adds a peer, or replaces its advert. */
@@ -162,7 +156,6 @@ export class PeerTable {
 
   #forget(peerId: string, sequence: number, nowMs: number): void {
     this.#rows.delete(peerId)
-    this.#allowances.delete(peerId)
     this.#list = undefined
     const [oldest] = this.#forgotten.keys()
     if (this.#forgotten.size >= nearestLimits.peersMax && oldest !== undefined) {

@@ -10,6 +10,7 @@ import type {
   PurgeRequest,
   SignedPurge as WireSignedPurge,
 } from '../../protocol/generated/purge_pb.js'
+import { TokenBuckets } from '../../token-buckets.ts'
 import type { PurgeJournal } from './purge-journal.ts'
 import type { OriginState, PurgeLedger } from './purge-ledger.ts'
 import { readPurge, type SignedPurge, verifyPurge } from './purge-message.ts'
@@ -17,7 +18,6 @@ import type { PurgeMetrics } from './purge-metrics.ts'
 import type { PurgePresence } from './purge-presence.ts'
 import type { PurgeTrust } from './purge-trust.ts'
 import { decodeState, encodeState, readRequests, writeAnswer } from './purge-wire.ts'
-import { TokenBuckets } from './token-buckets.ts'
 
 /** What answering works with. */
 export interface PurgeAnswersComponents {

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { purgeLimits } from '../../limits/purge.ts'
-import { TokenBuckets } from './token-buckets.ts'
+import { TokenBuckets } from '../../token-buckets.ts'
 
 /** Why the cache is not trusted. */
 export type LostReason = 'start' | 'pause' | 'silence' | 'alone'

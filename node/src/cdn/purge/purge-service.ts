@@ -13,6 +13,7 @@ import { PURGE_PROTOCOL } from '../../host/protocols.ts'
 import type { Transport } from '../../host/transport.ts'
 import { purgeLimits } from '../../limits/purge.ts'
 import type { Logger } from '../../logger.ts'
+import { TokenBuckets } from '../../token-buckets.ts'
 import type { Purgeable, PurgeMode, PurgeSelector } from '../purge-selector.ts'
 import { normaliseSelector } from './normalise-selector.ts'
 import { PurgeAnswers } from './purge-answers.ts'
@@ -27,7 +28,6 @@ import { PurgeStamps } from './purge-stamp.ts'
 import type { PurgeStorage } from './purge-storage.ts'
 import { PurgeSync } from './purge-sync.ts'
 import { PurgeTrust } from './purge-trust.ts'
-import { TokenBuckets } from './token-buckets.ts'
 
 /** What the service works with. */
 export interface PurgeServiceComponents {

@@ -13,8 +13,8 @@ import { addressGroup } from '../../address-group.ts'
 import type { Clock } from '../../clock.ts'
 import { KairoError } from '../../errors.ts'
 import { autonatLimits } from '../../limits/reach.ts'
+import { TokenBuckets } from '../../token-buckets.ts'
 import { hostOf } from './address-kind.ts'
-import { RequestBudget } from './request-budget.ts'
 
 /** The protocol's name on the wire. */
 export const AUTONAT_PROTOCOL = '/libp2p/autonat/1.0.0'
@@ -31,7 +31,11 @@ export function guardedAutoNat(components: {
   /** Requests that were not served. */
   readonly refused: Counter
 }): (node: AutoNATComponents) => AutoNat {
-  const budget = new RequestBudget(components.clock)
+  const { requestBurstMax, requestIntervalMs, addressesMax } = autonatLimits
+  const requests = new TokenBuckets(components, {
+    ...{ burst: requestBurstMax, perSecond: 1_000 / requestIntervalMs, bucketsMax: addressesMax },
+    whenFull: 'refuse',
+  })
   return (node) => {
     const { registrar, connectionManager } = node
     const guarded: AutoNATComponents = {
@@ -40,7 +44,7 @@ export function guardedAutoNat(components: {
           registrar.handle(
             protocol,
             (stream, connection) => {
-              if (budget.take(groupOf(connection))) return handler(stream, connection)
+              if (requests.take(groupOf(connection))) return handler(stream, connection)
               components.refused.inc()
               stream.abort(new KairoError('ERR_LIMIT', 'too many requests to be dialled'))
             },

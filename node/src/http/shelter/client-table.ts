@@ -1,12 +1,9 @@
 /** What clients have done lately, by address or by subnet; bounded, so that it is no target itself. */
 import { clientLimits as limits } from '../../limits/shelter.ts'
+import { fullBucket, type TokenBucket, type TokenRate, takeToken } from '../../token-buckets.ts'
 
-/** One address or subnet. Connections keep a reference, so that a request costs no look-up. */
-export interface ClientRecord {
-  /** Requests that it may still make before the bucket is filled again. */
-  tokens: number
-  /** Monotonic time of the last filling. */
-  filledMs: number
+/** One address or subnet, and the requests that it may make. Connections keep a reference, so that a request costs no look-up. */
+export interface ClientRecord extends TokenBucket {
   /** Open connections. */
   connections: number
 }
@@ -23,6 +20,7 @@ export interface ClientTableInit {
 /** Records in the order in which they were last looked for. */
 export class ClientTable {
   readonly #init: ClientTableInit
+  readonly #rate: TokenRate
   readonly #records = new Map<string, ClientRecord>()
   /**
    * Stands before the record that was looked for longest ago, because whatever it passes is deleted or moved to the end. A fresh iterator would walk
@@ -32,6 +30,8 @@ export class ClientTable {
 
   constructor(init: ClientTableInit) {
     this.#init = init
+    const { requestsPerSecond: perSecond } = init
+    this.#rate = { perSecond, burst: perSecond * limits.burstS }
   }
 
   /** Records there are. */
@@ -46,7 +46,7 @@ export class ClientTable {
       this.#records.delete(key)
     } else {
       if (this.#records.size >= limits.addressesMax) this.#evict()
-      record = { tokens: this.#burst, filledMs: nowMs, connections: 0 }
+      record = { ...fullBucket(this.#rate, nowMs), connections: 0 }
     }
     this.#records.set(key, record)
     return record
@@ -57,23 +57,9 @@ export class ClientTable {
     return record.connections >= this.#init.connectionsMax
   }
 
-  /**
-   * Takes a token; false when there is none. The bucket is filled only when it is empty, which is as much in the long run and costs a
-   * request one comparison; a client that was slow before may then do twice its burst at once.
-   */
+  /** Counts one more request; false when it is too much. */
   take(record: ClientRecord, nowMs: number): boolean {
-    if (record.tokens < 1) {
-      const filled = ((nowMs - record.filledMs) * this.#init.requestsPerSecond) / 1_000
-      if (record.tokens + filled < 1) return false
-      record.tokens = Math.min(this.#burst, record.tokens + filled)
-      record.filledMs = nowMs
-    }
-    record.tokens -= 1
-    return true
-  }
-
-  get #burst(): number {
-    return this.#init.requestsPerSecond * limits.burstS
+    return takeToken(record, this.#rate, nowMs)
   }
 
   #evict(): void {

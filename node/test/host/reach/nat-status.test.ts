@@ -1,10 +1,7 @@
-/** The verdict on whether others can dial a peer, and the budget of dials for others. */
+/** The verdict on whether others can dial a peer. */
 import { multiaddr } from '@multiformats/multiaddr'
 import { test } from 'tap'
 import { type NatView, natStatusOf } from '../../../src/host/reach/nat-status.ts'
-import { RequestBudget } from '../../../src/host/reach/request-budget.ts'
-import { autonatLimits } from '../../../src/limits/reach.ts'
-import { ManualClock } from '../../support/manual-clock.ts'
 
 const PEER = '12D3KooWLxFaUbhMrtHhjXCsmqGHch9ZLdTFRNHXJiwF3xCWpUap'
 const OUTSIDE = multiaddr('/ip4/5.5.5.5/tcp/4001')
@@ -50,20 +47,4 @@ test('a public address that nobody confirms is doubted after a while', async (t)
   const asked = { ...open, remotes: [OUTSIDE] }
   t.equal(natStatusOf({ ...asked, waitedMs: 999 }), 'unknown')
   t.equal(natStatusOf({ ...asked, waitedMs: 1_000 }), 'private')
-})
-
-test('an address has a burst of dials, then one each interval', async (t) => {
-  const clock = new ManualClock()
-  const budget = new RequestBudget(clock)
-  const { requestBurstMax, requestIntervalMs, addressesMax } = autonatLimits
-  for (let count = 0; count < requestBurstMax; count++) t.ok(budget.take('a'))
-  t.notOk(budget.take('a'))
-  t.ok(budget.take('b'), 'others are not to blame')
-  clock.advance(requestIntervalMs)
-  t.ok(budget.take('a'))
-  t.notOk(budget.take('a'))
-  for (let index = 1; index < addressesMax; index++) budget.take(`other ${index}`)
-  t.notOk(budget.take('one too many'), 'as many addresses as are counted')
-  clock.advance(requestIntervalMs * requestBurstMax)
-  t.ok(budget.take('one too many'), 'until others are forgotten')
 })
