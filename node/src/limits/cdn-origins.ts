@@ -33,9 +33,12 @@ export const httpOriginLimits = {
 } as const
 
 /** When an origin that does not answer is left alone. */
-export const originCircuitLimits = {
+export const originBreakerLimits = {
   /** Failures to connect or to answer in a row after which requests fail at once. */
   failuresMax: 5,
+  keptShare: 0,
+  /** What an origin sends cannot be checked. */
+  lieOpenings: 1,
   /** Then one request tries again after this long; the time doubles with each failure. */
   retryMsMin: 500,
   retryMsMax: 30_000,

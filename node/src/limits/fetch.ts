@@ -33,17 +33,22 @@ export const fetchLimits = {
   hedgeBurstMax: 10,
   /** Peers whose latencies and failures are kept; the one unused for the longest goes. */
   peersMax: 4_096,
-  /** Failures, each success halving their number, after which a peer is left alone. */
-  breakerScoreMax: 5,
-  /** How long it is left alone the first time; doubles each time that it fails again, up to the next. */
-  breakerMsMin: 1_000,
-  breakerMsMax: 5 * 60_000,
-  /** Whoever sends what does not match its digest is left alone as if it had failed this many times over: half a minute. */
-  lieOpenings: 6,
   /** Last bytes of what a stream's reader asked for, which it gets when the whole object is verified. */
   withheldBytes: 64 * KiB,
   /** One piece that a stream's reader gets. */
   readBytesMax: 256 * KiB,
   /** Memory taken for an object before any of it has come; beyond this it grows with what comes. */
   firstBufferBytes: 1 * MiB,
+} as const
+
+/** When a peer is left alone. */
+export const fetchBreakerLimits = {
+  /** Failures, each success halving their number, after which it is. */
+  failuresMax: 5,
+  keptShare: 0.5,
+  /** How long the first time; doubles each time that it fails again, up to the next. */
+  retryMsMin: 1_000,
+  retryMsMax: 5 * 60_000,
+  /** Whoever sends what does not match its digest is left alone as if it had failed this many times over: half a minute. */
+  lieOpenings: 6,
 } as const

@@ -10,6 +10,7 @@ export const rootFiles: Readonly<Record<string, readonly string[]>> = {
     ...['errors.ts', 'limits.ts', 'clock.ts', 'logger.ts', 'version.ts'],
     ...['deadline.ts', 'home.ts', 'files.ts', 'json.ts', 'address-group.ts'],
     ...['failure-limiter.ts', 'urls.ts', 'backoff.ts'],
+    ...['token-buckets.ts', 'circuit-breaker.ts'],
   ],
   /** The only files that know every room, with the folder `peer/`. */
   wiring: ['index.ts', 'peer.ts', 'components.ts'],
@@ -41,7 +42,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   dns: ['shared', 'nearest'],
   // A shared cache in front of any origin; purges, replication.
   cdn: ['shared', 'protocol', 'host', 'content', 'nearest', 'http'],
-  ipfs: ['shared', 'host', 'content', 'http'],
+  ipfs: ['shared', 'protocol', 'host', 'content', 'http'],
   doctor: ['shared', 'config', 'host', 'content', 'media', 'nearest'],
   // The API fronts every domain, and is handed them as the one object that the wiring builds.
   api: [

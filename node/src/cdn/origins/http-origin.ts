@@ -1,13 +1,13 @@
 /** An origin that speaks HTTP/1.1 or HTTPS, over connections that are kept and counted. */
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
+import { type Attempt, type AttemptOutcome, CircuitBreaker } from '../../circuit-breaker.ts'
 import type { Clock } from '../../clock.ts'
 import { isKairoError, KairoError } from '../../errors.ts'
-import { httpOriginLimits as limits } from '../../limits/cdn-origins.ts'
+import { httpOriginLimits as limits, originBreakerLimits } from '../../limits/cdn-origins.ts'
 import type { Logger } from '../../logger.ts'
 import type { CacheRequest, Fields } from '../message.ts'
 import type { Origin, OriginRequestOptions, OriginResponse } from '../origin.ts'
-import { type Attempt, type AttemptOutcome, Circuit } from './circuit.ts'
 import { Gate } from './gate.ts'
 import {
   type ExchangeRequest,
@@ -59,7 +59,7 @@ export class HttpOrigin implements Origin {
   readonly #basePath: string
   readonly #target: ExchangeTarget
   readonly #gate: Gate
-  readonly #circuit: Circuit
+  readonly #breaker: CircuitBreaker
   readonly #unwatch: () => void
   #closed = false
 
@@ -72,14 +72,17 @@ export class HttpOrigin implements Origin {
     this.#host = init.host ?? url.host
     this.#basePath = url.pathname.replace(/\/+$/, '')
     this.#target = targetOf(url, clock)
-    this.#circuit = new Circuit(components)
+    this.#breaker = new CircuitBreaker(components, {
+      ...originBreakerLimits,
+      onOpened: (_, openings) => this.#leaveAlone(openings),
+    })
     this.#gate = new Gate(components, {
       insideMax: limits.socketsMax,
       waitingMax: limits.waitingMax,
       waitMsMax: limits.waitMsMax,
       onRefused: (reason) => metrics.refused.inc({ origin: this.#label, reason }),
     })
-    const [gate, circuit] = [this.#gate, this.#circuit]
+    const [gate, breaker] = [this.#gate, this.#breaker]
     this.#unwatch = metrics.watch(this.#label, {
       get inside() {
         return gate.inside
@@ -88,7 +91,7 @@ export class HttpOrigin implements Origin {
         return gate.waiting
       },
       get isOpen() {
-        return circuit.isOpen
+        return breaker.isOpen
       },
     })
   }
@@ -138,18 +141,16 @@ export class HttpOrigin implements Origin {
       metrics.headSeconds.observe({ origin: this.#label }, (clock.monotonicMs() - startMs) / 1_000)
       return response
     } catch (error) {
-      this.#failed(attempt, outcomeOf(error, options.signal))
+      attempt.end(outcomeOf(error, options.signal))
       throw error
     }
   }
 
   #begin(): Attempt {
-    try {
-      return this.#circuit.begin()
-    } catch (error) {
-      this.#components.metrics.refused.inc({ origin: this.#label, reason: 'circuit-open' })
-      throw error
-    }
+    const attempt = this.#breaker.begin()
+    if (attempt !== undefined) return attempt
+    this.#components.metrics.refused.inc({ origin: this.#label, reason: 'circuit-open' })
+    throw new KairoError('ERR_NO_PROVIDER', 'the origin does not answer; it is tried again soon')
   }
 
   /** Sends it, and once more on a new connection where the kept one had ended; room is made when the last connection is free. */
@@ -174,10 +175,8 @@ export class HttpOrigin implements Origin {
     }
   }
 
-  #failed(attempt: Attempt, outcome: AttemptOutcome): void {
-    const wasOpen = this.#circuit.isOpen
-    attempt.end(outcome)
-    if (wasOpen || !this.#circuit.isOpen) return
+  #leaveAlone(openings: number): void {
+    if (openings > 1) return
     this.#logger.warn({}, 'the origin does not answer and is left alone for a while')
     this.#gate.refuseWaiting(new KairoError('ERR_NO_PROVIDER', 'the origin does not answer'))
   }

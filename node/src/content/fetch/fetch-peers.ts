@@ -1,21 +1,12 @@
 /** What fetching has taught of other peers: how fast they answer and how often they fail; and whom to ask first. */
+import { type Attempt, CircuitBreaker } from '../../circuit-breaker.ts'
 import type { Clock } from '../../clock.ts'
-import { fetchLimits } from '../../limits/fetch.ts'
-import {
-  type BreakerState,
-  closedBreaker,
-  type Failure,
-  mayAsk,
-  onAbandoned,
-  onAsked,
-  onFailure,
-  onSuccess,
-} from './breaker.ts'
+import { fetchBreakerLimits, fetchLimits } from '../../limits/fetch.ts'
 import { LatencyWindow } from './latency-window.ts'
 
 interface KnownProvider {
   readonly latencies: LatencyWindow
-  breaker: BreakerState
+  readonly breaker: CircuitBreaker
   /** Monotonic milliseconds. */
   heardMs: number
 }
@@ -26,7 +17,7 @@ export interface FetchPeersComponents {
   /** Round trip to a peer, milliseconds; undefined where it was not measured. */
   readonly rttOf: (peerId: string) => number | undefined
   /** Called when a peer is left alone from now on. */
-  readonly onOpened: (peerId: string, failure: Failure) => void
+  readonly onOpened: (peerId: string, failure: 'failed' | 'lied') => void
 }
 
 /** Peers that were asked. */
@@ -48,33 +39,9 @@ export class FetchPeers {
     return ranked.sort((a, b) => a.rttMs - b.rttMs).map(({ peer }) => peer)
   }
 
-  /** True when the peer may be asked; from then on it counts as asked, and one of the other methods must follow. */
-  ask(peerId: string): boolean {
-    const peer = this.#of(peerId)
-    if (!mayAsk(peer.breaker, this.#components.clock.monotonicMs())) return false
-    peer.breaker = onAsked(peer.breaker)
-    return true
-  }
-
-  /** The answer was good. */
-  succeeded(peerId: string): void {
-    const peer = this.#of(peerId)
-    peer.breaker = onSuccess(peer.breaker)
-  }
-
-  /** There was no answer, or a bad one. */
-  failed(peerId: string, failure: Failure): void {
-    const peer = this.#of(peerId)
-    const before = peer.breaker
-    const after = onFailure(before, failure, this.#components.clock.monotonicMs())
-    peer.breaker = after
-    if (before.kind !== 'open' && after.kind === 'open') this.#components.onOpened(peerId, failure)
-  }
-
-  /** The request was given up here. */
-  abandoned(peerId: string): void {
-    const peer = this.#of(peerId)
-    peer.breaker = onAbandoned(peer.breaker, this.#components.clock.monotonicMs())
+  /** Leave to ask a peer; undefined while it is left alone. Whoever gets it says how it ended. */
+  ask(peerId: string): Attempt | undefined {
+    return this.#of(peerId).breaker.begin()
   }
 
   /** Notes how long the head of an answer took, or how long it had not come when it was given up. */
@@ -102,7 +69,7 @@ export class FetchPeers {
   #of(peerId: string): KnownProvider {
     const known = this.#known.get(peerId) ?? {
       latencies: new LatencyWindow(),
-      breaker: closedBreaker,
+      breaker: this.#newBreaker(peerId),
       heardMs: Number.NEGATIVE_INFINITY,
     }
     // Newest last, so that the first is the one unused for the longest.
@@ -113,5 +80,13 @@ export class FetchPeers {
       if (oldest !== undefined) this.#known.delete(oldest)
     }
     return known
+  }
+
+  #newBreaker(peerId: string): CircuitBreaker {
+    const { clock, onOpened } = this.#components
+    return new CircuitBreaker(
+      { clock },
+      { ...fetchBreakerLimits, onOpened: (failure) => onOpened(peerId, failure) },
+    )
   }
 }

@@ -3,6 +3,7 @@
  * it is late. Who reads along gets the bytes as they come, all but the last, which wait until the whole object is verified.
  */
 import { strict as assert } from 'node:assert'
+import type { Attempt } from '../../circuit-breaker.ts'
 import { unlessAborted } from '../../deadline.ts'
 import { KairoError } from '../../errors.ts'
 import { fetchLimits } from '../../limits/fetch.ts'
@@ -161,17 +162,18 @@ export class ObjectFlight {
     for (;;) {
       const peerId = this.#providers.shift()
       if (peerId === undefined) return false
-      if (!peers.ask(peerId)) {
+      const leave = peers.ask(peerId)
+      if (leave === undefined) {
         metrics.skipped.inc()
         continue
       }
       if (!isHedge) hedges.earn()
-      this.#start(peerId, isHedge)
+      this.#start(peerId, leave, isHedge)
       return true
     }
   }
 
-  #start(peerId: string, isHedge: boolean): void {
+  #start(peerId: string, leave: Attempt, isHedge: boolean): void {
     assert(this.#running.size < ATTEMPTS_MAX)
     const attempt = new ObjectAttempt(this.#components, {
       peerId,
@@ -180,12 +182,12 @@ export class ObjectFlight {
     })
     const settled = attempt.run().then(
       (bytes) => {
-        this.#judge(attempt, undefined)
+        this.#judge(attempt, leave, undefined)
         return { bytes }
       },
       (error: KairoError) => {
-        if (!attempt.isAborted) this.#judge(attempt, error)
-        else this.#components.peers.abandoned(peerId)
+        if (!attempt.isAborted) this.#judge(attempt, leave, error)
+        else leave.end('abandoned')
         return { error }
       },
     )
@@ -200,12 +202,12 @@ export class ObjectFlight {
   }
 
   /** What an attempt teaches of its peer. */
-  #judge(attempt: ObjectAttempt, error: KairoError | undefined): void {
+  #judge(attempt: ObjectAttempt, leave: Attempt, error: KairoError | undefined): void {
     const { peers, metrics, logger } = this.#components
     const { peerId } = attempt
     metrics.requests.inc({ code: error?.code ?? 'ok' })
     if (error === undefined || error.code === 'ERR_NOT_FOUND') {
-      peers.succeeded(peerId)
+      leave.end('succeeded')
       peers.noteLatency(peerId, attempt.latencyMs)
       return
     }
@@ -216,9 +218,9 @@ export class ObjectFlight {
     if (error.code === 'ERR_LIMIT' && !attempt.isRefused) {
       // It is this side that had no room, in memory or among the requests that wait.
       metrics.limits.inc({ limit: attempt.total === undefined ? 'waiting' : 'bytes' })
-      peers.abandoned(peerId)
+      leave.end('abandoned')
     } else {
-      peers.failed(peerId, error.code === 'ERR_VERIFICATION' ? 'lied' : 'failed')
+      leave.end(error.code === 'ERR_VERIFICATION' ? 'lied' : 'failed')
     }
   }
 

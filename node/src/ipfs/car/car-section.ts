@@ -1,5 +1,6 @@
 /** The pieces of a CAR, version 1 (https://ipld.io/specs/transport/car/carv1/). */
 import type { CID } from 'multiformats/cid'
+import { encodeUvarint } from '../../protocol/uvarint.ts'
 import type { Block } from '../dag/walk.ts'
 
 /** `{roots: [` and `], version: 1}` in DAG-CBOR, whose map keys go by length. */
@@ -13,20 +14,10 @@ export function carHead(root: CID): Buffer {
   const size = length < 24 ? [0x40 + length] : [0x58, length]
   const tag = Buffer.from([0xd8, 0x2a, ...size, 0])
   const head = Buffer.concat([BEFORE_ROOTS, tag, root.bytes, AFTER_ROOTS])
-  return Buffer.concat([varint(head.byteLength), head])
+  return Buffer.concat([encodeUvarint(head.byteLength), head])
 }
 
 /** The pieces of one block's section. */
 export function carSection({ cid, bytes }: Block): Uint8Array[] {
-  return [varint(cid.bytes.byteLength + bytes.byteLength), cid.bytes, bytes]
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = []
-  let left = value
-  while (left >= 0x80) {
-    bytes.push((left % 0x80) | 0x80)
-    left = Math.floor(left / 0x80)
-  }
-  return Buffer.from([...bytes, left])
+  return [encodeUvarint(cid.bytes.byteLength + bytes.byteLength), cid.bytes, bytes]
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'tap'
 import { HttpOrigin } from '../../../src/cdn/origins/http-origin.ts'
-import { httpOriginLimits as limits, originCircuitLimits } from '../../../src/limits/cdn-origins.ts'
+import { httpOriginLimits as limits, originBreakerLimits } from '../../../src/limits/cdn-origins.ts'
 import { settle } from '../../support/manual-clock.ts'
 import { allOver, ask, bodyOf, codeOf, originParts, wholeOf } from '../../support/origin-parts.ts'
 import { rawAnswer, startRawOrigin } from '../../support/raw-origin.ts'
@@ -318,12 +318,12 @@ test('10,000 requests to an origin that is dead', async (t) => {
   })
 
   await t.test('after a while one tries', async (t) => {
-    await clock.pass(originCircuitLimits.retryMsMin)
+    await clock.pass(originBreakerLimits.retryMsMin)
     const before = await refused()
     const codes = await Promise.all(Array.from({ length: 100 }, () => codeOf(ask(http, '/'))))
     t.strictSame(new Set(codes), new Set(['ERR_NO_PROVIDER']))
     t.equal(await refused(), before + 99)
-    await clock.pass(originCircuitLimits.retryMsMin)
+    await clock.pass(originBreakerLimits.retryMsMin)
     t.equal(await codeOf(ask(http, '/')), 'ERR_NO_PROVIDER')
     t.equal(await refused(), before + 100, 'the wait has doubled')
   })
@@ -332,7 +332,7 @@ test('10,000 requests to an origin that is dead', async (t) => {
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
     t.teardown(() => server.close())
-    await clock.pass(originCircuitLimits.retryMsMax)
+    await clock.pass(originBreakerLimits.retryMsMax)
     t.equal((await wholeOf(ask(http, '/'))).text, 'back')
     const texts = await Promise.all(
       Array.from({ length: 20 }, async () => (await wholeOf(ask(http, '/'))).text),

@@ -4,7 +4,7 @@ import { Registry } from 'prom-client'
 import { test } from 'tap'
 import { digestOf } from '../../../src/content/digest.ts'
 import { Fetcher } from '../../../src/content/fetch/fetch-client.ts'
-import { fetchLimits } from '../../../src/limits/fetch.ts'
+import { fetchBreakerLimits, fetchLimits } from '../../../src/limits/fetch.ts'
 import { contentLimits } from '../../../src/limits.ts'
 import { silentLogger } from '../../../src/logger.ts'
 import { ManualClock, settle } from '../../support/manual-clock.ts'
@@ -219,25 +219,25 @@ test('a peer that fails is left alone, and tried again', async (t) => {
   const fetch = () => fetcher.fetch(digest, ['flaky', 'good'])
   for (let count = 0; count < 10; count += 1) await fetch()
   const asked = () => http.order.filter((peer) => peer === 'flaky').length
-  t.equal(asked(), fetchLimits.breakerScoreMax)
+  t.equal(asked(), fetchBreakerLimits.failuresMax)
   t.equal(await metric('breaker_opened_total', { reason: 'failed' }), 1)
-  t.equal(await metric('skipped_total'), 10 - fetchLimits.breakerScoreMax)
-  await clock.pass(fetchLimits.breakerMsMin)
+  t.equal(await metric('skipped_total'), 10 - fetchBreakerLimits.failuresMax)
+  await clock.pass(fetchBreakerLimits.retryMsMin)
   await Promise.all([fetch(), fetch()])
-  t.equal(asked(), fetchLimits.breakerScoreMax + 1, 'one trial')
-  await clock.pass(fetchLimits.breakerMsMin)
+  t.equal(asked(), fetchBreakerLimits.failuresMax + 1, 'one trial')
+  await clock.pass(fetchBreakerLimits.retryMsMin)
   await fetch()
-  t.equal(asked(), fetchLimits.breakerScoreMax + 1, 'twice as long after a failed one')
-  await clock.pass(fetchLimits.breakerMsMin)
+  t.equal(asked(), fetchBreakerLimits.failuresMax + 1, 'twice as long after a failed one')
+  await clock.pass(fetchBreakerLimits.retryMsMin)
   http.scripts.set('flaky', {})
   await fetch()
   await fetch()
-  t.equal(asked(), fetchLimits.breakerScoreMax + 3, 'back after a good one')
+  t.equal(asked(), fetchBreakerLimits.failuresMax + 3, 'back after a good one')
   http.scripts.set('flaky', { lie: flip(3) })
   await fetch()
   await clock.pass(10_000)
   await fetch()
-  t.equal(asked(), fetchLimits.breakerScoreMax + 4, 'one lie is enough, and counts for longer')
+  t.equal(asked(), fetchBreakerLimits.failuresMax + 4, 'one lie is enough, and counts for longer')
 })
 
 test('reading along', async (t) => {
@@ -426,6 +426,6 @@ test('memory has a bound', async (t) => {
   await clock.pass(400_000)
   await Promise.allSettled(waiting)
   t.equal(await metric('in_flight_bytes'), 0)
-  t.ok((await metric('requests_total', { code: 'ERR_LIMIT' })) > fetchLimits.breakerScoreMax)
+  t.ok((await metric('requests_total', { code: 'ERR_LIMIT' })) > fetchBreakerLimits.failuresMax)
   t.equal(await metric('breaker_opened_total'), 0, 'our bound is no failure of the peer')
 })
