@@ -2,12 +2,14 @@
  * A file becomes a video: how long Kairo's library takes for a ladder of 1080, 720 and 480 lines and sound, by chunks side by side,
  * against one ffmpeg command that makes the same ladder, in turns, and the quality of both.
  */
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../node/src/clock.ts'
 import { ContentStore } from '../node/src/content/store/store.ts'
+import { makeVideoId } from '../node/src/content/videos/video-id.ts'
 import { mediaChildLimits } from '../node/src/limits/media-child.ts'
 import { silentLogger } from '../node/src/logger.ts'
 import { MediaPool } from '../node/src/media/child/pool.ts'
@@ -92,7 +94,10 @@ async function runKairo(source: string, directory: string, folder: string): Prom
   media.start()
   while (media.stats().filter(({ state }) => state === 'warm').length < parallel) await tick()
   const store = new ContentStore(common, { memoryBytesMax: 64 * 2 ** 20, diskBytesMax: 0 })
-  const library = new VodLibrary({ ...common, store }, { directory, bytesMax: 10 * 2 ** 30 })
+  const library = new VodLibrary(
+    { ...common, store },
+    { directory, bytesMax: 10 * 2 ** 30, newId: () => makeVideoId('bench', randomBytes) },
+  )
   await library.start()
   const pipeline = new VodPipeline(
     {

@@ -80,6 +80,7 @@ export interface Components
   readonly uploads: UploadServer
   readonly watchFolder: WatchFolder | undefined
   readonly downloads: Downloads
+  readonly tellOfOwnVideos: () => void
   readonly archives: StreamArchives
   readonly storyboards: LiveStoryboards
   readonly restreaming: RestreamService

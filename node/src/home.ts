@@ -35,6 +35,8 @@ export interface Home {
   readonly stateDirectory: string
   /** libp2p peer store. */
   readonly networkDirectory: string
+  /** Lists of the videos of other peers; one file each. */
+  readonly videosDirectory: string
   /** Cached objects. */
   readonly contentDirectory: string
   /** Host rules, and the index of cached responses. */
@@ -82,6 +84,7 @@ export function homeAt(root: string): Home {
     operatorTokenFile: join(root, 'operator.token'),
     stateDirectory: join(root, 'state'),
     networkDirectory: join(root, 'network'),
+    videosDirectory: join(root, 'videos'),
     contentDirectory: join(root, 'content'),
     cdnDirectory: join(root, 'cdn'),
     ipfsDirectory: join(root, 'ipfs'),

@@ -196,6 +196,7 @@ export class Peer {
   async #startContent(components: Components): Promise<void> {
     const { sequences, store, host, peerHttp, directory, providers, fetches } = components
     const { feeds, replicas, load, geo, nearest, catalog, replication, ipfs } = components
+    const { videos, networkVideos } = components
     await this.#lockHome(sequences)
     await this.#begin('store', store)
     await this.#begin('host', host)
@@ -209,6 +210,8 @@ export class Peer {
     await this.#begin('fetches', fetches)
     await this.#begin('feeds', feeds)
     await this.#begin('replicas', replicas)
+    await this.#begin('videos of the network', videos)
+    this.#started.push({ name: 'videos of others', stop: () => networkVideos.stop() })
     await this.#begin('replication', replication)
     if (ipfs !== undefined) await this.#begin('ipfs', ipfs)
     ensureStreams(components, this.#init.settings.testStream)
@@ -239,6 +242,7 @@ export class Peer {
     await this.#begin('transcoding', transcoding)
     await this.#begin('restreaming', restreaming)
     await this.#begin('library', components.library)
+    components.tellOfOwnVideos()
     await this.#begin('archives', archives)
     await this.#begin('storyboards', components.storyboards)
     await this.#begin('uploads', components.uploads)

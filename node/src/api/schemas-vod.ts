@@ -20,6 +20,12 @@ export const vodSchema = z.object({
   title: z.string(),
   state: z.enum(['queued', 'probing', 'transcoding', 'ready', 'failed']),
   origin: z.enum(['upload', 'recording']),
+  originPeer: z.string().describe('Id of the peer that has made it, and may change it.'),
+  status: z
+    .enum(['origin', 'copied', 'known', 'away'])
+    .describe(
+      'Made here; played here, so copies are here; at another peer; at a peer that cannot be reached now.',
+    ),
   createdAt: z.iso.datetime(),
   durationS: z.number().describe('0 until it is known.'),
   progress: z.number().describe('Share of the work that is done, 0 to 1.'),
@@ -57,6 +63,7 @@ export type VodView = z.output<typeof vodSchema>
 /** GET /api/vods. */
 export const vodsSchema = z.object({
   videos: z.array(vodSchema),
+  networkVideos: z.number().describe('Videos of other peers in all; the newest 500 are listed.'),
   usage: z.object({ bytes: z.number(), bytesMax: z.number(), bytesFree: z.number() }),
   uploads: z
     .object({

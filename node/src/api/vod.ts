@@ -1,7 +1,7 @@
-/** /api/vods and downloads: the library of videos; fronts `vod/library` and `vod/download`. */
+/** /api/vods and downloads: videos of this peer and of others; fronts `vod/library`, `vod/download` and `content/videos`. */
 import { z } from 'zod'
-import type { Presentation } from '../content/archive/presentation.ts'
 import { RENDITION_NAME } from '../content/stream.ts'
+import type { NetworkVideos } from '../content/videos/network-videos.ts'
 import { KairoError } from '../errors.ts'
 import { attachment } from '../http/content-disposition.ts'
 import { rangedAnswer } from '../http/ranged-answer.ts'
@@ -14,12 +14,13 @@ import {
   type StreamRoute,
 } from '../http/stream-route.ts'
 import { captionUploadLimits, downloadLimits, uploadLimits } from '../limits/upload.ts'
+import { vodListLimits } from '../limits/videos.ts'
 import type { DownloadChoice } from '../vod/download/download-plan.ts'
 import type { Downloads } from '../vod/download/downloads.ts'
 import type { VodLibrary } from '../vod/library.ts'
-import type { VodStatus } from '../vod/vod-status.ts'
 import { doneSchema } from './schemas.ts'
 import { type VodView, vodChangeSchema, vodSchema, vodsSchema } from './schemas-vod.ts'
+import { networkVodView, vodView } from './vod-view.ts'
 
 /** The rooms behind the routes. */
 export interface VodRouteComponents {
@@ -28,6 +29,9 @@ export interface VodRouteComponents {
     'status' | 'statuses' | 'get' | 'usage' | 'rename' | 'remove' | 'retry' | 'addCaptions'
   >
   readonly downloads: Pick<Downloads, 'open'>
+  readonly networkVideos: Pick<NetworkVideos, 'count' | 'known' | 'newest' | 'status'>
+  /** This peer. */
+  readonly host: { readonly peerId: string }
 }
 
 /** Who may change the library, as the setting `uploads` says; `off` leaves it to the operator. */
@@ -40,23 +44,33 @@ const renditionName = z.string().regex(RENDITION_NAME)
 
 /** Routes that take and answer JSON. */
 export function vodRoutes(components: VodRouteComponents, init: VodRouteInit): Route[] {
-  const { library } = components
+  const { library, networkVideos: network } = components
+  const { peerId } = components.host
   const view = (id: string): VodView => {
     const status = library.status(id)
-    if (status === undefined) throw new KairoError('ERR_NOT_FOUND', `no video ${id} here`)
-    return vodView(status, library.get(id))
+    if (status !== undefined) return vodView(status, library.get(id), peerId)
+    const known = network.known(id)
+    if (known === undefined) throw new KairoError('ERR_NOT_FOUND', `no video ${id} here`)
+    return networkVodView(known, network.status(id))
   }
   return [
     defineRoute({
       method: 'GET',
       path: '/api/vods',
-      summary: 'Lists the videos of this peer, those being made too, newest first.',
+      summary:
+        'Lists the videos of this peer, those being made too, and the newest ones of others, newest first.',
       access: 'public',
       response: { 200: vodsSchema },
       handler: () => ({
         status: 200,
         body: {
-          videos: library.statuses().map((status) => vodView(status, library.get(status.id))),
+          videos: [
+            ...library.statuses().map((one) => vodView(one, library.get(one.id), peerId)),
+            ...network
+              .newest(vodListLimits.networkVideosMax)
+              .map((known) => networkVodView(known, network.status(known.video.id))),
+          ].sort((a, b) => Date.parse(b.createdAt) - Date.parse(a.createdAt)),
+          networkVideos: network.count,
           usage: library.usage(),
           uploads: { access: init.access, fileBytesMax: uploadLimits.fileBytesMax },
         },
@@ -81,10 +95,16 @@ export function vodRoutes(components: VodRouteComponents, init: VodRouteInit): R
 }
 
 function changingRoutes(
-  { library }: VodRouteComponents,
+  { library, networkVideos }: VodRouteComponents,
   init: VodRouteInit,
   view: (id: string) => VodView,
 ): Route[] {
+  /** What another peer has made is that peer's to change. */
+  const expectOwn = (id: string): void => {
+    const owner = library.status(id) === undefined ? networkVideos.known(id)?.owner : undefined
+    if (owner === undefined) return
+    throw new KairoError('ERR_FORBIDDEN', `peer ${owner} has this video: it can be changed there`)
+  }
   const rule = {
     access: 'operator',
     localAccess: init.access === 'local' ? 'public' : 'operator',
@@ -99,6 +119,7 @@ function changingRoutes(
       body: vodChangeSchema,
       response: { 200: vodSchema },
       handler: async ({ params, body }) => {
+        expectOwn(params.id)
         await library.rename(params.id, body.title)
         return { status: 200, body: view(params.id) }
       },
@@ -110,6 +131,7 @@ function changingRoutes(
       summary: 'Removes a video for good; one that is being made is stopped.',
       response: { 200: doneSchema },
       handler: async ({ params }) => {
+        expectOwn(params.id)
         await library.remove(params.id)
         return { status: 200, body: { done: true as const } }
       },
@@ -130,7 +152,7 @@ function changingRoutes(
 
 /** Routes whose bodies are files. */
 export function vodStreamRoutes(components: VodRouteComponents, init: VodRouteInit): StreamRoute[] {
-  const { library } = components
+  const { library, host } = components
   const { requestsMax, requestsPerAddressMax } = downloadLimits
   const download = {
     access: 'public',
@@ -184,7 +206,7 @@ export function vodStreamRoutes(components: VodRouteComponents, init: VodRouteIn
         await library.addCaptions(params.id, query.language, query.label, file)
         const status = library.status(params.id)
         if (status === undefined) throw new KairoError('ERR_NOT_FOUND', 'the video is gone')
-        const answer = vodSchema.parse(vodView(status, library.get(params.id)))
+        const answer = vodSchema.parse(vodView(status, library.get(params.id), host.peerId))
         return {
           status: 200,
           headers: { 'content-type': 'application/json; charset=utf-8' },
@@ -222,41 +244,4 @@ async function downloadAnswer(
     },
     read: (first, last) => file.read(first, last, { signal }),
   })
-}
-
-/** A video as the API tells it. */
-function vodView(status: VodStatus, presentation: Presentation | undefined): VodView {
-  const base = `/vod/${status.id}`
-  const renditions = presentation?.renditions.map(({ info }) => info) ?? []
-  const hasSound = renditions.some(({ kind }) => kind === 'audio')
-  return {
-    id: status.id,
-    title: status.title,
-    state: status.state,
-    origin: status.origin,
-    createdAt: new Date(status.createdAtMs).toISOString(),
-    durationS: status.durationUs / 1e6,
-    progress: status.share,
-    speed: status.speed ?? null,
-    etaS: status.etaMs === undefined ? null : status.etaMs / 1_000,
-    error: status.error ?? null,
-    bytes: status.bytes,
-    renditions: renditions.map((info) => ({ ...info })),
-    captions: (presentation?.captions ?? []).map(({ name, language, label }) => ({
-      name,
-      language,
-      label,
-    })),
-    storyboard: presentation?.storyboard ?? null,
-    urls:
-      presentation === undefined
-        ? null
-        : {
-            hls: `${base}/master.m3u8`,
-            dash: `${base}/manifest.mpd`,
-            download: `${base}/download.mp4`,
-            storyboard: presentation.storyboard === undefined ? null : `${base}/storyboard.vtt`,
-            sound: hasSound ? `${base}/audio.m4a` : null,
-          },
-  }
 }

@@ -1,4 +1,4 @@
-/** `kairo vod`: the videos of the running peer. */
+/** `kairo vod`: the videos of the running peer, and those of others that play there. */
 import { readFile } from 'node:fs/promises'
 import { doneSchema } from '../api/schemas.ts'
 import { type VodView, vodSchema, vodsSchema } from '../api/schemas-vod.ts'
@@ -50,14 +50,22 @@ async function list(client: PeerClient, json: boolean): Promise<number> {
   }
   const rows = answer.videos.map((video) => [
     ...[video.id, stateOf(video), formatSeconds(video.durationS), formatBytes(video.bytes)],
-    ...[video.title, video.error?.message ?? ''],
+    ...[placeOf(video), video.title, video.error?.message ?? ''],
   ])
-  print(formatTable([['id', 'state', 'length', 'size', 'title', 'error'], ...rows]))
+  print(formatTable([['id', 'state', 'length', 'size', 'where', 'title', 'error'], ...rows]))
+  const more =
+    answer.networkVideos - answer.videos.filter(({ status }) => status !== 'origin').length
+  if (more > 0) print(`${more} more videos of other peers are not listed.`)
   return 0
 }
 
 function stateOf({ state, progress }: VodView): string {
   return state === 'transcoding' ? `${state} ${Math.floor(progress * 100)} %` : state
+}
+
+function placeOf({ status, originPeer }: VodView): string {
+  const words = { origin: 'here', copied: 'copied', known: 'there', away: 'away' }
+  return status === 'origin' ? words.origin : `${words[status]} ${originPeer.slice(-8)}`
 }
 
 async function add(

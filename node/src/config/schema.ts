@@ -120,6 +120,11 @@ export const settingsSchema = z.strictObject({
     { flag: '--vod-bytes-max', env: 'KAIRO_VOD_BYTES_MAX' },
     'Disk for recordings, videos on demand, DVR windows and uploads together, under the home folder.',
   ),
+  shareVideos: named(
+    z.boolean().default(true),
+    { flag: '--share-videos', env: 'KAIRO_SHARE_VIDEOS' },
+    'Tell the network of the videos of this peer: they are listed and play at every peer.',
+  ),
   watchFolder: named(
     z.string().default(''),
     { flag: '--watch-folder', env: 'KAIRO_WATCH_FOLDER' },

@@ -14,11 +14,15 @@ export const RECORDS_TOPIC = '/kairo/records/1'
 export const PEERS_PROTOCOL = '/kairo/peers/1.0.0'
 /** Gossip topic on which peers tell of themselves. */
 export const PEERS_TOPIC = '/kairo/peers/1'
+/** The signed heads of the lists of videos that a peer knows. */
+export const VIDEOS_PROTOCOL = '/kairo/videos/1.0.0'
+/** Gossip topic on which peers tell that their list of videos has changed. */
+export const VIDEOS_TOPIC = '/kairo/videos/1'
 /** Purges of cached responses: one carried out and acknowledged, or those that a peer has missed. */
 export const PURGE_PROTOCOL = '/kairo/purge/1.0.0'
 
 /** Every gossip topic; messages on any other are neither heard nor passed on. */
-export const GOSSIP_TOPICS: readonly string[] = [RECORDS_TOPIC, PEERS_TOPIC]
+export const GOSSIP_TOPICS: readonly string[] = [RECORDS_TOPIC, PEERS_TOPIC, VIDEOS_TOPIC]
 
 /**
  * Small exchanges that keep the network together: they may run over a relayed connection. Everything else waits for a
@@ -28,6 +32,7 @@ export const GOSSIP_TOPICS: readonly string[] = [RECORDS_TOPIC, PEERS_TOPIC]
 const CONTROL_PROTOCOLS: ReadonlySet<string> = new Set([
   RECORDS_PROTOCOL,
   PEERS_PROTOCOL,
+  VIDEOS_PROTOCOL,
   PURGE_PROTOCOL,
 ])
 

@@ -1,6 +1,5 @@
 /** The room that keeps what has been live: DVR windows and recordings of this peer's own streams. */
 import { strict as assert } from 'node:assert'
-import { randomBytes } from 'node:crypto'
 import type { ContentStore } from '../content/store/store.ts'
 import type { Publications } from '../ingest/publications.ts'
 import type { OwnedStream, StreamKeys } from '../ingest/stream-keys.ts'
@@ -11,7 +10,6 @@ import { LiveStoryboards } from '../recording/live-storyboards.ts'
 import type { KeepOptions } from '../recording/stream-archive.ts'
 import { type ArchivedStream, StreamArchives } from '../recording/stream-archives.ts'
 import { spriteFile } from '../vod/asset.ts'
-import { assetId } from '../vod/asset-id.ts'
 import type { VodLibrary } from '../vod/library.ts'
 import type { Base, ComponentsInit } from './base.ts'
 
@@ -50,7 +48,7 @@ export function createArchives(
         read: (digest, options) => library.read(digest, options),
         peek: (digest) => library.peek(digest),
         spriteFile,
-        newId: () => assetId(randomBytes),
+        newId: () => library.newId(),
         bytesFree: () => library.usage().bytesFree,
         adopt: (recording) => library.adopt(recording),
       },

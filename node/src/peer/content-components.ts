@@ -9,9 +9,12 @@ import { rankByRendezvous } from '../content/rendezvous.ts'
 import { Replicas } from '../content/replica/replicas.ts'
 import { Replication } from '../content/replication/replication.ts'
 import { ContentStore } from '../content/store/store.ts'
+import { NetworkVideos } from '../content/videos/network-videos.ts'
+import { VideoDirectory } from '../content/videos/video-directory.ts'
 import type { Identity } from '../host/identity.ts'
 import type { Join } from '../host/join.ts'
 import { PeerHttps } from '../host/peer-https/peer-https.ts'
+import { peerSigner } from '../host/peer-signature.ts'
 import { IpfsService } from '../ipfs/service.ts'
 import { replicationLimits } from '../limits/replication.ts'
 import type { PeerCatalogService } from '../nearest/peer-catalog.ts'
@@ -73,6 +76,18 @@ export function createContent(
     { ...network, store, fetcher, records: directory, providers, random },
     { idleMs: settings.replicaIdleMs },
   )
+  const videos = new VideoDirectory(
+    {
+      ...{ ...network, store, fetcher, gossip: host.gossip, peers: host },
+      signer: peerSigner(identity.privateKey),
+    },
+    { directory: home.videosDirectory },
+  )
+  const networkVideos = new NetworkVideos({
+    ...{ ...network, store, fetcher, videos, providers },
+    alivePeers: () => alive(catalog()),
+    isAlive: (peerId) => isAlive(catalog().get(peerId)),
+  })
   const ipfs = settings.ipfs
     ? new IpfsService(
         {
@@ -103,6 +118,8 @@ export function createContent(
     directory,
     providers,
     replicas,
+    videos,
+    networkVideos,
     feeds: new FeedServer({ ...network, streams: replicas }),
     peerHttp,
     fetcher,
@@ -117,7 +134,11 @@ export function createContent(
 
 /** Peers that take requests now. */
 function alive(catalog: PeerCatalogService) {
-  return catalog.list().filter(({ state, reachable }) => state === 'serving' && reachable)
+  return catalog.list().filter(isAlive)
+}
+
+function isAlive(peer: ReturnType<PeerCatalogService['get']>): boolean {
+  return peer?.state === 'serving' && peer.reachable
 }
 
 /** Whether a peer is one of those that the operator named. */

@@ -10,6 +10,7 @@ import { apiRoutes } from '../api/routes.ts'
 import type { Components } from '../components.ts'
 import type { HostPort } from '../config/address.ts'
 import type { LoadedSettings } from '../config/load.ts'
+import { PlayableVideos } from '../content/videos/playable-videos.ts'
 import { createHlsHandler } from '../delivery/hls-handler.ts'
 import { createLiveStoryboardHandler } from '../delivery/live-storyboard.ts'
 import { createTimeHandler } from '../delivery/time-handler.ts'
@@ -71,11 +72,12 @@ export async function createHttpServers(
 
 /** Players, pages and API. */
 async function ownAnswers({ components, loaded, rtmp, srt, report }: HttpServersParts) {
-  const { replicas, operatorToken, archives, keys } = components
+  const { replicas, operatorToken, archives, keys, networkVideos } = components
+  const presentations = new PlayableVideos(archives, networkVideos)
   const plainHandlers: PlainHandler[] = [
     createHlsHandler({ ...components, streams: replicas, archive: archives }),
     createLiveStoryboardHandler({ ...components, streams: replicas }),
-    createVodHandler({ ...components, presentations: archives }),
+    createVodHandler({ ...components, presentations }),
     createTimeHandler(components),
     nearestHandler(components),
   ]

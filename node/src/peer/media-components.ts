@@ -1,7 +1,12 @@
 /** The rooms that make renditions: media children, the transcoder of live streams, the library of videos. */
+import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { UPLOADS_PATH } from '../api/uploads.ts'
 import type { ContentStore } from '../content/store/store.ts'
+import type { NetworkVideos } from '../content/videos/network-videos.ts'
+import type { VideoDirectory } from '../content/videos/video-directory.ts'
+import { isVideoIdOf, makeVideoId } from '../content/videos/video-id.ts'
+import type { VideoRecord } from '../content/videos/video-record.ts'
 import { KairoError } from '../errors.ts'
 import type { StreamKeys } from '../ingest/stream-keys.ts'
 import type { StreamOptionsStore } from '../ingest/stream-options.ts'
@@ -87,6 +92,8 @@ export function createTranscoding(
 export interface LibraryParts extends MediaRooms {
   readonly store: ContentStore
   readonly transcoding: TranscodeService
+  readonly videos: VideoDirectory
+  readonly networkVideos: NetworkVideos
   /** What DVR windows and recordings under way use of the disk. */
   readonly archivedBytes: () => number
 }
@@ -99,18 +106,23 @@ export interface LibraryRooms {
   /** Undefined when no folder is watched. */
   readonly watchFolder: WatchFolder | undefined
   readonly downloads: Downloads
+  /** Tells other peers what videos there are; before this is first called they are told nothing. */
+  readonly tellOfOwnVideos: () => void
 }
 
 /** Builds the library of videos. */
 export function createLibrary(
   base: Base,
-  { store, media, presets, encoders, transcoding, archivedBytes }: LibraryParts,
+  parts: LibraryParts,
   { loaded: { settings }, home }: ComponentsInit,
 ): LibraryRooms {
+  const { store, media, presets, encoders, transcoding, archivedBytes } = parts
+  const { videos, networkVideos } = parts
   const library: VodLibrary = new VodLibrary(
     { ...base, store },
     {
       directory: home.vodDirectory,
+      newId: () => makeVideoId(base.host.peerId, randomBytes),
       bytesMax: settings.vodBytesMax,
       bytesElsewhere: () => uploads.usage() + archivedBytes(),
     },
@@ -142,6 +154,18 @@ export function createLibrary(
           { ...base, library },
           { directory: settings.watchFolder, stateFile: home.watchFolderFile },
         )
-  const downloads = new Downloads({ ...base, library }, { directory: home.downloadsDirectory })
-  return { library, pipeline, uploads, watchFolder, downloads }
+  const downloads = new Downloads(
+    { ...base, library, others: networkVideos },
+    { directory: home.downloadsDirectory },
+  )
+  const tellOfOwnVideos = (): void => {
+    videos.ownChanged(() => (settings.shareVideos ? ownVideos(library, base.host.peerId) : []))
+  }
+  library.events.on('vod:changed', tellOfOwnVideos)
+  return { library, pipeline, uploads, watchFolder, downloads, tellOfOwnVideos }
+}
+
+/** Those that other peers may be told of: names of early versions do not say whose they are. */
+function ownVideos(library: VodLibrary, peerId: string): VideoRecord[] {
+  return library.records().filter(({ id }) => isVideoIdOf(peerId, id))
 }

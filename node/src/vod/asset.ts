@@ -1,4 +1,7 @@
-/** One video of the library: its folder, its manifest, and its objects once it is ready. */
+/**
+ * One video of the library: its folder, its manifest, and its objects once it is ready. The pages that tell other peers of its
+ * segments are objects too; they are made of the segment logs whenever they are asked for.
+ */
 import { strict as assert } from 'node:assert'
 import { lstat, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,12 +10,24 @@ import {
   MANIFEST_FILE,
   writeManifest,
 } from '../content/archive/asset-manifest.ts'
-import type { ArchivedRendition, Presentation } from '../content/archive/presentation.ts'
+import type {
+  ArchivedRendition,
+  ArchivedSegment,
+  Presentation,
+} from '../content/archive/presentation.ts'
 import { SegmentLog, type SegmentLogComponents } from '../content/archive/segment-log.ts'
 import { type Digest, digestOf } from '../content/digest.ts'
+import { encodeSegmentPage, segmentPageCount } from '../content/videos/segment-pages.ts'
+import type { VideoRecord } from '../content/videos/video-record.ts'
 import { KairoError } from '../errors.ts'
 import { storageError } from '../files.ts'
 import type { VodProgress } from './vod-status.ts'
+
+/** A page of segments of one rendition. */
+interface PagePlace {
+  readonly rendition: number
+  readonly page: number
+}
 
 /** A video and where it lies. */
 export class Asset {
@@ -26,8 +41,11 @@ export class Asset {
   #logs: readonly SegmentLog[] = []
   /** Paths of objects that are files of their own: captions, sprites. */
   readonly #files = new Map<Digest, string>()
+  readonly #pages = new Map<Digest, PagePlace>()
   #presentation: Presentation | undefined
   #bytes = 0
+  /** What was last told, and the manifest that it is of. */
+  #record: { readonly of: AssetManifest; readonly record: VideoRecord | undefined } | undefined
 
   constructor(components: SegmentLogComponents, directory: string, manifest: AssetManifest) {
     this.#components = components
@@ -43,6 +61,27 @@ export class Asset {
   /** What players need; undefined until it is ready. */
   get presentation(): Presentation | undefined {
     return this.#presentation
+  }
+
+  /** What other peers are told of it; undefined until it is ready. One whose media are damaged here may have copies there. */
+  get record(): VideoRecord | undefined {
+    if (this.#record?.of !== this.#manifest) {
+      this.#record = { of: this.#manifest, record: this.#describe() }
+    }
+    return this.#record.record
+  }
+
+  #describe(): VideoRecord | undefined {
+    const { id, title, createdAtMs, durationUs, origin, captions, storyboard, pages } =
+      this.#manifest
+    if (pages === undefined) return undefined
+    const renditions = this.#manifest.renditions.map((rendition, index) => ({
+      ...{ ...rendition, pages: pages.digests[index] ?? [] },
+    }))
+    return {
+      ...{ id, title, createdAtMs, durationUs, origin, bytes: pages.mediaBytes },
+      ...{ renditions, captions, storyboard },
+    }
   }
 
   /** Bytes of its folder when it was last measured. */
@@ -95,6 +134,7 @@ export class Asset {
       logs.push(log)
       renditions.push({ info, targetDurationS, segments: log.segments })
     }
+    await this.#namePages(renditions)
     this.#logs = logs
     this.#files.clear()
     for (const { name, digest } of manifest.captions)
@@ -112,6 +152,7 @@ export class Asset {
   async close(): Promise<void> {
     this.#presentation = undefined
     this.#files.clear()
+    this.#pages.clear()
     const logs = this.#logs
     this.#logs = []
     await Promise.all(logs.map((log) => log.close()))
@@ -121,6 +162,7 @@ export class Asset {
   *digests(): Iterable<Digest> {
     for (const log of this.#logs) yield* log.digests()
     yield* this.#files.keys()
+    yield* this.#pages.keys()
   }
 
   /**
@@ -130,6 +172,8 @@ export class Asset {
   async read(digest: Digest): Promise<Buffer> {
     const log = this.#logs.find((one) => one.has(digest))
     if (log !== undefined) return await log.read(digest)
+    const page = this.#pages.get(digest)
+    if (page !== undefined) return this.#page(page, digest)
     const path = this.#files.get(digest)
     if (path === undefined) throw new KairoError('ERR_NOT_FOUND', 'this video has no such object')
     let bytes: Buffer
@@ -140,6 +184,37 @@ export class Asset {
     }
     if (digestOf(bytes) === digest) return bytes
     throw new KairoError('ERR_VERIFICATION', 'a file of this video is damaged on disk')
+  }
+
+  #page({ rendition, page }: PagePlace, digest: Digest): Buffer {
+    const segments = this.#presentation?.renditions[rendition]?.segments
+    const bytes = segments && encodeSegmentPage(segments, page)
+    if (bytes !== undefined && digestOf(bytes) === digest) return bytes
+    throw new KairoError('ERR_VERIFICATION', 'the segments of this video are not what they were')
+  }
+
+  /** Names the pages of segments, once for good: a finished video does not change. */
+  async #namePages(renditions: readonly ArchivedRendition[]): Promise<void> {
+    if (this.#manifest.pages === undefined) {
+      const isTold = renditions.every(
+        ({ segments }, index) =>
+          segments.length === this.#manifest.renditions[index]?.segments && arePageable(segments),
+      )
+      if (!isTold) return
+      const digests = renditions.map(({ segments }) =>
+        Array.from({ length: segmentPageCount(segments.length) }, (_, page) =>
+          digestOf(encodeSegmentPage(segments, page)),
+        ),
+      )
+      const all = renditions.flatMap(({ segments }) => segments)
+      const mediaBytes = all.reduce((sum, { bytes }) => sum + bytes, 0)
+      const pages = { digests, mediaBytes }
+      // A full disk is no reason not to serve it: the pages are named again at the next start.
+      await this.save({ pages }).catch(() => this.force({ pages }))
+    }
+    for (const [rendition, digests] of (this.#manifest.pages?.digests ?? []).entries()) {
+      for (const [page, digest] of digests.entries()) this.#pages.set(digest, { rendition, page })
+    }
   }
 
   /** Deletes everything in its folder but the manifest; for one that cannot be made, however often it is tried. */
@@ -160,6 +235,12 @@ export class Asset {
 /** Name of a storyboard's sprite in its video's folder. */
 export function spriteFile(index: number): string {
   return `storyboard-${index}.jpg`
+}
+
+/** Recordings of early versions may have holes, which pages do not know. */
+function arePageable(segments: readonly ArchivedSegment[]): boolean {
+  const first = segments[0]
+  return first !== undefined && segments.every(({ msn }, index) => msn === first.msn + index)
 }
 
 /** Bytes of all files in a folder; files that vanish meanwhile count nothing. */

@@ -2,7 +2,6 @@
  * The library: videos on demand, each a folder of its own under `<home>/vod`. A file that is added waits here until the pipeline has
  * made renditions of it; a recording is adopted as it is. Players see a video when it is ready and not before.
  */
-import { randomBytes } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
@@ -16,12 +15,12 @@ import type {
 } from '../content/archive/presentation.ts'
 import type { Digest } from '../content/digest.ts'
 import type { ContentStore, ObjectSource } from '../content/store/store.ts'
+import type { VideoRecord } from '../content/videos/video-record.ts'
 import { KairoError } from '../errors.ts'
 import { storageError } from '../files.ts'
 import { vodLimits } from '../limits/vod.ts'
 import type { Logger } from '../logger.ts'
 import type { Asset } from './asset.ts'
-import { assetId } from './asset-id.ts'
 import { AssetShelf } from './asset-shelf.ts'
 import { addCaptionFile } from './captions.ts'
 import { cloneFile, moveFile } from './files.ts'
@@ -43,6 +42,8 @@ export interface VodLibraryComponents {
 export interface VodLibraryInit {
   /** Folder of the videos. */
   readonly directory: string
+  /** A new name for a video. */
+  readonly newId: () => string
   /** Disk for everything that shares the setting `vodBytesMax`, bytes. */
   readonly bytesMax: number
   /** What others use of it: recordings under way, DVR windows, uploads. Default: nothing. */
@@ -60,7 +61,7 @@ export interface AddFileOptions {
 
 /** A recording that becomes a video. */
 export interface AdoptOptions {
-  /** Name that it was played under while it ran, as {@link assetId} makes them. Default: a new one. */
+  /** Name that it was played under while it ran, as {@link VodLibrary.newId} makes them. Default: a new one. */
   readonly id?: string
   /** Folder of its segment logs, closed; it is moved as it is. */
   readonly directory: string
@@ -129,6 +130,16 @@ export class VodLibrary implements PresentationSource {
       .sort((a, b) => b.createdAtMs - a.createdAtMs)
   }
 
+  /** What other peers can be told of. */
+  records(): readonly VideoRecord[] {
+    return this.#shelf.all().flatMap(({ record }) => record ?? [])
+  }
+
+  /** A new name for a video. */
+  newId(): string {
+    return this.#init.newId()
+  }
+
   async read(digest: Digest, options: { readonly signal: AbortSignal }): Promise<Buffer> {
     const bytes = await this.#components.store.read(digest, options)
     if (bytes === undefined) throw new KairoError('ERR_NOT_FOUND', 'no video has this object')
@@ -181,7 +192,7 @@ export class VodLibrary implements PresentationSource {
    */
   async adopt(options: AdoptOptions): Promise<VodStatus> {
     this.#expectRoomForOne()
-    const { directory, createdAtMs, id = assetId(randomBytes) } = options
+    const { directory, createdAtMs, id = this.newId() } = options
     const title = cleanTitle(options.title, 'Recording')
     const recorded = { id, title, createdAtMs, directory }
     const manifest: AssetManifest = {
@@ -325,7 +336,7 @@ export class VodLibrary implements PresentationSource {
     if (file.size > this.usage().bytesFree) {
       throw new KairoError('ERR_STORAGE', 'the library has no room for this file')
     }
-    const id = assetId(randomBytes)
+    const id = this.newId()
     const directory = join(this.#init.directory, id)
     const extension = /^\.[a-z0-9]{1,5}$/i.exec(extname(path))?.[0].toLowerCase() ?? ''
     const manifest: AssetManifest = {

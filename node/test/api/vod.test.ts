@@ -8,10 +8,11 @@ import { captionUploadLimits } from '../../src/limits/upload.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { createRegistry } from '../../src/metrics/registry.ts'
 import { Downloads } from '../../src/vod/download/downloads.ts'
-import { fakeLibrary } from '../support/fake-library.ts'
+import { alone, fakeLibrary } from '../support/fake-library.ts'
 import { startTestServer, stopTestServer } from '../support/http-exchange.ts'
 import { httpRequest } from '../support/http-get.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { MemoryPresentations } from '../support/memory-presentations.ts'
 import { needs } from '../support/needs.ts'
 import { encodeFlv, libraryOf, packagePresentation } from '../support/packaged-presentation.ts'
 
@@ -21,13 +22,13 @@ test('the library by HTTP', { skip: needs('ffmpeg') }, async (t) => {
   const downloads = new Downloads(
     {
       ...{ clock: new ManualClock(Date.now()), logger: silentLogger, registry: createRegistry() },
-      library: libraryOf(made),
+      ...{ library: libraryOf(made), others: new MemoryPresentations() },
     },
     { directory: join(folder, 'downloads') },
   )
   await downloads.start()
   const { library, calls } = fakeLibrary(made)
-  const components = { library, downloads }
+  const components = { library, downloads, ...alone }
   const started = await startTestServer({
     routes: vodRoutes(components, { access: 'local' }),
     streamRoutes: vodStreamRoutes(components, { access: 'local' }),

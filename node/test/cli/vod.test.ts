@@ -7,7 +7,7 @@ import { parseArguments } from '../../src/cli/arguments.ts'
 import { vod } from '../../src/cli/vod.ts'
 import { KairoError } from '../../src/errors.ts'
 import { homeAt, writeRunning } from '../../src/home.ts'
-import { fakeLibrary } from '../support/fake-library.ts'
+import { alone, fakeLibrary } from '../support/fake-library.ts'
 import { startUploadPeer } from '../support/upload-peer.ts'
 
 const clip = {
@@ -31,8 +31,8 @@ test('kairo vod', async (t) => {
   const peer = await startUploadPeer({
     directory: join(home, 'uploads'),
     access: 'operator',
-    routes: vodRoutes({ library, downloads }, { access: 'operator' }),
-    streamRoutes: vodStreamRoutes({ library, downloads }, { access: 'operator' }),
+    routes: vodRoutes({ library, downloads, ...alone }, { access: 'operator' }),
+    streamRoutes: vodStreamRoutes({ library, downloads, ...alone }, { access: 'operator' }),
     beforeTake: async () => {
       if (refuses) throw new KairoError('ERR_STORAGE', 'the library is full')
     },

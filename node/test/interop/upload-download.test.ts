@@ -16,8 +16,9 @@ import { silentLogger } from '../../src/logger.ts'
 import { createRegistry } from '../../src/metrics/registry.ts'
 import { Downloads } from '../../src/vod/download/downloads.ts'
 import { launchBrowser } from '../support/browser.ts'
-import { fakeLibrary } from '../support/fake-library.ts'
+import { alone, fakeLibrary } from '../support/fake-library.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { MemoryPresentations } from '../support/memory-presentations.ts'
 import { needs } from '../support/needs.ts'
 import { encodeFlv, libraryOf, packagePresentation } from '../support/packaged-presentation.ts'
 import { startUploadPeer, type UploadPeer } from '../support/upload-peer.ts'
@@ -140,7 +141,7 @@ test('Chromium', { skip: needs('chromium', 'ffmpeg') }, async (t) => {
   const downloads = new Downloads(
     {
       ...{ clock: new ManualClock(Date.now()), logger: silentLogger, registry: createRegistry() },
-      library: libraryOf(made),
+      ...{ library: libraryOf(made), others: new MemoryPresentations() },
     },
     { directory: join(folder, 'downloads') },
   )
@@ -150,7 +151,7 @@ test('Chromium', { skip: needs('chromium', 'ffmpeg') }, async (t) => {
     startUploadPeer({
       directory: join(folder, name),
       plainHandlers: [pages],
-      streamRoutes: vodStreamRoutes({ library, downloads }, { access: 'local' }),
+      streamRoutes: vodStreamRoutes({ library, downloads, ...alone }, { access: 'local' }),
     })
   const peer = await start('uploads')
   const foreign = await start('foreign')

@@ -1,6 +1,5 @@
 /** A stream whose segments the test makes by hand, with everything behind it real: archives, logs, library, store. */
 
-import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { digestOf } from '../../src/content/digest.ts'
@@ -12,10 +11,10 @@ import type { PublishedSession } from '../../src/media/published-session.ts'
 import type { KeepOptions } from '../../src/recording/stream-archive.ts'
 import { StreamArchives } from '../../src/recording/stream-archives.ts'
 import { spriteFile } from '../../src/vod/asset.ts'
-import { assetId } from '../../src/vod/asset-id.ts'
 import { VodLibrary } from '../../src/vod/library.ts'
 import { videoInfo } from './archive-segments.ts'
 import { ManualClock } from './manual-clock.ts'
+import { newVideoId } from './video-ids.ts'
 
 /** How a stage is set up. */
 export interface ArchiveStageInit {
@@ -46,6 +45,7 @@ export class ArchiveStage {
       { ...common, store: this.store },
       {
         directory: join(init.home, 'vod'),
+        newId: newVideoId,
         bytesMax: init.bytesMax ?? 1e9,
         bytesElsewhere: () => this.archives.usedBytes(),
       },
@@ -61,7 +61,7 @@ export class ArchiveStage {
           read: (digest, options) => library.read(digest, options),
           peek: (digest) => library.peek(digest),
           spriteFile,
-          newId: () => assetId(randomBytes),
+          newId: newVideoId,
           bytesFree: () => library.usage().bytesFree,
           adopt: (recording) => library.adopt(recording),
         },

@@ -11,6 +11,12 @@ export interface FakeLibrary {
   readonly calls: string[]
 }
 
+/** A network without videos, and this peer. */
+export const alone: Pick<VodRouteComponents, 'networkVideos' | 'host'> = {
+  networkVideos: { count: 0, known: () => undefined, newest: () => [], status: () => 'away' },
+  host: { peerId: 'this peer' },
+}
+
 /** A ready clip, and a video `making` that is half done. */
 export function fakeLibrary({ presentation }: PackagedPresentation): FakeLibrary {
   const calls: string[] = []

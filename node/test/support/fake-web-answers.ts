@@ -177,6 +177,7 @@ export function fakeVideo(id: string, more: Record<string, unknown> = {}): Recor
       durationS: 754.2,
       progress: 1,
     },
+    ...{ originPeer: '12D3KooWSelf', status: 'origin' },
     ...{ createdAt: '2026-01-02T03:04:05.000Z', speed: null, etaS: null, error: null },
     ...{ bytes: 48_000_000, renditions: [video], captions: [], storyboard: null },
     urls: {
@@ -194,6 +195,7 @@ function mediaAnswers() {
   return {
     library: {
       videos: [] as Record<string, unknown>[],
+      networkVideos: 0,
       usage: { bytes: 48_000_000, bytesMax: 10_737_418_240, bytesFree: 10_689_418_240 },
       uploads: { access: 'local', fileBytesMax: 1_000_000 },
     },

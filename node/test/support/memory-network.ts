@@ -154,6 +154,14 @@ export class MemoryPeer implements Transport, Gossip, PeerWatch, ContentRouting 
     yield* this.#providers.get(cid.toString()) ?? []
   }
 
+  /** Ends all that binds it to others, as a crash does. */
+  vanish(): void {
+    for (const other of this.#connected) other.#connected.delete(this)
+    this.#connected.clear()
+    this.#handlers.clear()
+    this.#topics.clear()
+  }
+
   #meet(other: MemoryPeer): void {
     this.#connected.add(other)
     for (const watcher of this.#watchers) watcher(other.peerId)

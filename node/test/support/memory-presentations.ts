@@ -2,15 +2,15 @@
 import type {
   ArchivedRendition,
   ArchivedSegment,
+  PlayableSource,
   Presentation,
-  PresentationSource,
 } from '../../src/content/archive/presentation.ts'
 import { type Digest, digestOf } from '../../src/content/digest.ts'
 import type { RenditionInfo } from '../../src/content/stream.ts'
 import { KairoError } from '../../src/errors.ts'
 
 /** A source of what a test puts in. */
-export class MemoryPresentations implements PresentationSource {
+export class MemoryPresentations implements PlayableSource {
   readonly presentations = new Map<string, Presentation>()
   readonly objects = new Map<Digest, Buffer>()
   /** Objects that are not in RAM. */
@@ -22,6 +22,16 @@ export class MemoryPresentations implements PresentationSource {
 
   list(): readonly Presentation[] {
     return [...this.presentations.values()]
+  }
+
+  outline(id: string): Presentation | undefined {
+    return this.get(id)
+  }
+
+  async open(id: string): Promise<Presentation> {
+    const presentation = this.get(id)
+    if (presentation === undefined) throw new KairoError('ERR_NOT_FOUND', 'no such video')
+    return presentation
   }
 
   peek(digest: Digest): Buffer | undefined {

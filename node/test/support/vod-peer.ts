@@ -6,6 +6,7 @@ import { silentLogger } from '../../src/logger.ts'
 import { MediaPool } from '../../src/media/child/pool.ts'
 import type { LadderPlan, LadderSource } from '../../src/media/ladder/plan.ts'
 import type { VideoRung } from '../../src/media/ladder/rung.ts'
+import { newVideoId } from './video-ids.ts'
 import { VodLibrary } from '../../src/vod/library.ts'
 import { VodPipeline, type VodPipelineInit } from '../../src/vod/pipeline.ts'
 import type { VodStatus } from '../../src/vod/vod-status.ts'
@@ -50,7 +51,7 @@ export async function startVodPeer(
   const media = new MediaPool(common, { warm: 1, childrenMax: 6 })
   media.start()
   const store = new ContentStore(common, { memoryBytesMax: 2 ** 24, diskBytesMax: 0 })
-  const library = new VodLibrary({ ...common, store }, { directory, bytesMax })
+  const library = new VodLibrary({ ...common, store }, { directory, bytesMax, newId: newVideoId })
   await library.start()
   const pipeline = new VodPipeline(
     { ...common, library, media, canStart, ladder },

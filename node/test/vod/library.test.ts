@@ -11,6 +11,7 @@ import { silentLogger } from '../../src/logger.ts'
 import { VodLibrary, type VodLibraryInit } from '../../src/vod/library.ts'
 import { segmentWrite, videoInfo } from '../support/archive-segments.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { newVideoId } from '../support/video-ids.ts'
 
 const { signal } = new AbortController()
 
@@ -19,7 +20,10 @@ async function openLibrary(directory: string, init: Partial<VodLibraryInit> = {}
   const clock = new ManualClock()
   const common = { clock, logger: silentLogger, registry }
   const store = new ContentStore(common, { memoryBytesMax: 2 ** 20, diskBytesMax: 0 })
-  const library = new VodLibrary({ ...common, store }, { directory, bytesMax: 10_000, ...init })
+  const library = new VodLibrary(
+    { ...common, store },
+    { directory, bytesMax: 10_000, newId: newVideoId, ...init },
+  )
   await library.start()
   return { library, store, registry, clock }
 }
@@ -44,7 +48,7 @@ test('a file in the library', async (t) => {
   await t.test('is copied or moved, and waits', async (t) => {
     const copied = await library.addFile({ path, title: '', mode: 'copy' })
     t.match(copied, { title: 'My film', state: 'queued', origin: 'upload', share: 0 })
-    t.match(copied.id, /^[a-z2-7]{20}$/)
+    t.match(copied.id, /^[a-z2-7]{32}$/)
     t.ok(copied.bytes > 4)
     t.equal(await readFile(path, 'utf8'), 'film')
     const moved = await library.addFile({ path, title: 'Two\u202e\n\n lines ', mode: 'move' })

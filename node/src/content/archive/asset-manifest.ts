@@ -6,7 +6,7 @@ import { KairoError } from '../../errors.ts'
 import { replaceFileLater } from '../../files.ts'
 import { archiveLimits } from '../../limits/vod.ts'
 import { type VodManifest, VodManifestSchema } from '../../protocol/generated/vod_pb.js'
-import { digestFromBytes, digestToBytes } from '../digest.ts'
+import { type Digest, digestFromBytes, digestToBytes } from '../digest.ts'
 import type { RenditionInfo } from '../stream.ts'
 import { encodeCheckedRecord, readCheckedRecord } from './checked-record.ts'
 import type { CaptionFile, Storyboard } from './presentation.ts'
@@ -27,6 +27,14 @@ export interface AssetRendition {
   readonly segments: number
 }
 
+/** What other peers are told of the segments. */
+export interface AssetPages {
+  /** SHA-256 of each page of segments, for each rendition. */
+  readonly digests: readonly (readonly Digest[])[]
+  /** Of all segments. */
+  readonly mediaBytes: number
+}
+
 /** Everything about a video but its media. */
 export interface AssetManifest {
   readonly id: string
@@ -43,6 +51,8 @@ export interface AssetManifest {
   readonly renditions: readonly AssetRendition[]
   readonly captions: readonly CaptionFile[]
   readonly storyboard: Storyboard | undefined
+  /** Absent until the video is ready, and where its segments cannot be told. */
+  readonly pages?: AssetPages | undefined
 }
 
 /**
@@ -85,8 +95,10 @@ function messageOf(manifest: AssetManifest): VodManifest {
     error: manifest.error?.message ?? '',
     sourceFile: manifest.sourceFile ?? '',
     durationUs: BigInt(manifest.durationUs),
-    renditions: manifest.renditions.map(({ info, targetDurationS, segments }) => ({
+    mediaBytes: BigInt(manifest.pages?.mediaBytes ?? 0),
+    renditions: manifest.renditions.map(({ info, targetDurationS, segments }, index) => ({
       ...{ info: renditionToMessage(info), targetDurationS, segments },
+      pages: (manifest.pages?.digests[index] ?? []).map(digestToBytes),
     })),
     captions: manifest.captions.map((one) => ({ ...one, digest: digestToBytes(one.digest) })),
     ...(storyboard === undefined
@@ -113,7 +125,14 @@ function manifestOf(message: VodManifest): AssetManifest {
       ...{ name, language, label, digest: digestFromBytes(digest) },
     })),
     storyboard: board === undefined ? undefined : storyboardOf(board),
+    pages: pagesOf(message),
   }
+}
+
+function pagesOf({ mediaBytes, renditions }: VodManifest): AssetPages | undefined {
+  if (mediaBytes === 0n) return undefined
+  const digests = renditions.map(({ pages }) => pages.map(digestFromBytes))
+  return { digests, mediaBytes: Number(mediaBytes) }
 }
 
 function storyboardOf(board: NonNullable<VodManifest['storyboard']>): Storyboard {

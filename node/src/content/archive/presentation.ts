@@ -73,10 +73,31 @@ export interface PresentationSource {
   get(id: string): Presentation | undefined
   list(): readonly Presentation[]
   /**
-   * The bytes of an object of any presentation, verified against its digest.
+   * The bytes of an object of the presentation `id`, verified against its digest.
    * @throws KairoError `ERR_NOT_FOUND`, `ERR_VERIFICATION`, `ERR_STORAGE`, `ERR_TIMEOUT` when the signal fires.
    */
-  read(digest: Digest, options: { readonly signal: AbortSignal }): Promise<Buffer>
+  read(digest: Digest, options: ObjectReadOptions): Promise<Buffer>
   /** The bytes if they are in RAM. */
   peek(digest: Digest): Buffer | undefined
+}
+
+/** Which presentation's object, and for how long somebody waits. */
+export interface ObjectReadOptions {
+  readonly id: string
+  readonly signal: AbortSignal
+}
+
+/** What is known of a presentation before its segments are. */
+export type PresentationOutline = Pick<Presentation, 'durationUs' | 'storyboard'>
+
+/** Presentations that play here: those that are kept here at once, those of other peers once they were asked. */
+export interface PlayableSource extends PresentationSource {
+  /** What pictures need. */
+  outline(id: string): PresentationOutline | undefined
+  /**
+   * A presentation with its segments.
+   * @throws KairoError `ERR_NOT_FOUND` when there is none of the name, `ERR_NO_PROVIDER` when nobody who has it can be asked,
+   * `ERR_TIMEOUT`.
+   */
+  open(id: string, options: { readonly signal: AbortSignal }): Promise<Presentation>
 }

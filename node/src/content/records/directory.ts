@@ -73,7 +73,8 @@ export class Directory {
       clock: components.clock,
       logger: this.#logger,
       transport: components.transport,
-      records: () => this.#table.entries(),
+      protocol: RECORDS_PROTOCOL,
+      records: () => this.#liveFirst(),
       accept: (bytes) => this.#hear(bytes),
     })
   }
@@ -150,6 +151,14 @@ export class Directory {
   /** The readable name under which {@link resolve} finds this record: its alias if that means it, else its id. */
   uniqueName(record: StreamRecord): string {
     return this.resolve(record.alias)?.id === record.id ? record.alias : record.id
+  }
+
+  /** Live streams are what a list that had to be cut is wanted for. */
+  #liveFirst(): Uint8Array[] {
+    const known = this.#table.entries()
+    const live = known.filter(({ record }) => record.state === 'live')
+    const ended = known.filter(({ record }) => record.state !== 'live')
+    return [...live, ...ended].map(({ bytes }) => bytes)
   }
 
   #rank(record: StreamRecord): number {

@@ -1,6 +1,6 @@
 /**
- * Who has a stream, by the DHT: this peer provides the streams it holds, again and again while it holds them, and finds
- * the providers of those it wants.
+ * Who has a stream or copies of a video, by the DHT: this peer provides those it holds, again and again while it holds them, and
+ * finds the providers of those it wants.
  */
 import { strict as assert } from 'node:assert'
 import { CID } from 'multiformats/cid'
@@ -18,6 +18,7 @@ import type { Logger } from '../../logger.ts'
 import { digestOf, digestToBytes } from '../digest.ts'
 import type { StreamId, StreamRecord } from '../stream.ts'
 import { streamPublicKeyOf } from '../stream-key.ts'
+import { isVideoId } from '../videos/video-id.ts'
 
 /** What the service needs. */
 export interface ProviderComponents {
@@ -26,20 +27,24 @@ export interface ProviderComponents {
   readonly registry: Registry
   readonly routing: ContentRouting
   readonly peers: PeerWatch
-  /** Known records, for the origin of a stream. */
+  /** Known records, for the origin of a stream; videos have none here. */
   readonly records: { get(id: StreamId): StreamRecord | undefined }
   /** This peer's id, base58. */
   readonly peerId: string
 }
 
-const KEY_CONTEXT = 'kairo stream v1\n'
+const STREAM_CONTEXT = 'kairo stream v1\n'
+const VIDEO_CONTEXT = 'kairo copies of a video v1\n'
 
 /**
  * The DHT key of a stream: CIDv1, raw, SHA-256 of "kairo stream v1\n" and the raw public key. Hashed since kad-dht reads
- * keys as multihashes in CIDv0 form and takes no identity hash, which the stream's own CID has.
+ * keys as multihashes in CIDv0 form and takes no identity hash, which the stream's own CID has. That of a video: the same of
+ * "kairo copies of a video v1\n" and its name.
  */
-function providerCid(id: StreamId): CID {
-  const message = Buffer.concat([Buffer.from(KEY_CONTEXT), streamPublicKeyOf(id).raw])
+function providerCid(id: string): CID {
+  const message = isVideoId(id)
+    ? Buffer.from(VIDEO_CONTEXT + id)
+    : Buffer.concat([Buffer.from(STREAM_CONTEXT), streamPublicKeyOf(id).raw])
   return CID.createV1(rawCodec.code, createDigest(sha256.code, digestToBytes(digestOf(message))))
 }
 
@@ -52,14 +57,14 @@ interface Provided {
   again: boolean
 }
 
-/** Provides and finds streams. */
+/** Provides and finds streams and videos, each by its id. */
 export class ProviderService {
   readonly #components: ProviderComponents
   readonly #logger: Logger
   readonly #provides: Counter<'outcome'>
   readonly #finds: Counter<'outcome'>
-  readonly #held = new Map<StreamId, Provided>()
-  readonly #queue = new Set<StreamId>()
+  readonly #held = new Map<string, Provided>()
+  readonly #queue = new Set<string>()
   /** Work under way: provides, cancels and look-ups. */
   readonly #work = new Set<Promise<void>>()
   #providing = 0
@@ -75,7 +80,7 @@ export class ProviderService {
     const held = this.#held
     new Gauge({
       name: 'kairo_provider_streams',
-      help: 'Streams this peer provides in the DHT.',
+      help: 'Streams and videos this peer provides in the DHT.',
       registers,
       collect() {
         this.set(held.size)
@@ -120,21 +125,21 @@ export class ProviderService {
   }
 
   /**
-   * Says in the DHT that this peer has the stream, now and until {@link cancel}. Returns at once.
-   * @throws KairoError `ERR_LIMIT` when too many are provided, `ERR_INVALID_INPUT` when the text is no stream id.
+   * Says in the DHT that this peer has the stream or video, now and until {@link cancel}. Returns at once.
+   * @throws KairoError `ERR_LIMIT` when too many are provided, `ERR_INVALID_INPUT` when the text is no id of either.
    */
-  provide(id: StreamId): void {
+  provide(id: string): void {
     if (this.#held.has(id)) return
     if (this.#held.size >= recordLimits.providedMax) {
-      throw new KairoError('ERR_LIMIT', `this peer provides ${recordLimits.providedMax} streams`)
+      throw new KairoError('ERR_LIMIT', `this peer provides ${recordLimits.providedMax} of them`)
     }
     const cid = providerCid(id)
     this.#held.set(id, { cid, cancelTimer: undefined, state: 'idle', again: false })
     if (this.#unwatch !== undefined) this.#request(id)
   }
 
-  /** Provides the stream no more. */
-  cancel(id: StreamId): void {
+  /** Provides it no more. */
+  cancel(id: string): void {
     const held = this.#held.get(id)
     if (held === undefined) return
     held.cancelTimer?.()
@@ -150,10 +155,10 @@ export class ProviderService {
   /**
    * Peer ids (base58) of providers in order of arrival, each once, this peer not among them. The record's origin comes
    * when the DHT has not ended soon, at the latest when it has. Ends by itself, bounded in number and time; an empty
-   * result means that nobody is known. Never throws but for a text that is no stream id.
+   * result means that nobody is known. Never throws but for a text that is no id.
    */
   async *findProviders(
-    id: StreamId,
+    id: string,
     options: { readonly signal: AbortSignal },
   ): AsyncIterable<string> {
     const cid = providerCid(id)
@@ -211,7 +216,7 @@ export class ProviderService {
     })
   }
 
-  #request(id: StreamId): void {
+  #request(id: string): void {
     const held = this.#held.get(id)
     if (held === undefined) return
     if (held.state === 'running') held.again = true
@@ -237,7 +242,7 @@ export class ProviderService {
     }
   }
 
-  async #provide(id: StreamId, held: Provided): Promise<void> {
+  async #provide(id: string, held: Provided): Promise<void> {
     const { clock, routing } = this.#components
     held.state = 'running'
     const limit = deadline(clock, recordLimits.provideTimeoutMs, this.#stopping.signal)

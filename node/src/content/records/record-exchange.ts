@@ -1,18 +1,16 @@
 /**
- * The records protocol: a peer that is asked answers with every record it knows and closes; so a peer that joins lists
- * the network's streams at once rather than after the next announcements.
+ * The records protocol: a peer that is asked answers with every signed record it knows and closes; so a peer that joins lists
+ * the network's streams, or videos, at once rather than after the next announcements.
  */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Clock } from '../../clock.ts'
 import { deadline } from '../../deadline.ts'
 import { KairoError } from '../../errors.ts'
 import { PerPeerLimit } from '../../host/per-peer-limit.ts'
-import { RECORDS_PROTOCOL } from '../../host/protocols.ts'
 import type { PeerStream, Transport } from '../../host/transport.ts'
 import { contentLimits, recordLimits } from '../../limits.ts'
 import type { Logger } from '../../logger.ts'
 import { RecordListSchema, SignedRecordSchema } from '../../protocol/generated/records_pb.js'
-import type { KnownRecord } from './record-table.ts'
 
 /** Records judged in one turn; their signatures cost about 0.1 ms each. */
 const RECORDS_PER_TURN = 32
@@ -24,13 +22,15 @@ export interface RecordExchangeComponents {
   readonly clock: Clock
   readonly logger: Logger
   readonly transport: Transport
-  /** What this peer knows. */
-  readonly records: () => KnownRecord[]
-  /** Takes one record of another peer. */
-  readonly accept: (bytes: Uint8Array) => void
+  /** Name of the protocol. */
+  readonly protocol: string
+  /** Encoded SignedRecords that this peer knows; first those that are wanted most, since a long list is cut. */
+  readonly records: () => readonly Uint8Array[]
+  /** Takes one record that a peer told. */
+  readonly accept: (bytes: Uint8Array, peerId: string) => void
 }
 
-/** Asks and answers on {@link RECORDS_PROTOCOL}. */
+/** Asks and answers. */
 export class RecordExchange {
   readonly #components: RecordExchangeComponents
   /** Peers to be asked, and those being asked. */
@@ -70,14 +70,10 @@ export class RecordExchange {
   async #answer(stream: PeerStream): Promise<void> {
     const records: Uint8Array[] = []
     let bytes = 0
-    // Live streams first: they are what a list that had to be cut is wanted for.
-    const known = this.#components.records()
-    const live = known.filter(({ record }) => record.state === 'live')
-    const ended = known.filter(({ record }) => record.state !== 'live')
-    for (const entry of [...live, ...ended]) {
-      bytes += entry.bytes.byteLength + ENTRY_OVERHEAD_BYTES
+    for (const record of this.#components.records()) {
+      bytes += record.byteLength + ENTRY_OVERHEAD_BYTES
       if (bytes > recordLimits.recordListBytesMax) break
-      records.push(entry.bytes)
+      records.push(record)
     }
     const list = create(RecordListSchema, {
       records: records.map((record) => fromBinary(SignedRecordSchema, record)),
@@ -105,8 +101,8 @@ export class RecordExchange {
       const done = this.#query(peerId)
         .catch((error: Error) => {
           this.#components.logger.debug(
-            { err: error, peer: peerId },
-            'could not ask a peer for its stream records',
+            { err: error, peer: peerId, protocol: this.#components.protocol },
+            'could not ask a peer for its records',
           )
         })
         .then(() => {
@@ -118,14 +114,14 @@ export class RecordExchange {
   }
 
   async #query(peerId: string): Promise<void> {
-    const { clock, transport, accept } = this.#components
+    const { clock, transport, protocol, accept } = this.#components
     const limit = deadline(clock, recordLimits.recordListTimeoutMs, this.#stopping.signal)
     try {
-      const stream = await transport.open(peerId, RECORDS_PROTOCOL, { signal: limit.signal })
+      const stream = await transport.open(peerId, protocol, { signal: limit.signal })
       const list = await readList(stream, limit.signal)
       for (const [index, record] of list.entries()) {
         if (this.#stopping.signal.aborted) return
-        accept(record)
+        accept(record, peerId)
         if (index % RECORDS_PER_TURN === RECORDS_PER_TURN - 1) {
           await new Promise((resolve) => setImmediate(resolve))
         }

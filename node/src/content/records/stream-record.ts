@@ -104,7 +104,7 @@ export function decodeSignedRecord(bytes: Uint8Array): UncheckedRecord {
 }
 
 /** Control characters, and those that reorder text around them, become spaces; length in characters is limited. */
-function cleanTitle(title: string): string {
+export function cleanTitle(title: string): string {
   const clean = title
     .toWellFormed()
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
@@ -137,7 +137,8 @@ function recordOf(key: StreamPublicKey, wire: WireRecord): StreamRecord {
   }
 }
 
-function renditionOf(wire: WireRendition): RenditionInfo {
+/** A rendition as others describe it, to be checked by {@link checkRendition}. */
+export function renditionOf(wire: WireRendition): RenditionInfo {
   const { name, codecs, bandwidthBps, width, height, frameRate, channels } = wire
   const kind = wire.kind as RenditionInfo['kind']
   const { videoRange, language, label, closedCaptions } = wire
@@ -170,7 +171,11 @@ function checkRecord(record: StreamRecord): void {
   check(names.size === record.renditions.length, 'the set of rendition names')
 }
 
-function checkRendition(rendition: RenditionInfo): void {
+/**
+ * Checks what others say of a rendition.
+ * @throws KairoError `ERR_PROTOCOL`.
+ */
+export function checkRendition(rendition: RenditionInfo): void {
   const { dimensionMax, frameRateMax, channelsMax, codecsLengthMax, labelLengthMax } = recordLimits
   check(RENDITION_NAME.test(rendition.name), 'a rendition name')
   check(KINDS.has(rendition.kind), 'a rendition kind')
@@ -194,7 +199,7 @@ function isWholeNumber(value: number): boolean {
 }
 
 function check(fits: boolean, what: string): void {
-  if (!fits) throw new KairoError('ERR_PROTOCOL', `${what} of the stream record breaks its rule`)
+  if (!fits) throw new KairoError('ERR_PROTOCOL', `${what} of the record breaks its rule`)
 }
 
 function limitBytes(bytes: Uint8Array): void {

@@ -7,7 +7,6 @@ import type { ArchivedLines } from '../archived-lines.ts'
 import { MANIFEST_TYPE } from '../dash/live-manifests.ts'
 import { renderStaticManifest } from '../dash/static-manifest.ts'
 import { PLAYLIST_TYPE, playlistResponses, textResponse } from '../responses.ts'
-import { storyboardTrack } from './storyboard.ts'
 import {
   captionPlaylist,
   imagePlaylist,
@@ -67,15 +66,6 @@ class PresentationText {
     return this.#once('manifest', () => {
       const text = renderStaticManifest(this.#presentation)
       return text === undefined ? undefined : textResponse(MANIFEST_TYPE, text)
-    })
-  }
-
-  /** Undefined where there is no storyboard. */
-  storyboard(): PreparedResponse | undefined {
-    return this.#once('storyboard', () => {
-      const { storyboard, durationUs } = this.#presentation
-      if (storyboard === undefined) return undefined
-      return textResponse('text/vtt', storyboardTrack(storyboard, durationUs))
     })
   }
 

@@ -1,13 +1,14 @@
 /**
  * Videos on demand and recordings as HLS and DASH: playlists from what a presentation says of itself, objects by digest from
- * wherever they are kept. A recording that still runs is answered in the same way; its playlists grow.
+ * wherever they are kept, at other peers too. A recording that still runs is answered in the same way; its playlists grow.
  */
 import { Counter, type Registry } from 'prom-client'
 import type { Clock } from '../../clock.ts'
 import type {
   ArchivedRendition,
+  PlayableSource,
   Presentation,
-  PresentationSource,
+  PresentationOutline,
 } from '../../content/archive/presentation.ts'
 import type { Digest } from '../../content/digest.ts'
 import { errorStatus, isKairoError, KairoError } from '../../errors.ts'
@@ -16,22 +17,23 @@ import type { PlainHandler, PlainRequest, PreparedResponse } from '../../http/pr
 import { vodDeliveryLimits } from '../../limits/delivery-vod.ts'
 import { MEDIA_TYPES } from '../media-objects.ts'
 import { RequestScope } from '../request-scope.ts'
-import { conditional, immutableHeaders, unavailable } from '../responses.ts'
+import { conditional, immutableHeaders, textResponse, unavailable } from '../responses.ts'
 import { PresentationTexts } from './presentation-texts.ts'
+import { storyboardTrack } from './storyboard.ts'
 import { parseVodRequest, type VodRequest } from './vod-request.ts'
 
 /** What delivery of presentations stands on. */
 export interface VodComponents {
   readonly clock: Clock
   readonly registry: Registry
-  readonly presentations: PresentationSource
+  readonly presentations: PlayableSource
 }
 
 type Answer = PreparedResponse | Promise<PreparedResponse>
 
 /**
  * Answers `GET` and `HEAD` under `/vod/<id>/`. Rejects with `ERR_NOT_FOUND`, `ERR_INVALID_INPUT` and what the source throws; a
- * presentation that has nothing to show yet is answered with 503 and `Retry-After`.
+ * presentation that has nothing to show yet, or that nobody who can be asked has, is answered with 503 and `Retry-After`.
  */
 export function createVodHandler(components: VodComponents): PlainHandler {
   const delivery = new VodDelivery(components)
@@ -40,7 +42,7 @@ export function createVodHandler(components: VodComponents): PlainHandler {
 
 class VodDelivery {
   readonly #clock: Clock
-  readonly #presentations: PresentationSource
+  readonly #presentations: PlayableSource
   readonly #texts = new PresentationTexts()
   readonly #requests: Counter<'kind' | 'status'>
   readonly #bytes: Counter<'kind'>
@@ -71,7 +73,7 @@ class VodDelivery {
       kind = target.kind
       const answer = this.#answer(target, signal)
       if (!(answer instanceof Promise)) return this.#finished(kind, request, answer)
-      return answer.then(
+      return answer.catch(absent).then(
         (response) => this.#finished(target.kind, request, response),
         (error: unknown) => this.#failed(target.kind, error),
       )
@@ -98,7 +100,27 @@ class VodDelivery {
 
   #answer(target: VodRequest, signal: AbortSignal): Answer {
     const presentation = this.#presentations.get(target.id)
-    if (presentation === undefined) throw new KairoError('ERR_NOT_FOUND', 'no such video')
+    if (presentation !== undefined) return this.#answerOf(presentation, target, signal)
+    // Pictures are shown on cards, where nobody needs the segments.
+    if (target.kind === 'storyboard') return storyboard(this.#presentations.outline(target.id))
+    if (target.kind === 'sprite') {
+      return this.#sprite(this.#presentations.outline(target.id), target, signal)
+    }
+    return this.#open(target, signal)
+  }
+
+  /** The segments of a video of another peer are not known here yet. */
+  async #open(target: VodRequest, outer: AbortSignal): Promise<PreparedResponse> {
+    const scope = new RequestScope(this.#clock, outer, vodDeliveryLimits.readMsMax)
+    try {
+      const presentation = await this.#presentations.open(target.id, { signal: scope.signal })
+      return await this.#answerOf(presentation, target, scope.signal)
+    } finally {
+      scope.close()
+    }
+  }
+
+  #answerOf(presentation: Presentation, target: VodRequest, signal: AbortSignal): Answer {
     const texts = this.#texts.of(presentation)
     switch (target.kind) {
       case 'master':
@@ -106,11 +128,11 @@ class VodDelivery {
       case 'manifest':
         return texts.manifest() ?? notYet()
       case 'storyboard':
-        return texts.storyboard() ?? missing()
+        return storyboard(presentation)
+      case 'sprite':
+        return this.#sprite(presentation, target, signal)
       case 'images':
         return texts.images() ?? missing()
-      case 'sprite':
-        return this.#object(presentation.storyboard?.sprites[target.number], 'image/jpeg', signal)
       case 'playlist':
         return texts.playlist(target.rendition) ?? missing()
       case 'captions':
@@ -122,10 +144,19 @@ class VodDelivery {
     }
   }
 
+  #sprite(
+    outline: PresentationOutline | undefined,
+    { id, number }: Extract<VodRequest, { kind: 'sprite' }>,
+    signal: AbortSignal,
+  ): Answer {
+    if (outline === undefined) throw new KairoError('ERR_NOT_FOUND', 'no such video')
+    return this.#object(id, outline.storyboard?.sprites[number], 'image/jpeg', signal)
+  }
+
   /** A caption file may be replaced by a better one, so its name does not stand for its bytes for good. */
   #captions(presentation: Presentation, name: string, signal: AbortSignal): Answer {
     const file = presentation.captions.find((each) => each.name === name)
-    const answer = this.#object(file?.digest, MEDIA_TYPES.captions, signal)
+    const answer = this.#object(presentation.id, file?.digest, MEDIA_TYPES.captions, signal)
     const checked = (response: PreparedResponse): PreparedResponse => {
       return { ...response, headers: { ...response.headers, 'cache-control': 'no-cache' } }
     }
@@ -142,7 +173,7 @@ class VodDelivery {
     if (isText !== (target.format === 'vtt')) return missing()
     const segment = segments[target.msn - (segments[0]?.msn ?? 0)]
     const digest = segment?.msn === target.msn ? segment.digest : undefined
-    return this.#object(digest, MEDIA_TYPES[info.kind], signal)
+    return this.#object(presentation.id, digest, MEDIA_TYPES[info.kind], signal)
   }
 
   #init(
@@ -152,20 +183,26 @@ class VodDelivery {
   ): Answer {
     const { info, segments } = renditionOf(presentation, target.rendition)
     const found = segments.find(({ initDigest }) => initDigest.startsWith(target.prefix))
-    return this.#object(found?.initDigest, MEDIA_TYPES[info.kind], signal)
+    return this.#object(presentation.id, found?.initDigest, MEDIA_TYPES[info.kind], signal)
   }
 
-  #object(digest: Digest | undefined, type: string, signal: AbortSignal): Answer {
+  #object(id: string, digest: Digest | undefined, type: string, signal: AbortSignal): Answer {
     if (digest === undefined) return missing()
     const headers = immutableHeaders(type, digest)
     const inMemory = this.#presentations.peek(digest)
     if (inMemory !== undefined) return { status: 200, headers, body: [inMemory] }
     const scope = new RequestScope(this.#clock, signal, vodDeliveryLimits.readMsMax)
     return this.#presentations
-      .read(digest, { signal: scope.signal })
+      .read(digest, { id, signal: scope.signal })
       .then((bytes) => ({ status: 200, headers, body: [bytes] }))
       .finally(() => scope.close())
   }
+}
+
+function storyboard(outline: PresentationOutline | undefined): PreparedResponse {
+  if (outline === undefined) throw new KairoError('ERR_NOT_FOUND', 'no such video')
+  if (outline.storyboard === undefined) return missing()
+  return textResponse('text/vtt', storyboardTrack(outline.storyboard, outline.durationUs))
 }
 
 function renditionOf(presentation: Presentation, name: string): ArchivedRendition {
@@ -175,6 +212,12 @@ function renditionOf(presentation: Presentation, name: string): ArchivedRenditio
 
 function missing(): never {
   throw new KairoError('ERR_NOT_FOUND', 'the video has nothing of that name')
+}
+
+/** Whoever has the video may be back in a moment. */
+function absent(error: unknown): PreparedResponse {
+  if (!isKairoError(error, 'ERR_NO_PROVIDER')) throw error
+  return unavailable('ERR_NO_PROVIDER', error.message)
 }
 
 function notYet(): PreparedResponse {

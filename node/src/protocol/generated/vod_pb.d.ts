@@ -235,6 +235,13 @@ export declare type VodManifest = Message<"kairo.v1.VodManifest"> & {
    * @generated from field: string origin = 13;
    */
   origin: string;
+
+  /**
+   * Of all segments; 0 until there are pages of them.
+   *
+   * @generated from field: uint64 media_bytes = 14;
+   */
+  mediaBytes: bigint;
 };
 
 /**
@@ -263,6 +270,13 @@ export declare type VodRendition = Message<"kairo.v1.VodRendition"> & {
    * @generated from field: uint32 segments = 3;
    */
   segments: number;
+
+  /**
+   * SHA-256 of each SegmentPage that other peers are told of; none before they are.
+   *
+   * @generated from field: repeated bytes pages = 4;
+   */
+  pages: Uint8Array[];
 };
 
 /**

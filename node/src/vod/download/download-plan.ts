@@ -29,6 +29,8 @@ export interface PlannedSegment {
 
 /** A file to be made. */
 export interface DownloadPlan {
+  /** Id of the video. */
+  readonly id: string
   /** Names the content: the same tracks with the same segments give the same key. */
   readonly key: string
   readonly tracks: readonly ArchivedRendition[]
@@ -70,7 +72,7 @@ export function planDownload(presentation: Presentation, choice: DownloadChoice)
   const times = tracks.map(({ segments }) => risingTimes(segments))
   const timeOf = ({ track, index }: PlannedSegment): number => times[track]?.[index] ?? 0
   order.sort((a, b) => timeOf(a) - timeOf(b) || a.track - b.track || a.index - b.index)
-  return { key: hash.digest('hex'), tracks, order }
+  return { id: presentation.id, key: hash.digest('hex'), tracks, order }
 }
 
 function risingTimes(segments: readonly ArchivedSegment[]): number[] {

@@ -1,6 +1,6 @@
 /**
  * Videos as ordinary MP4 files, which are never stored: the head is made once and kept on disk, the media come segment by
- * segment from the library, and any byte of the file can be read without the ones before it.
+ * segment from the library, or from other peers, and any byte of the file can be read without the ones before it.
  */
 import {
   mkdir,
@@ -18,7 +18,7 @@ import type { Registry } from 'prom-client'
 import { Counter, Histogram } from 'prom-client'
 import { z } from 'zod'
 import type { Clock } from '../../clock.ts'
-import type { Presentation } from '../../content/archive/presentation.ts'
+import type { PlayableSource, Presentation } from '../../content/archive/presentation.ts'
 import type { Digest } from '../../content/digest.ts'
 import type { ObjectSource } from '../../content/store/store.ts'
 import { abortReason, deadline, unlessAborted } from '../../deadline.ts'
@@ -42,6 +42,8 @@ export interface DownloadsComponents {
     /** Objects on disk, past the cache in RAM: a download reads everything once and would push out what viewers share. */
     readonly objects: Pick<ObjectSource, 'read'>
   }
+  /** Videos of other peers. */
+  readonly others: Pick<PlayableSource, 'open' | 'read'>
 }
 
 /** How downloads are set up. */
@@ -131,15 +133,16 @@ export class Downloads {
   /**
    * A video, or one rendition of it, as a file. Making the head of a long one takes a while the first time, and goes on when the
    * signal fires, so that the client finds it done when it asks again.
-   * @throws KairoError `ERR_NOT_FOUND`, `ERR_LOCKED` while it grows, `ERR_LIMIT` when too many wait, `ERR_MEDIA`, `ERR_STORAGE`.
+   * @throws KairoError `ERR_NOT_FOUND`, `ERR_NO_PROVIDER`, `ERR_LOCKED` while it grows, `ERR_LIMIT` when too many wait, `ERR_MEDIA`,
+   * `ERR_STORAGE`.
    */
   async open(
     id: string,
     choice: DownloadChoice,
     options: { readonly signal: AbortSignal },
   ): Promise<DownloadFile> {
-    const presentation = this.#components.library.get(id)
-    if (presentation === undefined) throw new KairoError('ERR_NOT_FOUND', `no video ${id} here`)
+    const { library, others } = this.#components
+    const presentation = library.get(id) ?? (await others.open(id, options))
     const plan = planDownload(presentation, choice)
     const index = (await this.#stored(plan)) ?? (await this.#build(plan, options.signal))
     const length = index.pieces.reduce((sum, bytes) => sum + bytes, index.headBytes)
@@ -200,7 +203,7 @@ export class Downloads {
     const { clock } = this.#components
     const { signal } = this.#stopping
     const beganMs = clock.monotonicMs()
-    const { head, pieces } = await buildIndex(plan, (digest) => this.#object(digest, signal))
+    const { head, pieces } = await buildIndex(plan, (digest) => this.#object(plan, digest, signal))
     const index = { headBytes: head.byteLength, pieces: [...pieces] }
     try {
       await this.#keep(this.#path(plan, 'head'), head)
@@ -229,7 +232,7 @@ export class Downloads {
       if (start > last) return
       if (end > first && bytes > 0) {
         const { segment } = plan.order[position] as DownloadPlan['order'][number]
-        const payload = samplePayload(await this.#object(segment.digest, signal))
+        const payload = samplePayload(await this.#object(plan, segment.digest, signal))
         yield* clip(payload, bytes, { from: Math.max(0, first - start), to: last + 1 - start })
       }
       start = end
@@ -252,14 +255,17 @@ export class Downloads {
     }
   }
 
-  async #object(digest: Digest, signal: AbortSignal): Promise<Buffer> {
-    const { library, clock } = this.#components
+  async #object({ id }: DownloadPlan, digest: Digest, signal: AbortSignal): Promise<Buffer> {
+    const { library, others, clock } = this.#components
     if (signal.aborted) throw abortReason(signal)
     const inMemory = library.peek(digest)
     if (inMemory !== undefined) return inMemory
     const limit = deadline(clock, downloadLimits.segmentReadMsMax, signal)
     try {
-      const bytes = await unlessAborted(library.objects.read(digest), limit.signal)
+      const isHere = library.get(id) !== undefined
+      const bytes = isHere
+        ? await unlessAborted(library.objects.read(digest), limit.signal)
+        : await others.read(digest, { id, signal: limit.signal })
       if (bytes !== undefined) return bytes
     } catch (error) {
       if (limit.signal.aborted && !signal.aborted) this.#cut.inc()

@@ -24,6 +24,7 @@ test('answers under way are limited for each peer and in all', async (t) => {
     clock: new ManualClock(),
     logger: silentLogger,
     transport: {} as Transport,
+    protocol: '/test',
     records: () => [],
     accept: () => {},
   })

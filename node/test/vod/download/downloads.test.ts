@@ -14,6 +14,7 @@ import { movieHead } from '../../../src/vod/download/movie-header.ts'
 import { SampleTable } from '../../../src/vod/download/sample-table.ts'
 import { metric } from '../../support/http-exchange.ts'
 import { ManualClock, settle } from '../../support/manual-clock.ts'
+import { MemoryPresentations } from '../../support/memory-presentations.ts'
 import { needs } from '../../support/needs.ts'
 import {
   encodeFlv,
@@ -23,6 +24,7 @@ import {
 } from '../../support/packaged-presentation.ts'
 
 const best: DownloadChoice = { rendition: undefined, audio: undefined, audioOnly: false }
+const others = new MemoryPresentations()
 const never = { signal: new AbortController().signal }
 
 async function startDownloads(t: Test, folder: string, made: PackagedPresentation) {
@@ -30,7 +32,7 @@ async function startDownloads(t: Test, folder: string, made: PackagedPresentatio
   const directory = join(folder, 'downloads')
   const library = libraryOf(made)
   const downloads = new Downloads(
-    { clock: new ManualClock(Date.now()), logger: silentLogger, registry, library },
+    { clock: new ManualClock(Date.now()), logger: silentLogger, registry, library, others },
     { directory },
   )
   await downloads.start()
@@ -263,7 +265,7 @@ test('trouble', { skip: needs('ffmpeg') }, async (t) => {
     const stuck = new Downloads(
       {
         ...{ clock, logger: silentLogger, registry },
-        library: { ...library, objects, peek: () => undefined },
+        ...{ library: { ...library, objects, peek: () => undefined }, others },
       },
       { directory },
     )
@@ -297,7 +299,7 @@ test('trouble', { skip: needs('ffmpeg') }, async (t) => {
         clock: new ManualClock(),
         logger: silentLogger,
         registry: createRegistry(),
-        library: growing,
+        ...{ library: growing, others },
       },
       { directory: join(directory, 'other') },
     )

@@ -3,7 +3,7 @@
 import type { Api, Library, Video } from '../shared/api.ts'
 import { confirmDialog } from '../shared/confirm.ts'
 import { type Component, h, setText } from '../shared/dom.ts'
-import { bytes, clockTime, describeRenditions } from '../shared/format.ts'
+import { bytes, clockTime, describeRenditions, shortPeerId } from '../shared/format.ts'
 import { createKeyedList } from '../shared/keyed-list.ts'
 import { field, smallButton, textInput } from './field.ts'
 import { promptDialog } from './prompt.ts'
@@ -80,7 +80,10 @@ function createRow(id: string, api: Api, change: Change): Component<Video> {
       bar.setAttribute('aria-valuenow', String(Math.floor(video.progress * 100)))
       filled.style.setProperty('width', `${video.progress * 100}%`)
       retry.hidden = video.state !== 'failed'
-      captions.hidden = video.state !== 'ready'
+      const isOwn = video.status === 'origin'
+      captions.hidden = video.state !== 'ready' || !isOwn
+      rename.hidden = !isOwn
+      remove.hidden = !isOwn
       for (const button of [rename, captions, retry, remove]) {
         button.setAttribute('aria-label', `${button.textContent}: ${video.title}`)
       }
@@ -126,10 +129,18 @@ function describe(video: Video): string {
     describeRenditions(video),
     bytes(video.bytes),
     video.origin === 'recording' ? 'recording' : '',
+    placeOf(video),
     video.captions.length === 0
       ? ''
       : `captions: ${video.captions.map(({ label, language }) => label || language).join(', ')}`,
   ]
     .filter(Boolean)
     .join(' · ')
+}
+
+/** Only the peer that has made a video may change it. */
+function placeOf({ status, originPeer }: Video): string {
+  if (status === 'origin') return ''
+  const words = { copied: 'copies here', known: '', away: 'which cannot be reached now' }
+  return [`of peer ${shortPeerId(originPeer)}`, words[status]].filter(Boolean).join(', ')
 }

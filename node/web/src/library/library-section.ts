@@ -38,9 +38,19 @@ export function createLibrarySection(choose: () => void): Component<LibraryData>
       element.hidden = videos.length === 0 && !mayUpload
       upload.hidden = !mayUpload || videos.length === 0
       hint.hidden = !mayUpload || videos.length > 0
-      setText(summary, videos.length === 0 ? '' : `${count(videos.length, 'video')} at this peer`)
+      setText(summary, videos.length === 0 ? '' : summaryOf(videos))
       list.update(videos)
     },
     dispose: list.dispose,
   }
+}
+
+function summaryOf(videos: readonly Video[]): string {
+  const others = videos.filter(({ status }) => status !== 'origin').length
+  const own = videos.length - others
+  const words = [
+    own === 0 ? '' : `${count(own, 'video')} at this peer`,
+    others === 0 ? '' : `${own === 0 ? count(others, 'video') : others} of other peers`,
+  ]
+  return words.filter(Boolean).join(', ')
 }

@@ -44,8 +44,10 @@ function createVideoCard(video: Video): Component<Video> {
   const update = (next: Video) => {
     poster.update(next)
     const isMade = next.state === 'ready'
-    badge.hidden = isMade && next.origin !== 'recording'
-    setText(badge, isMade ? 'RECORDED' : stateWord(next))
+    const isAway = next.status === 'away'
+    badge.hidden = isMade && next.origin !== 'recording' && !isAway
+    setText(badge, isAway ? 'AWAY' : isMade ? 'RECORDED' : stateWord(next))
+    badge.title = isAway ? 'Its peer cannot be reached now; it may play all the same.' : ''
     badge.classList.toggle('badge-fail', next.state === 'failed')
     time.hidden = next.durationS <= 0
     setText(time, clockTime(next.durationS))
@@ -76,7 +78,8 @@ function factsOf(video: Video): string {
   if (video.state === 'ready') {
     const ageS = (Date.now() - Date.parse(video.createdAt)) / 1_000
     const age = ageS < 60 ? 'just now' : `${duration(ageS).split(' ').slice(0, 2).join(' ')} ago`
-    return [describeRenditions(video), age].filter(Boolean).join(' · ')
+    const where = video.status === 'origin' ? '' : 'another peer'
+    return [describeRenditions(video), age, where].filter(Boolean).join(' · ')
   }
   return video.etaS === null ? 'Being made' : `Being made · ${duration(video.etaS)} left`
 }
