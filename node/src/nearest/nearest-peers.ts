@@ -19,7 +19,7 @@ export interface NearestPeersComponents {
   readonly registry: Registry
   readonly catalog: PeerCatalog & { self(): PeerAdvert }
   readonly geo: Pick<GeoDatabase, 'locate'>
-  /** Whether clients of this peer may be sent to another; all of the network unless the operator says otherwise. */
+  /** Whether clients of this peer may be sent to another. Default: to all. */
   readonly mayServe?: (peer: PeerAdvert) => boolean
 }
 
@@ -125,12 +125,13 @@ export class NearestPeers {
   #rank(client: NearestClient, location: GeoPoint | undefined): readonly NearestPeer[] {
     this.#rankings.inc({ source: 'made' })
     this.#madeInSecond += 1
-    const { catalog, clock, mayServe = () => true } = this.#components
+    const { catalog, mayServe = () => true } = this.#components
     const self = catalog.self()
     const isUsable = (peer: PeerAdvert) => usableUrls(peer, client.address).length > 0
     const others = catalog.list().filter((peer) => isUsable(peer) && mayServe(peer))
     const own = isUsable(self) ? self : { ...self, clientUrls: [] }
-    return rankPeers({ ...client, location }, others, own, clock.now()).map((ranked) => {
+    // By the time of the catalog: a wall clock that jumps makes nobody older.
+    return rankPeers({ ...client, location }, others, own, self.sequence).map((ranked) => {
       const isSelf = ranked.peerId === self.peerId
       const peer = isSelf ? self : (catalog.get(ranked.peerId) as KnownPeer)
       return { ...ranked, peer, urls: usableUrls(peer, client.address), isSelf }

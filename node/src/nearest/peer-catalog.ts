@@ -19,6 +19,7 @@ import { AdvertExchange } from './advert-exchange.ts'
 import { baseUrlOf } from './client-url.ts'
 import type { LoadReading } from './load-meter.ts'
 import { NearestMetrics } from './nearest-metrics.ts'
+import { NetworkTime } from './network-time.ts'
 import type { KnownPeer, NetworkCoordinate, PeerAdvert, PeerCatalog } from './peer-advert.ts'
 import { PeerTable } from './peer-table.ts'
 import { PeerWatchdog } from './peer-watchdog.ts'
@@ -59,6 +60,7 @@ export class PeerCatalogService implements PeerCatalog {
   readonly #components: PeerCatalogComponents
   readonly #logger: Logger
   readonly #metrics: NearestMetrics
+  readonly #time: NetworkTime
   readonly #table: PeerTable
   readonly #exchange: AdvertExchange
   readonly #watchdog: PeerWatchdog
@@ -77,6 +79,7 @@ export class PeerCatalogService implements PeerCatalog {
   constructor(components: PeerCatalogComponents) {
     this.#components = components
     this.#logger = components.logger.child({ name: 'kairo:nearest' })
+    this.#time = new NetworkTime(components.clock)
     this.#table = new PeerTable(components.clock, (peerId) => this.#tell(peerId))
     this.#metrics = new NearestMetrics(components.registry, {
       peers: () => this.#table.list(),
@@ -152,9 +155,9 @@ export class PeerCatalogService implements PeerCatalog {
 
   /** This peer as it would tell of itself now. */
   self(): PeerAdvert {
-    const { clock, transport, load, describe } = this.#components
+    const { transport, load, describe } = this.#components
     const reading = load.reading()
-    const now = Math.floor(clock.now())
+    const now = this.#time.now()
     const own = describe()
     return {
       ...own,
@@ -204,9 +207,12 @@ export class PeerCatalogService implements PeerCatalog {
     // Who joins is asked by its neighbours only, and the mesh of gossip takes a moment to form.
     const isNewcomer = this.#announcedAtMs - this.#startedAtMs < newcomerMs
     this.#announceAfter(isNewcomer ? newcomerIntervalMs : announceIntervalMs)
+    // Nobody is there whose time could tell.
+    if (this.#table.size === 0) this.#time.reset()
     const advert = this.self()
-    // Above all that was heard of this peer: a clock that went back must not make it mute.
-    const sequence = Math.max(advert.sequence, this.#sequence + 1)
+    // Above all that was heard of this peer: a clock that went back must not make it mute. What others would not take yet none has taken.
+    const isHeard = this.#sequence < advert.sequence + nearestLimits.clockSkewMsMax
+    const sequence = isHeard ? Math.max(advert.sequence, this.#sequence + 1) : advert.sequence
     const expiresAtMs = sequence + nearestLimits.advertTtlMs
     let bytes: Uint8Array
     try {
@@ -263,10 +269,19 @@ export class PeerCatalogService implements PeerCatalog {
       this.#sequence = sequence
       return 'own'
     }
-    if (this.#table.lastSequence(peerId) >= sequence) return 'old'
-    const now = this.#components.clock.now()
-    if (expiresAtMs + nearestLimits.clockSkewMsMax <= now) return 'expired'
-    if (sequence > now + nearestLimits.clockSkewMsMax) return 'early'
+    const { clockSkewMsMax } = nearestLimits
+    const last = this.#table.lastSequence(peerId)
+    const now = this.#time.now()
+    // What was taken from a time that has turned out to lie ahead keeps nothing new out.
+    if (last >= sequence && last <= now + clockSkewMsMax) return 'old'
+    if (expiresAtMs + clockSkewMsMax <= now || sequence > now + clockSkewMsMax) {
+      if (!this.#time.isOff(sequence)) return sequence > now ? 'early' : 'expired'
+      verify()
+      this.#time.reset()
+      // What was said of this peer by the wrong time is not believed any more.
+      this.refresh()
+      return this.#consider(bytes)
+    }
     if (this.#table.get(peerId) === undefined && this.#table.isFull) return 'full'
     verify()
     if (!this.#table.allow(peerId)) return 'hasty'

@@ -1,5 +1,6 @@
 /** The catalog of peers in a network in memory: who is heard of, believed, forgotten, and found to be gone. */
 import { type Test, test } from 'tap'
+import type { Clock } from '../../src/clock.ts'
 import type { ConnectionInfo } from '../../src/host/libp2p-host.ts'
 import { PEERS_PROTOCOL, PEERS_TOPIC } from '../../src/host/protocols.ts'
 import { coordinateLimits, nearestLimits } from '../../src/limits/nearest.ts'
@@ -235,6 +236,64 @@ test('a peer whose clock went back over a restart is heard again at its next adv
   a.own.region = 'after'
   await clock.pass(nearestLimits.announceIntervalMs)
   t.equal(b.catalog.get(a.id)?.region, 'after')
+})
+
+test('wall clocks that jump while peers run make nobody mute and forget nobody', async (t) => {
+  const clock = new ManualClock()
+  const make = catalogNetwork(clock)
+  // The clock of one of them is set, and set back.
+  let jumpMs = 0
+  const jumping: Clock = {
+    now: () => clock.now() + jumpMs,
+    monotonicMs: () => clock.monotonicMs(),
+    after: (ms, callback) => clock.after(ms, callback),
+  }
+  const [a, b, c] = [await make(), await make(jumping), await make()] as const
+  const peers = [a, b, c]
+  for (const { catalog } of peers) {
+    await catalog.start()
+    t.teardown(() => catalog.stop())
+  }
+  a.peer.connect(b.peer)
+  b.peer.connect(c.peer)
+  a.peer.connect(c.peer)
+  await settle()
+  const hour = 3_600_000
+  for (const ms of [hour, -hour, 0]) {
+    jumpMs = ms
+    await clock.pass(nearestLimits.advertTtlMs + 2 * nearestLimits.announceIntervalMs)
+    for (const { catalog } of peers) t.equal(catalog.list().length, 2, `all know all at ${ms}`)
+  }
+})
+
+test('a clock that was wrong at the start and is set right is believed', async (t) => {
+  for (const wrongMs of [3_600_000, -3_600_000]) {
+    const clock = new ManualClock()
+    const make = catalogNetwork(clock)
+    let offMs = wrongMs
+    const wrong: Clock = {
+      now: () => clock.now() + offMs,
+      monotonicMs: () => clock.monotonicMs(),
+      after: (ms, callback) => clock.after(ms, callback),
+    }
+    // Two were wrong together, and had heard of each other so; a third one is right.
+    const peers = [await make(wrong), await make(wrong), await make()] as const
+    for (const { catalog } of peers) {
+      await catalog.start()
+      t.teardown(() => catalog.stop())
+    }
+    const [a, b, c] = peers
+    a.peer.connect(b.peer)
+    await settle()
+    a.peer.connect(c.peer)
+    b.peer.connect(c.peer)
+    await clock.pass(nearestLimits.advertTtlMs)
+    t.equal(a.catalog.list().length, 1)
+    t.equal(c.catalog.list().length, 0)
+    offMs = 0
+    await clock.pass(3 * nearestLimits.announceIntervalMs)
+    for (const { catalog } of peers) t.equal(catalog.list().length, 2, `after ${wrongMs}`)
+  }
 })
 
 test('round trips to neighbours move the own coordinate; unconnected peers are connected to', async (t) => {

@@ -31,10 +31,10 @@ export interface CatalogPeer {
   disconnect(peerId: string): void
 }
 
-/** Makes peers of one network, on one clock. */
-export function catalogNetwork(clock: Clock): () => Promise<CatalogPeer> {
+/** Makes peers of one network, on one clock unless one has its own. */
+export function catalogNetwork(shared: Clock): (own?: Clock) => Promise<CatalogPeer> {
   const newPeer = memoryNetwork()
-  return async () => {
+  return async (clock = shared) => {
     const signer = await newSigner()
     const peer = newPeer(signer.peerId)
     const registry = new Registry()
