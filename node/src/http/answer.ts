@@ -70,11 +70,11 @@ export function isChunked(response: PreparedResponse): boolean {
 }
 
 /**
- * An informational response, ready for the socket.
+ * An informational response (RFC 9110 15.2), ready for the socket.
  * @throws Error when a name or value cannot stand in a header.
  */
-export function earlyHints(headers: Readonly<Record<string, string>>): Buffer {
-  let text = 'HTTP/1.1 103 Early Hints\r\n'
+export function earlyHints(headers: Readonly<Record<string, string>>, status = 103): Buffer {
+  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
   const fields = verbatimFields({ status: 204, headers, body: [] })
   for (let index = 0; index < fields.length; index += 2) {
     text += `${fields[index]}: ${fields[index + 1]}\r\n`

@@ -43,8 +43,8 @@ export class LaneConnection {
   readonly #onEnd = (): void => this.#ended()
   readonly #onError = (): void => this.#closed()
   readonly #onClose = (): void => this.#closed()
-  readonly #onHints: EarlyHints = (headers): void => {
-    if (this.#state === 'waiting') this.#socket.write(earlyHints(headers))
+  readonly #onHints: EarlyHints = (headers, status): void => {
+    if (this.#state === 'waiting') this.#socket.write(earlyHints(headers, status))
   }
 
   /** @param pass who the client is to the shelter, where there is one; closed with the connection, or handed over with it. */

@@ -54,7 +54,7 @@ export class PlainFallback {
       request,
       controller.signal,
       clientAddressOf(message),
-      (headers) => sendEarlyHints(message, reply, headers),
+      (headers, status) => sendEarlyHints(message, reply, headers, status),
     )
     if (answer === undefined) {
       return false
@@ -174,10 +174,11 @@ export function sendEarlyHints(
   message: IncomingMessage,
   reply: ServerResponse,
   headers: Readonly<Record<string, string>>,
+  status?: number,
 ): void {
   // Of pipelined requests only the one whose turn it is has the socket.
   if (message.httpVersion !== '1.1' || reply.headersSent || reply.socket === null) return
-  if (reply.socket.writable) reply.socket.write(earlyHints(headers))
+  if (reply.socket.writable) reply.socket.write(earlyHints(headers, status))
 }
 
 /** The path and query of a request target; servers take the absolute form too (RFC 9112 3.2.2). */

@@ -24,8 +24,8 @@ export interface PlainRequest {
   header(name: string): string | undefined
 }
 
-/** Sends an informational response (103, RFC 8297) before the answer; the fields are lower case. */
-export type EarlyHints = (headers: Readonly<Record<string, string>>) => void
+/** Sends an informational response before the answer, by default a 103 (RFC 8297); the fields are lower case. */
+export type EarlyHints = (headers: Readonly<Record<string, string>>, status?: number) => void
 
 /** A whole answer, ready for the socket. `Content-Length`, `Date` and `Connection` are added by the server. */
 export interface PreparedResponse {

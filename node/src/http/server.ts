@@ -271,6 +271,10 @@ export class HttpServer {
     server.on('timeout', (socket: Socket) => this.#stalled(socket))
     server.on('error', (error) => this.#failed(error))
     server.on('drop', () => this.#metrics.dropped.inc())
+    // Without a listener Node would end the connection without a word.
+    server.on('connect', (_message, socket) => {
+      this.#refuse({ name: '', message: '', code: 'CONNECT' }, socket as Socket)
+    })
     return server
   }
 
@@ -379,6 +383,7 @@ const refusals: Readonly<Record<string, Refusal>> & { readonly HPE_INVALID: Refu
     'ERR_TIMEOUT',
     'the request did not come in time',
   ],
+  CONNECT: ['bad-request', 501, 'ERR_INVALID_INPUT', 'this server makes no tunnels'],
   HPE_INVALID: ['bad-request', 400, 'ERR_PROTOCOL', 'this is not an HTTP request'],
 }
 
