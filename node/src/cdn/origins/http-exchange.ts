@@ -17,6 +17,7 @@ import { isKairoError, KairoError } from '../../errors.ts'
 import { httpOriginLimits as limits } from '../../limits/cdn-origins.ts'
 import type { Fields, ResponseHead } from '../message.ts'
 import type { OriginResponse } from '../origin.ts'
+import { solicited } from '../rules/solicited.ts'
 import { endToEndFields } from './raw-fields.ts'
 
 /** Where the origin is and how it is reached. */
@@ -59,6 +60,7 @@ export class HttpExchange {
   #response: IncomingMessage | undefined
   #cancelTimer: CancelTimer = () => {}
   #informational = 0
+  #isConnected = false
   #bytesReadBefore = 0
   #bodySent = false
 
@@ -157,6 +159,7 @@ export class HttpExchange {
   }
 
   #awaitHead(): void {
+    this.#isConnected = true
     // While a body is sent its chunks have their own deadline, from the first one on.
     if (this.#response === undefined) {
       this.#limit(
@@ -194,11 +197,7 @@ export class HttpExchange {
     // Whoever reads the body hears of it; a body that nobody reads has nobody to tell.
     response.on('error', () => {})
     try {
-      const status = response.statusCode ?? 0
-      if (status < 200 || status > 599) {
-        throw new KairoError('ERR_PROTOCOL', `the origin answered with the status ${status}`)
-      }
-      const headers = endToEndFields(response.rawHeaders)
+      const { status, headers } = this.#headOf(response)
       const isEmpty =
         this.#request.method === 'HEAD' ||
         status === 204 ||
@@ -210,6 +209,18 @@ export class HttpExchange {
     } catch (error) {
       this.#destroy(this.#failure(error))
     }
+  }
+
+  /** @throws KairoError `ERR_PROTOCOL` for what is no answer to the request. */
+  #headOf({ statusCode: status = 0, rawHeaders }: IncomingMessage): ResponseHead {
+    if (status < 200 || status > 599) {
+      throw new KairoError('ERR_PROTOCOL', `the origin answered with the status ${status}`)
+    }
+    const head = solicited(this.#request.headers, { status, headers: endToEndFields(rawHeaders) })
+    if (head === undefined) {
+      throw new KairoError('ERR_PROTOCOL', `the origin answered ${status} without being asked to`)
+    }
+    return head
   }
 
   async *#body(response: IncomingMessage): AsyncGenerator<Uint8Array> {
@@ -268,6 +279,12 @@ export class HttpExchange {
       return new StaleConnection({ cause: error })
     }
     const reason = code === '' ? (error as Error).message : code
+    // It was reached, and has something against this request; another one may fare better.
+    if (this.#isConnected && (code === 'ECONNRESET' || code === 'EPIPE')) {
+      return new KairoError('ERR_PROTOCOL', `the origin ended the connection (${reason})`, {
+        cause: error,
+      })
+    }
     return new KairoError('ERR_NO_PROVIDER', `the origin cannot be reached (${reason})`, {
       cause: error,
     })

@@ -22,7 +22,7 @@ export interface AnswerInit {
 }
 
 /** Words between an origin and this cache, of no use to clients; `CDN-Cache-Control` goes on, for CDNs on the way (RFC 9213 3). */
-const forThisCache = new Set(['kairo-cdn-cache-control', ...tagFields])
+const forThisCache = new Set(['kairo-cdn-cache-control', 'surrogate-control', ...tagFields])
 
 /** Fields of an answer with the response's own body. `Date` is the origin's (RFC 9110 6.6.1); there is no `Warning` any more (RFC 9111 5.5). */
 export function answerFields(response: ResponseHead, init: AnswerInit): Fields {
@@ -59,3 +59,23 @@ const ofTheBody = new Set([
 export function notModifiedFields(fields: Fields): Fields {
   return withoutFields(fields, (name) => ofTheBody.has(name))
 }
+
+/** Of a body in another coding: its length if it is known, a weak tag, and no digests of the bytes that it was made of (RFC 9110 8.8.1). */
+export function encodedFields(
+  fields: Fields,
+  { coding, length }: { readonly coding: string; readonly length?: number },
+): Fields {
+  const rest = withoutFields(fields, (name) => ofTheBytes.has(name))
+  const { etag } = rest
+  return {
+    ...rest,
+    'content-encoding': coding,
+    ...(length !== undefined && { 'content-length': String(length) }),
+    ...(etag?.startsWith('"') === true && { etag: `W/${etag}` }),
+  }
+}
+
+/** Fields that are true of the bytes in one coding only. */
+const ofTheBytes = new Set([
+  ...['accept-ranges', 'content-length', 'content-md5', 'content-digest', 'repr-digest', 'digest'],
+])

@@ -8,6 +8,8 @@ import { fieldOf, isToken, listOf } from './field.ts'
 export interface CacheControl {
   /** It came in a field that is for CDNs, so that `Cache-Control` and `Expires` say nothing (RFC 9213 2.2). */
   readonly targeted: boolean
+  /** That field was `Surrogate-Control`, which is older than RFC 9213 and says nothing of cookies. */
+  readonly surrogate: boolean
   readonly noStore: boolean
   /** The unqualified form. */
   readonly noCache: boolean
@@ -52,6 +54,7 @@ interface Argument {
 function emptyDraft(): Draft {
   return {
     targeted: false,
+    surrogate: false,
     noStore: false,
     noCache: false,
     noCacheFields: [],
@@ -93,7 +96,8 @@ const times = {
 
 /** Fields that the rules themselves judge by: a response that wants one of them kept out is not half kept, but not reused at all. */
 const judged = new Set([
-  ...['cache-control', 'cdn-cache-control', 'kairo-cdn-cache-control', 'expires', 'date', 'age'],
+  ...['cache-control', 'cdn-cache-control', 'kairo-cdn-cache-control', 'surrogate-control'],
+  ...['expires', 'date', 'age'],
   ...['vary', 'etag', 'last-modified', 'pragma', 'authorization'],
   ...['content-type', 'content-encoding', 'content-length', 'content-range'],
 ])
@@ -194,16 +198,21 @@ export function hasPragmaNoCache(headers: Fields): boolean {
   return pragma !== undefined && listOf(pragma.toLowerCase()).includes('no-cache')
 }
 
+/** Kairo's name among surrogates, in `Surrogate-Capability` too. */
+export const SURROGATE = 'kairo'
+
 /** The targets that Kairo is one of, the nearest first (RFC 9213 2.2). */
 const targets = ['kairo-cdn-cache-control', 'cdn-cache-control'] as const
 
-/** What a response says to this cache: by the first targeted field that is valid and not empty, else by `Cache-Control`. */
+/** What a response says to this cache: by the first targeted field that is valid and not empty, else by `Surrogate-Control`, else by `Cache-Control`. */
 export function responseControl(response: ResponseHead): CacheControl {
   for (const target of targets) {
     const text = fieldOf(response.headers, target)
     const control = text === undefined ? undefined : parseTargeted(text)
     if (control !== undefined) return control
   }
+  const surrogate = parseSurrogate(fieldOf(response.headers, 'surrogate-control') ?? '')
+  if (surrogate !== undefined) return surrogate
   const text = fieldOf(response.headers, 'cache-control')
   return text === undefined ? nothing : parseCacheControl(text)
 }
@@ -229,6 +238,29 @@ function parseTargeted(text: string): CacheControl | undefined {
   }
   return draft
 }
+
+/**
+ * What a `Surrogate-Control` says (Edge Architecture Specification 2.3): directives as in `Cache-Control`, those with the name of another surrogate behind
+ * a semicolon left out. Undefined when none is left that means something here.
+ */
+function parseSurrogate(text: string): CacheControl | undefined {
+  const own = listOf(text).flatMap((member) => {
+    const [directive = '', target = SURROGATE] = member.split(';').map((part) => part.trim())
+    return target.toLowerCase() === SURROGATE ? [directive.replace(extension, '$1')] : []
+  })
+  const isKnown = own.some((member) => surrogateNames.has(nameOf(member)))
+  if (!isKnown) return undefined
+  return { ...parseCacheControl(own.join(',')), targeted: true, surrogate: true }
+}
+
+function nameOf(directive: string): string {
+  return (directive.split('=', 1)[0] as string).trim().toLowerCase()
+}
+
+/** `max-age=600+30`: what may follow when it is stale is not taken up. */
+const extension = /^(max-age=\d+)\+\d+$/i
+
+const surrogateNames = new Set([...['no-store', 'no-cache', 'private', ...Object.keys(times)]])
 
 /** The dictionary that the text is; undefined when it is none. */
 function dictionaryOf(text: string): ReturnType<typeof parseDictionary> | undefined {

@@ -34,9 +34,9 @@ export function cacheStatus(status: CacheStatus): string {
     status.hit === true ? 'hit' : undefined,
     status.hit !== true && status.fwd !== undefined ? `fwd=${status.fwd}` : undefined,
     status.fwdStatus === undefined ? undefined : `fwd-status=${status.fwdStatus}`,
-    status.ttlS === undefined ? undefined : `ttl=${Math.trunc(status.ttlS) || 0}`,
     status.stored === true ? 'stored' : undefined,
     status.collapsed === true ? 'collapsed' : undefined,
+    status.ttlS === undefined ? undefined : `ttl=${Math.trunc(status.ttlS) || 0}`,
     status.detail === undefined ? undefined : `detail=${status.detail}`,
   ]
   return ['kairo', ...parameters.filter((parameter) => parameter !== undefined)].join('; ')

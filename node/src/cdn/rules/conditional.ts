@@ -20,8 +20,11 @@ export const conditionalFields: ReadonlySet<string> = new Set([
   ...['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range'],
 ])
 
-/** The request's preconditions against the stored response, in the order of RFC 9110 13.2.2. */
-export function evaluateConditional(request: CacheRequest, stored: StoredHead): Precondition {
+/** A response that conditions are about: a stored one, or one that has just come. */
+type Judged = Pick<StoredHead, 'status' | 'headers' | 'responseTimeMs'>
+
+/** The request's preconditions against the response, in the order of RFC 9110 13.2.2. */
+export function evaluateConditional(request: CacheRequest, stored: Judged): Precondition {
   // Preconditions are for what would succeed without them (RFC 9110 13.2.1).
   if (stored.status < 200 || stored.status > 299) return 'proceed'
   const safe = request.method === 'GET' || request.method === 'HEAD'
@@ -37,7 +40,7 @@ export function evaluateConditional(request: CacheRequest, stored: StoredHead): 
 }
 
 /** Steps 1 and 2: `If-Match`, else `If-Unmodified-Since`. */
-function holdsForWriters(request: CacheRequest, stored: StoredHead): boolean {
+function holdsForWriters(request: CacheRequest, stored: Judged): boolean {
   const match = fieldOf(request.headers, 'if-match')
   if (match !== undefined) {
     if (match.trim() === '*') return true
@@ -54,21 +57,21 @@ function holdsForWriters(request: CacheRequest, stored: StoredHead): boolean {
 }
 
 /** `If-None-Match`: weak comparison (RFC 9110 13.1.2). */
-function namesTag(field: string, stored: StoredHead): boolean {
+function namesTag(field: string, stored: Judged): boolean {
   if (field.trim() === '*') return true
   const own = entityTagOf(stored)
   return own !== undefined && parseEntityTags(field).some((tag) => matchesWeakly(tag, own))
 }
 
 /** `Last-Modified`, else `Date`, else when it came (RFC 9111 4.3.2). */
-function modifiedMs(stored: StoredHead): number {
+function modifiedMs(stored: Judged): number {
   const text = fieldOf(stored.headers, 'last-modified')
   const modified = text === undefined ? undefined : parseHttpDate(text, stored.responseTimeMs)
   return modified ?? dateOf(stored, stored.responseTimeMs) ?? stored.responseTimeMs
 }
 
 /** A date in the request; what is no date counts as not there (RFC 9110 13.1.3). */
-function dateField(request: CacheRequest, name: string, stored: StoredHead): number | undefined {
+function dateField(request: CacheRequest, name: string, stored: Judged): number | undefined {
   const text = fieldOf(request.headers, name)
   return text === undefined ? undefined : parseHttpDate(text, stored.responseTimeMs)
 }

@@ -19,6 +19,7 @@ const endToEnd = new Set([
   ...['range', 'if-range', 'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'],
   ...['via', 'cdn-loop', 'forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'],
   ...['accept', 'accept-encoding', 'accept-language', 'location', 'surrogate-key', 'cache-tag'],
+  ...['surrogate-control', 'surrogate-capability'],
 ])
 
 /** The fields that go beyond this connection: without the hop-by-hop ones and those that `Connection` names. */

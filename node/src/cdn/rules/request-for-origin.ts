@@ -1,6 +1,7 @@
 /** What an origin is asked, and which requests this peer answers itself (RFC 9110 7.6). */
 import { cdnRuleLimits } from '../../limits/cdn-rules.ts'
 import type { CacheRequest, Fields } from '../message.ts'
+import { SURROGATE } from './cache-control.ts'
 import { conditionalFields } from './conditional.ts'
 import { withoutHopByHop } from './connection.ts'
 import { fieldOf, listOf, withoutFields } from './field.ts'
@@ -22,7 +23,9 @@ export interface OriginRequestInit {
 }
 
 /** Fields that the connection to the origin makes anew, or that this peer has dealt with. */
-const replaced = new Set(['host', 'expect', 'proxy-authorization', 'proxy-authenticate'])
+const replaced = new Set([
+  ...['host', 'expect', 'proxy-authorization', 'proxy-authenticate', 'surrogate-capability'],
+])
 
 /** Fields by which clients make some origins answer another request than the one that the key is of: what is kept would be poisoned. */
 const rewriting = new Set([
@@ -35,7 +38,8 @@ export function requestForOrigin(request: CacheRequest, init: OriginRequestInit)
   const { fill, trusted = false } = init
   const kept = withoutFields(withoutHopByHop(request.headers), (name) => {
     if (replaced.has(name)) return true
-    if (!trusted && (name === 'x-real-ip' || name.startsWith('x-forwarded-'))) return true
+    if (name.startsWith('x-forwarded-') && (!trusted || fill !== undefined)) return true
+    if (name === 'x-real-ip' && !trusted) return true
     if (fill === undefined) return false
     return name === 'range' || conditionalFields.has(name) || rewriting.has(name)
   })
@@ -54,11 +58,17 @@ function fillFields(request: CacheRequest, fill: Fields): Fields {
   return { 'accept-encoding': normalise('accept-encoding', encoding), ...fill }
 }
 
-/** Who asked whom: what the client says of it is dropped unless it is trusted, since anybody can write it. */
+/**
+ * Who asked whom: what the client says of it is dropped unless it is trusted, since anybody can write it. Of what is to be kept, host and scheme are
+ * those of the key, whoever says something else.
+ */
 function forwardedFields(request: CacheRequest, init: OriginRequestInit): Fields {
-  const { name, clientAddress, trusted = false } = init
+  const { name, trusted = false, fill } = init
   const before = (field: string): string | undefined =>
     trusted ? fieldOf(request.headers, field) : undefined
+  const said = (field: string): string | undefined =>
+    fill === undefined ? before(field) : undefined
+  const clientAddress = init.clientAddress.replace(mappedAddress, '')
   const node = clientAddress.includes(':') ? `"[${clientAddress}]"` : clientAddress
   // Quotes in what came as a host would end the quoted string.
   const host = request.host.replaceAll(/["\\]/g, '')
@@ -66,12 +76,16 @@ function forwardedFields(request: CacheRequest, init: OriginRequestInit): Fields
   return {
     via: chain(fieldOf(request.headers, 'via'), `1.1 ${name}`),
     'cdn-loop': chain(fieldOf(request.headers, 'cdn-loop'), name),
-    forwarded: chain(before('forwarded'), own),
+    'surrogate-capability': `${SURROGATE}="Surrogate/1.0"`,
+    forwarded: chain(said('forwarded'), own),
     'x-forwarded-for': chain(before('x-forwarded-for'), clientAddress),
-    'x-forwarded-host': before('x-forwarded-host') ?? request.host,
-    'x-forwarded-proto': before('x-forwarded-proto') ?? request.scheme,
+    'x-forwarded-host': said('x-forwarded-host') ?? request.host,
+    'x-forwarded-proto': said('x-forwarded-proto') ?? request.scheme,
   }
 }
+
+/** An IPv4 address as sockets that listen on both kinds have it (RFC 4291 2.5.5.2). */
+const mappedAddress = /^::ffff:(?=\d+\.)/i
 
 /** A list with one more member; its oldest members go when it is too long. */
 export function chain(before: string | undefined, member: string): string {
@@ -105,8 +119,9 @@ const validHost = /^(?:[a-z0-9._~-]*|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i
 
 /**
  * The status with which this peer answers a request itself, without an origin; undefined for all others. TRACE would show what proxies add (RFC 9110
- * 9.3.8), CONNECT would make a tunnel of a cache, an OPTIONS that may go no further ends here (7.6.2), expectations other than 100-continue are not
- * met (10.1.1), what is no host is part of no key, and a request that has been here before would go round for ever (RFC 8586).
+ * 9.3.8), CONNECT would make a tunnel of a cache, an OPTIONS of the server as a whole (9.3.7) or one that may go no further (7.6.2) ends here,
+ * expectations other than 100-continue are not met (10.1.1), what is no host is part of no key, and a request that has been here before would go round
+ * for ever (RFC 8586).
  */
 export function ownAnswer(
   request: CacheRequest,
@@ -116,6 +131,7 @@ export function ownAnswer(
   if (request.method === 'CONNECT') return 501
   if (request.method === 'TRACE') return 405
   if (request.method === 'OPTIONS' && forwardsLeft(request) === 0) return 204
+  if (request.target === '*') return request.method === 'OPTIONS' ? 204 : 400
   const expect = fieldOf(request.headers, 'expect')
   if (expect !== undefined && expect.trim().toLowerCase() !== '100-continue') return 417
   const loop = fieldOf(request.headers, 'cdn-loop')

@@ -75,6 +75,20 @@ export function storable(
   return { store: true, tags: tags ?? [], ttlS, mayServeStale }
 }
 
+/**
+ * True when it is the request (`Authorization`, `no-store`, a long field that it varies on) that keeps the response from being stored: the next one
+ * for the same key may fare better, and one client's words must not keep a response from all others.
+ */
+export function isRequestsDoing(
+  request: CacheRequest,
+  response: ResponseHead,
+  nowMs: number,
+  policy: RulePolicy,
+): boolean {
+  const isStored = (asked: CacheRequest): boolean => storable(asked, response, nowMs, policy).store
+  return !isStored(request) && isStored({ ...request, headers: {} })
+}
+
 /** The first rule that forbids it. */
 function forbidden(
   request: CacheRequest,
@@ -109,7 +123,8 @@ export function sharesAuthorised(control: CacheControl): boolean {
  */
 function sharesCookies(control: CacheControl): boolean {
   if ([...control.noCacheFields, ...control.privateFields].includes('set-cookie')) return true
-  return control.isPublic || control.sMaxageS !== undefined || control.targeted
+  const isTargeted = control.targeted && !control.surrogate
+  return control.isPublic || control.sMaxageS !== undefined || isTargeted
 }
 
 /** The last rule of RFC 9111 3: something must say or allow that it is kept. */

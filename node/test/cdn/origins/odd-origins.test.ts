@@ -164,7 +164,7 @@ test('kept connections', async (t) => {
     await wholeOf(ask(http, '/'))
     Object.assign(modes, { second: 'close', always: true })
     const count = origin.heads.length
-    t.equal(await codeOf(ask(http, '/')), 'ERR_NO_PROVIDER')
+    t.equal(await codeOf(ask(http, '/')), 'ERR_PROTOCOL')
     t.equal(origin.heads.length, count + 2)
     t.equal(await retries(), 2)
   })
@@ -291,6 +291,22 @@ test('10,000 requests to an origin that hangs', async (t) => {
   await origin.openConnections(0)
   await allOver(registry)
   t.equal(clock.timers, 0)
+})
+
+test('an origin that hangs up on some requests is asked for all others', async (t) => {
+  const origin = await startRawOrigin(({ socket, head }) => {
+    if (head.startsWith('GET /broken')) socket.destroy()
+    else socket.end(rawAnswer('well'))
+  })
+  t.teardown(origin.stop)
+  const { components, registry } = originParts()
+  const http = new HttpOrigin(components, { url: origin.url })
+  t.teardown(() => http.close())
+  for (let round = 0; round < 10; round += 1) {
+    t.equal(await codeOf(ask(http, '/broken')), 'ERR_PROTOCOL')
+  }
+  t.equal((await wholeOf(ask(http, '/'))).text, 'well')
+  t.equal(await metricOf(registry, 'kairo_cdn_origin_circuit_open'), 0)
 })
 
 test('10,000 requests to an origin that is dead', async (t) => {

@@ -139,3 +139,18 @@ test('a targeted field says what Cache-Control says (RFC 9213 2.1)', async (t) =
   t.match(targeted('no-store=?0, max-age=1'), { noStore: false })
   t.strictSame(targeted('no-cache="x-a"').noCacheFields, ['x-a'])
 })
+
+test('Surrogate-Control counts where no targeted field does', async (t) => {
+  const said = (text: string, more = {}) =>
+    responseControl(reply({ 'surrogate-control': text, 'cache-control': 'max-age=1', ...more }))
+  t.match(said('no-store'), { noStore: true, targeted: true, surrogate: true })
+  t.equal(said('no-store').maxAgeS, undefined)
+  t.match(said('MAX-AGE=3600+60, content="ESI/1.0"'), { maxAgeS: 3600 })
+  t.match(said('max-age=3600;Kairo'), { maxAgeS: 3600 })
+  t.match(said('max-age=1;other, max-age=3600'), { maxAgeS: 3600 })
+  for (const text of ['', 'max-age=3600;other', 'content="ESI/1.0"', 'x="max-age=9, no-store"']) {
+    t.match(said(text), { maxAgeS: 1, targeted: false }, text)
+  }
+  t.match(said('max-age=x'), { maxAgeS: 0 })
+  t.match(said('max-age=2', { 'cdn-cache-control': 'max-age=3' }), { maxAgeS: 3, surrogate: false })
+})

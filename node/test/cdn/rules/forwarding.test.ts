@@ -2,8 +2,13 @@
 import { parseList } from 'structured-headers'
 import { test } from 'tap'
 import type { CacheRequest, Fields } from '../../../src/cdn/message.ts'
-import { answerFields, notModifiedFields } from '../../../src/cdn/rules/answer-fields.ts'
+import {
+  answerFields,
+  encodedFields,
+  notModifiedFields,
+} from '../../../src/cdn/rules/answer-fields.ts'
 import { type CacheStatus, cacheStatus } from '../../../src/cdn/rules/cache-status.ts'
+import { schemeOf } from '../../../src/cdn/rules/client-scheme.ts'
 import {
   type OriginRequestInit,
   ownAnswer,
@@ -50,6 +55,7 @@ test('fields of the connection stay here, those that it names too (RFC 9110 7.6.
     'x-forwarded-for',
     'x-forwarded-host',
     'x-forwarded-proto',
+    'surrogate-capability',
   ]
   t.strictSame(Object.keys(headers).sort(), [...own, 'x-end'].sort())
 })
@@ -95,6 +101,44 @@ test('who the client is, is said by this peer and believed of trusted proxies on
     forwarded: 'for=evil, for=192.0.2.1;host="site.example";proto=https',
   })
   t.match(sent({}, { clientAddress: '2001:db8::1' }).forwarded, /^for="\[2001:db8::1\]";/)
+  t.match(sent({}, { clientAddress: '::ffff:192.0.2.7' }), {
+    'x-forwarded-for': '192.0.2.7',
+    forwarded: /^for=192\.0\.2\.7;/,
+  })
+})
+
+test('of what is to be kept, host and scheme are those of the key, whoever says something else', async (t) => {
+  const claimed = {
+    'x-forwarded-for': '203.0.113.9',
+    'x-forwarded-proto': 'http',
+    'x-forwarded-host': 'evil',
+    'x-forwarded-port': '81',
+    forwarded: 'for=203.0.113.9;host=evil;proto=http',
+  }
+  const fill = sent(claimed, { trusted: true, fill: {} })
+  t.match(fill, {
+    'x-forwarded-for': '203.0.113.9, 192.0.2.1',
+    'x-forwarded-proto': 'https',
+    'x-forwarded-host': 'site.example',
+    forwarded: 'for=192.0.2.1;host="site.example";proto=https',
+  })
+  t.notOk('x-forwarded-port' in fill)
+})
+
+test('whether a client came by HTTPS is said by proxies that are trusted (RFC 7239 5.4)', async (t) => {
+  t.equal(schemeOf({ 'x-forwarded-proto': 'https' }, false), 'http')
+  const cases: [Fields, string][] = [
+    [{}, 'http'],
+    [{ 'x-forwarded-proto': 'https' }, 'https'],
+    [{ 'x-forwarded-proto': 'HTTPS, http' }, 'https'],
+    [{ 'x-forwarded-proto': 'http, https' }, 'http'],
+    [{ 'x-forwarded-proto': 'wss' }, 'http'],
+    [{ forwarded: 'for=192.0.2.1;proto=https;by=_x, for=a;proto=http' }, 'https'],
+    [{ forwarded: 'proto="https"' }, 'https'],
+    [{ forwarded: 'for=192.0.2.1, proto=https' }, 'http'],
+    [{ 'x-forwarded-proto': 'http', forwarded: 'proto=https' }, 'http'],
+  ]
+  for (const [fields, scheme] of cases) t.equal(schemeOf(fields, true), scheme)
 })
 
 test('conditions and ranges of clients are left out of what is to be kept, the cache has its own', async (t) => {
@@ -146,7 +190,7 @@ test('a chain that grew too long loses its oldest members', async (t) => {
   t.ok(via.endsWith('1.1 p8999, 1.1 kairo-1'))
 })
 
-test('some requests are answered here (RFC 9110 7.6.2, 9.3.6, 9.3.8, 10.1.1, RFC 8586)', async (t) => {
+test('some requests are answered here (RFC 9110 7.6.2, 9.3.6, 9.3.7, 9.3.8, 10.1.1, RFC 8586)', async (t) => {
   const answer = (changes: Partial<CacheRequest>) => ownAnswer(get({}, changes), 'kairo-1')
   t.equal(answer({}), undefined)
   t.equal(answer({ method: 'CONNECT' }), 501)
@@ -154,6 +198,8 @@ test('some requests are answered here (RFC 9110 7.6.2, 9.3.6, 9.3.8, 10.1.1, RFC
   t.equal(answer({ method: 'OPTIONS' }), undefined)
   t.equal(answer({ method: 'OPTIONS', headers: { 'max-forwards': '0' } }), 204)
   t.equal(answer({ method: 'OPTIONS', headers: { 'max-forwards': '1' } }), undefined)
+  t.equal(answer({ method: 'OPTIONS', target: '*' }), 204)
+  t.equal(answer({ target: '*' }), 400)
   t.equal(answer({ headers: { 'max-forwards': '0' } }), undefined, 'a GET goes on')
   t.equal(answer({ headers: { expect: '100-Continue' } }), undefined)
   t.equal(answer({ headers: { expect: 'x' } }), 417)
@@ -202,6 +248,7 @@ test('words between origin and cache are not for clients', async (t) => {
     'surrogate-key': 'a',
     'cache-tag': 'b',
     'kairo-cdn-cache-control': 'max-age=1',
+    'surrogate-control': 'max-age=1',
     'cdn-cache-control': 'max-age=2',
     connection: 'x',
     x: '1',
@@ -217,8 +264,22 @@ test('words between origin and cache are not for clients', async (t) => {
 })
 
 test('a peer that keeps the answer gets the words for caches, tags above all', async (t) => {
-  const words = { 'surrogate-key': 'a', 'cache-tag': 'b', 'kairo-cdn-cache-control': 'max-age=1' }
+  const words = {
+    ...{ 'surrogate-key': 'a', 'cache-tag': 'b' },
+    ...{ 'kairo-cdn-cache-control': 'max-age=1', 'surrogate-control': 'max-age=1' },
+  }
   t.match(told(words, { toPeer: true }), words)
+})
+
+test('what is encoded here says nothing of other bytes, and its tag is weak (RFC 9110 8.8.1)', async (t) => {
+  const fields = {
+    ...{ etag: '"1"', 'content-length': '9', 'accept-ranges': 'bytes', 'content-type': 'x' },
+    ...{ 'content-digest': 'x', 'repr-digest': 'x', digest: 'x', 'content-md5': 'x' },
+  }
+  const coded = { etag: 'W/"1"', 'content-type': 'x', 'content-encoding': 'br' }
+  t.strictSame(encodedFields(fields, { coding: 'br' }), coded)
+  t.equal(encodedFields(fields, { coding: 'br', length: 4 })['content-length'], '4')
+  t.equal(encodedFields({ etag: 'W/"1"' }, { coding: 'br' }).etag, 'W/"1"')
 })
 
 test('Content-Length stands only where there can be a body (RFC 9110 8.6)', async (t) => {

@@ -1,7 +1,7 @@
 /** What is kept, and in what form. */
 import { test } from 'tap'
 import type { CacheRequest, Fields } from '../../../src/cdn/message.ts'
-import { storable, storedHead } from '../../../src/cdn/rules/storable.ts'
+import { isRequestsDoing, storable, storedHead } from '../../../src/cdn/rules/storable.ts'
 import { after, dateAt, get, plainPolicy, reply, START_MS } from '../../support/cdn-messages.ts'
 
 /** `'stored'`, or the reason why not. */
@@ -72,6 +72,7 @@ test('a response with Set-Cookie is kept only where sharing is said in so many w
     t.equal(verdict({ 'cache-control': text, ...cookie }), 'stored', text)
   }
   t.equal(verdict({ 'cdn-cache-control': 'max-age=60', ...cookie }), 'stored')
+  t.equal(verdict({ 'surrogate-control': 'max-age=60', ...cookie }), 'set-cookie')
 })
 
 test('a Cookie in the request forbids nothing (RFC 9111 3)', async (t) => {
@@ -200,4 +201,15 @@ test('a field called __proto__ or constructor is a field', async (t) => {
   const head = storedHead(get(), reply(headers), times)
   t.strictSame(head.varyFields, {})
   t.ok(Object.hasOwn(head.headers, '__proto__'))
+})
+
+test('what a request keeps from being stored is told from what never is', async (t) => {
+  const isDoing = (headers: Fields, request: Fields) =>
+    isRequestsDoing(get(request), reply(headers), START_MS, plainPolicy)
+  t.equal(isDoing(fresh, { authorization: 'x' }), true)
+  t.equal(isDoing(fresh, { 'cache-control': 'no-store' }), true)
+  t.equal(isDoing({ ...fresh, vary: 'x-long' }, { 'x-long': 'x'.repeat(5_000) }), true)
+  t.equal(isDoing({ 'cache-control': 'private' }, { authorization: 'x' }), false)
+  t.equal(isDoing({ ...fresh, vary: '*' }, {}), false)
+  t.equal(isDoing(fresh, {}), false, 'it would be stored')
 })
