@@ -56,6 +56,8 @@ export const cdnLimits = {
   compressBytesMax: 8 * MiB,
   /** Compressions that run at once; others wait for the next request. */
   compressionsMax: 4,
+  /** First answers that are compressed on their way at once; more are sent as they are, lest a flood of new pages takes all cores. */
+  compressedStreamsMax: 16,
   /** Prepared answers of the fast lane. */
   hotAnswersMax: 10_000,
   /** Bytes of bodies that they hold; they are the store's own, and what it lets go of they keep for a second at most. */

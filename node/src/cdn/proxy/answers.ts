@@ -6,10 +6,10 @@ import { createProblem, pathOf, problemOf, problemResponse } from '../../http/pr
 import { cdnLimits } from '../../limits/cdn.ts'
 import type { CacheEntry, Coding, EncodedBody } from '../cache/entry.ts'
 import type { CacheRequest, Fields, ResponseHead } from '../message.ts'
-import { answerFields, notModifiedFields } from '../rules/answer-fields.ts'
+import { answerFields, encodedFields, notModifiedFields } from '../rules/answer-fields.ts'
 import { type ByteRange, selectRanges } from '../rules/byte-ranges.ts'
 import type { CacheStatus } from '../rules/cache-status.ts'
-import { evaluateConditional, rangeApplies } from '../rules/conditional.ts'
+import { evaluateConditional, type Precondition, rangeApplies } from '../rules/conditional.ts'
 import { type PartialPiece, partialAnswer } from '../rules/multipart.ts'
 import { type BodyContext, type BodyReader, newBoundary } from './body-reader.ts'
 
@@ -95,6 +95,18 @@ export class Answers {
     return { status, verbatim: true, headers, body: [], stream: response.body }
   }
 
+  /** What a client's conditions make of a response: it has what it is about, or wanted another version (RFC 9110 13.2). */
+  conditional(
+    head: ResponseHead,
+    precondition: Exclude<Precondition, 'proceed'>,
+    story: AnswerStory,
+  ): PreparedResponse {
+    const fields = this.#fields(head, story)
+    return precondition === 'not-modified'
+      ? { status: 304, verbatim: true, headers: notModifiedFields(fields), body: [] }
+      : { status: 412, verbatim: true, headers: emptyFields(fields), body: [] }
+  }
+
   /** A failure, as a problem document that says when to come again. */
   failed(error: unknown, instance: string, story: AnswerStory): PreparedResponse {
     const known = gatewayStatus(error)
@@ -127,18 +139,7 @@ export class Answers {
   ): PreparedResponse | undefined {
     const { head } = entry
     const precondition = evaluateConditional(request, head)
-    if (precondition === 'not-modified') {
-      const headers = notModifiedFields(this.#fields(head, story))
-      return { status: 304, verbatim: true, headers, body: [] }
-    }
-    if (precondition === 'precondition-failed') {
-      return {
-        status: 412,
-        verbatim: true,
-        headers: emptyFields(this.#fields(head, story)),
-        body: [],
-      }
-    }
+    if (precondition !== 'proceed') return this.conditional(head, precondition, story)
     if (this.#rangesOf(entry, request) === 'unsatisfiable') {
       const fields = emptyFields(this.#fields(head, story))
       const headers = { ...fields, 'content-range': `bytes */${entry.length}` }
@@ -167,8 +168,10 @@ export class Answers {
   ): PreparedResponse {
     const { head, length } = entry
     let headers: Fields = this.#fields(head, story)
-    if (encoded !== undefined) headers = encodedFields(headers, encoded)
-    else if (length !== undefined) headers = wholeFields(headers, head.status, length)
+    if (encoded !== undefined) {
+      const { coding, body } = encoded
+      headers = encodedFields(headers, { coding, length: body.length })
+    } else if (length !== undefined) headers = wholeFields(headers, head.status, length)
     return { status: head.status, verbatim: true, headers, body }
   }
 
@@ -210,25 +213,6 @@ export class Answers {
 function wholeFields(headers: Fields, status: number, length: number): Fields {
   const ranges: Fields = status === 200 ? { 'accept-ranges': 'bytes' } : {}
   return { ...headers, 'content-length': String(length), ...ranges }
-}
-
-/** Of another coding: its length, a weak tag, and no digests of the bytes that it was made of. */
-function encodedFields(headers: Fields, { coding, body }: EncodedBytes): Fields {
-  const {
-    'accept-ranges': _,
-    'content-md5': __,
-    'content-digest': ___,
-    'repr-digest': ____,
-    digest: _____,
-    ...rest
-  } = headers
-  const { etag } = rest
-  return {
-    ...rest,
-    'content-encoding': coding,
-    'content-length': String(body.length),
-    ...(etag?.startsWith('"') === true && { etag: `W/${etag}` }),
-  }
 }
 
 function emptyFields(headers: Fields): Fields {

@@ -9,17 +9,17 @@ import type { Logger } from '../../logger.ts'
 import type { CacheIndex } from '../cache/cache-index.ts'
 import type { CacheMetrics } from '../cache/cache-metrics.ts'
 import type { CacheEntry } from '../cache/entry.ts'
-import type { Fields, StoredHead } from '../message.ts'
+import type { CacheRequest } from '../message.ts'
 import { refuseLoop } from '../origins/loop.ts'
 import { cacheKey } from '../rules/cache-key.ts'
 import type { CacheStatus, ForwardReason } from '../rules/cache-status.ts'
-import { validationFields } from '../rules/conditional.ts'
+import { conditionalFields, evaluateConditional, validationFields } from '../rules/conditional.ts'
 import { type Decision, decide, mayCollapse } from '../rules/decide.ts'
-import { freshnessOf } from '../rules/freshness.ts'
-import { invalidates } from '../rules/invalidation.ts'
 import { ownAnswer } from '../rules/request-for-origin.ts'
+import { isRequestsDoing } from '../rules/storable.ts'
 import { varyNames } from '../rules/vary.ts'
 import type { AnswerStory, Answers } from './answers.ts'
+import { type Asked, whole } from './asked.ts'
 import type { BodyReader } from './body-reader.ts'
 import type { Compressor } from './compressor.ts'
 import type { Exchange } from './exchange.ts'
@@ -27,8 +27,10 @@ import type { Filler, Outcome } from './filler.ts'
 import type { Flights } from './flights.ts'
 import type { OriginClient } from './origin-client.ts'
 import { PassMemory } from './pass-memory.ts'
+import { PassThrough } from './pass-through.ts'
 import type { PurgeKnowledge } from './purge-knowledge.ts'
 import type { Site } from './site.ts'
+import { type Found, StoredAnswers } from './stored-answers.ts'
 
 /** What a proxy works with. */
 export interface ProxyComponents {
@@ -49,13 +51,6 @@ export interface ProxyComponents {
 export interface ProxyInit {
   readonly name: string
   readonly peerId: string
-}
-
-/** A request under way: where it belongs, and what it is stored under. */
-interface Asked {
-  readonly site: Site
-  readonly exchange: Exchange
-  readonly key: string
 }
 
 /** An answer that needed nobody, and for how many requests it is right. */
@@ -79,11 +74,15 @@ export class CacheProxy {
   readonly #components: ProxyComponents
   readonly #init: ProxyInit
   readonly #passes: PassMemory
+  readonly #stored: StoredAnswers
+  readonly #past: PassThrough
 
   constructor(components: ProxyComponents, init: ProxyInit) {
     this.#components = components
     this.#init = init
     this.#passes = new PassMemory(components)
+    this.#stored = new StoredAnswers(components)
+    this.#past = new PassThrough(components)
   }
 
   /** The answer, when it is in memory and needs nobody; undefined leaves the request to {@link CacheProxy.answer}. */
@@ -91,9 +90,9 @@ export class CacheProxy {
     const asked = { site, exchange, key: cacheKey(exchange.request, site.rule) }
     const decision = this.#judge(asked)
     if (decision.kind !== 'hit' || exchange.mustFetch === true) return undefined
-    const entry = this.#entryOf(asked.key, decision.stored)
+    const entry = this.#stored.entryOf(asked.key, decision.stored)
     if (entry === undefined) return undefined
-    const response = this.#peekEntry(asked, decision, { hit: true, ttlS: decision.ttlS })
+    const response = this.#stored.peek(asked, decision, { hit: true, ttlS: decision.ttlS })
     if (response === undefined) return undefined
     const { bodies, metrics } = this.#components
     const { name } = site.rule
@@ -134,7 +133,7 @@ export class CacheProxy {
       const answer = await this.#attempt(asked)
       if (answer !== undefined) return answer
     }
-    return await this.#pass(asked, 'miss')
+    return await this.#past.pass(asked, 'miss')
   }
 
   /** What to do with a request; while purges may have been missed, nothing is served unasked. */
@@ -165,13 +164,13 @@ export class CacheProxy {
     if (decision.kind === 'pass' && decision.reason === 'upgrade') {
       return this.#refuseUpgrade(exchange)
     }
-    if (decision.kind === 'pass') return await this.#pass(asked, passReason(decision.reason))
+    if (decision.kind === 'pass') return await this.#past.pass(asked, passReason(decision.reason))
     if (exchange.mustFetch === true) return await this.#fetch(asked, 'miss', ' anew')
     switch (decision.kind) {
       case 'hit':
         return await this.#serve(asked, decision, { hit: true, ttlS: decision.ttlS }, 'hit')
       case 'stale': {
-        const entry = this.#entryOf(asked.key, decision.stored)
+        const entry = this.#stored.entryOf(asked.key, decision.stored)
         if (entry !== undefined) this.#refreshBehind(asked, { ...decision, entry })
         return await this.#serve(asked, decision, { hit: true, ttlS: decision.ttlS }, 'stale')
       }
@@ -206,69 +205,15 @@ export class CacheProxy {
   /** Serves what is stored; undefined when its bytes turn out to be gone. */
   async #serve(
     asked: Asked,
-    found: { readonly stored: StoredHead; readonly ageS: number },
+    found: Found,
     cacheStatus: CacheStatus,
     result: string,
   ): Promise<PreparedResponse | undefined> {
-    const { metrics } = this.#components
-    const entry = this.#entryOf(asked.key, found.stored)
-    if (entry === undefined) return undefined
-    const answer =
-      this.#peekEntry(asked, found, cacheStatus) ?? (await this.#read(asked, entry, cacheStatus))
-    if (answer !== undefined) metrics.requests.inc({ rule: asked.site.rule.name, result })
+    const answer = await this.#stored.serve(asked, found, cacheStatus)
+    if (answer !== undefined) {
+      this.#components.metrics.requests.inc({ rule: asked.site.rule.name, result })
+    }
     return answer
-  }
-
-  #peekEntry(
-    { site, exchange, key }: Asked,
-    found: { readonly stored: StoredHead; readonly ageS: number },
-    cacheStatus: CacheStatus,
-  ): PreparedResponse | undefined {
-    const { answers, compressor, clock } = this.#components
-    const entry = this.#entryOf(key, found.stored)
-    if (entry === undefined) return undefined
-    entry.used = true
-    const toPeer = exchange.fromPeer
-    // A peer gets the bytes as they are stored, and compresses them for its own clients.
-    const encoded = toPeer ? undefined : compressor.find(site, entry, exchange.request)
-    const variesByEncoding = !toPeer && compressor.varies(site, entry)
-    const story = { nowMs: clock.now(), cacheStatus, ageS: found.ageS, variesByEncoding, toPeer }
-    return answers.peek(entry, exchange.request, story, encoded)
-  }
-
-  /** Reads a stored response; undefined when it is not servable after all, and is forgotten. */
-  async #read(
-    { site, exchange }: Asked,
-    entry: CacheEntry,
-    cacheStatus: CacheStatus,
-  ): Promise<PreparedResponse | undefined> {
-    const { answers, bodies, clock, compressor, index } = this.#components
-    if (!bodies.isServable(entry)) {
-      index.remove(entry)
-      return undefined
-    }
-    const nowMs = clock.now()
-    const { ageS } = freshnessOf(entry.head, nowMs, site.rule)
-    const toPeer = exchange.fromPeer
-    const story = {
-      ...{ nowMs, cacheStatus, ageS, toPeer },
-      variesByEncoding: !toPeer && compressor.varies(site, entry),
-    }
-    const context = { site, exchange, signal: exchange.signal }
-    const { generation } = index
-    try {
-      const answer = await answers.read(entry, exchange.request, story, context)
-      // Purged while its bytes were looked for: an answer that has not begun must not begin with it.
-      return index.generation !== generation && !entry.alive ? undefined : answer
-    } catch (error) {
-      // It was forgotten because it changed or because its bytes are gone: then there is another way.
-      if (exchange.signal.aborted || entry.alive) throw error
-      return undefined
-    }
-  }
-
-  #entryOf(key: string, stored: StoredHead): CacheEntry | undefined {
-    return this.#components.index.get(key).find(({ head }) => head === stored)
   }
 
   async #fetch(
@@ -279,11 +224,15 @@ export class CacheProxy {
     const { filler } = this.#components
     const { site, exchange, key } = asked
     const { request } = exchange
-    if (request.method === 'HEAD' || this.#passes.has(key)) return await this.#pass(asked, reason)
+    const isLikelyPrivate = this.#passes.has(key)
+    if (request.method === 'HEAD' || (isLikelyPrivate && isForOneClient(request))) {
+      return await this.#past.pass(asked, reason)
+    }
     const isWhole = suffix === WHOLE
     const slice = isWhole ? undefined : firstSlice(request.headers.range, site.rule.sliceBytes)
     const id = slice === undefined ? `${key}${suffix}` : `${key}${suffix} ${slice}`
-    const { value, isLeader } = await this.#join(asked, id, (context) =>
+    const flight = isLikelyPrivate ? unshared(id) : id
+    const { value, isLeader } = await this.#join(asked, flight, (context) =>
       slice === undefined ? filler.fetch(asked, context) : filler.fetchSlice(asked, slice, context),
     )
     return await this.#settle(asked, value, { isLeader, reason })
@@ -294,7 +243,7 @@ export class CacheProxy {
     decision: Decision & { kind: 'validate' },
   ): Promise<PreparedResponse | undefined> {
     const { filler, logger } = this.#components
-    const entry = this.#entryOf(asked.key, decision.stored)
+    const entry = this.#stored.entryOf(asked.key, decision.stored)
     if (entry === undefined) return undefined
     const reason = decision.reason === 'request' ? 'request' : 'stale'
     try {
@@ -337,9 +286,7 @@ export class CacheProxy {
     const { flights, metrics } = this.#components
     const subject = { id, key, host: exchange.request.host }
     // Nobody waits for an answer that cannot be shared, and nobody waits for this one.
-    const alone = mayCollapse(exchange.request)
-      ? subject
-      : { ...subject, id: `${id} ${nextAlone()}` }
+    const alone = mayCollapse(exchange.request) ? subject : { ...subject, id: unshared(id) }
     const joined = await flights.join(alone, exchange, work)
     if (!joined.isLeader) metrics.collapsed.inc({ rule: site.rule.name })
     return joined
@@ -351,22 +298,21 @@ export class CacheProxy {
     outcome: Outcome,
     { isLeader, reason }: { readonly isLeader: boolean; readonly reason: ForwardReason },
   ): Promise<PreparedResponse | undefined> {
-    const { answers, clock, metrics } = this.#components
-    const { exchange, key, site } = asked
-    const rule = site.rule.name
+    const { metrics } = this.#components
+    const rule = asked.site.rule.name
     const collapsed = isLeader ? {} : { collapsed: true }
     switch (outcome.kind) {
       case 'stored': {
         if (!isLeader && !this.#isFor(asked, outcome.entry)) return undefined
         const status: CacheStatus = { fwd: reason, stored: true, ...collapsed }
-        const answer = await this.#read(asked, outcome.entry, status)
+        const answer = await this.#stored.read(asked, outcome.entry, status)
         if (answer !== undefined) metrics.requests.inc({ rule, result: 'miss' })
         return answer
       }
       case 'validated': {
         const status: CacheStatus = { fwd: reason, fwdStatus: 304, ...collapsed }
         metrics.requests.inc({ rule, result: 'revalidated' })
-        return await this.#read(asked, outcome.entry, status)
+        return await this.#stored.read(asked, outcome.entry, status)
       }
       case 'error': {
         const status: CacheStatus = {
@@ -375,35 +321,48 @@ export class CacheProxy {
           detail: 'stale-if-error',
         }
         metrics.requests.inc({ rule, result: 'stale-if-error' })
-        return await this.#read(asked, outcome.entry, status)
+        return await this.#stored.read(asked, outcome.entry, status)
       }
-      case 'private': {
-        if (outcome.isLasting) this.#passes.add(key)
-        if (!isLeader) return await this.#pass(asked, reason)
-        const { request } = exchange
-        if (wantsPart(request.headers)) {
-          outcome.own.abort(new KairoError('ERR_STOPPED', 'the client wants a part'))
-          return await this.#pass(asked, reason)
-        }
-        metrics.requests.inc({ rule, result: 'miss' })
-        const story: AnswerStory = {
-          nowMs: clock.now(),
-          cacheStatus: { fwd: reason, stored: false },
-          toPeer: exchange.fromPeer,
-        }
-        if (request.method === 'HEAD') {
-          outcome.own.abort(new KairoError('ERR_STOPPED', 'the client wants the head only'))
-        }
-        return answers.passed(outcome.response, request, story)
-      }
+      case 'private':
+        return await this.#settlePrivate(asked, outcome, { isLeader, reason })
       case 'pass':
         // A small response whose version has no strong name is better kept whole than asked for part by part.
         return (outcome.wholeBytes ?? Number.POSITIVE_INFINITY) <= cdnLimits.wholeBytesMax
           ? await this.#fetch(asked, reason, WHOLE)
-          : await this.#pass(asked, reason)
+          : await this.#past.pass(asked, reason)
       case 'again':
         return undefined
     }
+  }
+
+  /** What came is for one client alone: whoever asked takes it, others ask for themselves. */
+  async #settlePrivate(
+    asked: Asked,
+    { response, own, isLasting }: Outcome & { kind: 'private' },
+    { isLeader, reason }: { readonly isLeader: boolean; readonly reason: ForwardReason },
+  ): Promise<PreparedResponse> {
+    const { answers, clock, metrics } = this.#components
+    const { exchange, key, site } = asked
+    const { request } = exchange
+    const nowMs = clock.now()
+    if (isLasting && !isRequestsDoing(request, response, nowMs, site.rule)) this.#passes.add(key)
+    if (!isLeader) return await this.#past.pass(asked, reason)
+    // The origin was asked for a slice or for the whole; which part the client gets is the origin's to say.
+    if (request.headers.range !== undefined) {
+      own.abort(new KairoError('ERR_STOPPED', 'the client wants a part'))
+      return await this.#past.pass(asked, reason)
+    }
+    metrics.requests.inc({ rule: site.rule.name, result: 'miss' })
+    const toPeer = exchange.fromPeer
+    const story: AnswerStory = { nowMs, cacheStatus: { fwd: reason, stored: false }, toPeer }
+    // The origin was asked without the client's conditions, so they are judged here, on what it answered.
+    const judged = evaluateConditional(request, { ...response, responseTimeMs: nowMs })
+    if (request.method === 'HEAD' || judged !== 'proceed') {
+      own.abort(new KairoError('ERR_STOPPED', 'the client wants no body'))
+    }
+    return judged === 'proceed'
+      ? answers.passed(response, request, story)
+      : answers.conditional(response, judged, story)
   }
 
   /** True when a response that another request brought answers this one as well. */
@@ -414,38 +373,6 @@ export class CacheProxy {
     // It came after this request did, so it is as new as can be.
     return decision.kind === 'validate' && decision.reason === 'stale' && entry.alive
   }
-
-  /** Sends the request on as it is, and the response back as it comes. */
-  async #pass(asked: Asked, fwd: ForwardReason): Promise<PreparedResponse> {
-    const { answers, clock, metrics, origins } = this.#components
-    const { site, exchange } = asked
-    const { request, hints } = exchange
-    const { response } = await origins.ask(site, {
-      exchange,
-      fill: undefined,
-      signal: exchange.signal,
-      onInformational: (head) => {
-        if (head.status === 103) hints?.(head.headers)
-      },
-    })
-    this.#invalidate(asked, response)
-    metrics.requests.inc({ rule: site.rule.name, result: 'pass' })
-    const story: AnswerStory = {
-      nowMs: clock.now(),
-      cacheStatus: { fwd, stored: false },
-      toPeer: exchange.fromPeer,
-    }
-    return answers.passed(response, request, story)
-  }
-
-  /** Forgets what an unsafe request has changed (RFC 9111 4.4), and what is on its way from before. */
-  #invalidate({ site, exchange }: Asked, response: { status: number; headers: Fields }): void {
-    const { request } = exchange
-    for (const target of invalidates(request, response)) {
-      const url = cacheKey({ ...request, target }, site.rule)
-      this.#components.index.purge({ by: 'url', url }, 'hard')
-    }
-  }
 }
 
 function isShared({ head }: CacheEntry): boolean {
@@ -455,13 +382,6 @@ function isShared({ head }: CacheEntry): boolean {
 
 function passReason(reason: (Decision & { kind: 'pass' })['reason']): ForwardReason {
   return reason === 'method' ? 'method' : 'bypass'
-}
-
-/** As a GET: what a HEAD asks anew is kept with its body, or the stored one would be lost. */
-function whole(asked: Asked): Asked {
-  const { exchange } = asked
-  if (exchange.request.method !== 'HEAD') return asked
-  return { ...asked, exchange: { ...exchange, request: { ...exchange.request, method: 'GET' } } }
 }
 
 function exchangeIsOver({ exchange }: Asked): boolean {
@@ -476,8 +396,9 @@ function firstSlice(range: string | undefined, sliceBytes: number): number | und
   return match[1] === '' ? 0 : Math.floor(Number(match[1]) / sliceBytes)
 }
 
-function wantsPart(headers: Fields): boolean {
-  const names = ['range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since']
+/** True for a request whose answer would be of no use to others, or of which only the origin can give the part. */
+function isForOneClient({ headers }: CacheRequest): boolean {
+  const names = ['cookie', 'range', ...conditionalFields]
   return names.some((name) => headers[name] !== undefined)
 }
 
@@ -488,9 +409,10 @@ function detailOf(error: unknown): Pick<CacheStatus, 'detail'> {
 /** Marks fetches of the whole for a request of a part. */
 const WHOLE = ' whole'
 
-let alone = 0
+let unsharedFlights = 0
 
-function nextAlone(): number {
-  alone += 1
-  return alone
+/** An id that nobody joins. */
+function unshared(id: string): string {
+  unsharedFlights += 1
+  return `${id} ${unsharedFlights}`
 }

@@ -1,17 +1,18 @@
-/** Compresses stored text once for all who take it. The first client does not wait for it: who comes later gets it. */
-import { promisify } from 'node:util'
-import { brotliCompress, constants, gzip, zstdCompress } from 'node:zlib'
+/** Compresses stored text once for all who take it. Whoever comes first does not wait for that: its bytes are encoded on their way. */
 import { digestOf } from '../../content/digest.ts'
 import type { ContentStore } from '../../content/store/store.ts'
+import type { PreparedResponse } from '../../http/prepared-response.ts'
 import { cdnLimits } from '../../limits/cdn.ts'
 import type { Logger } from '../../logger.ts'
 import type { CacheMetrics } from '../cache/cache-metrics.ts'
 import type { CacheEntry, Coding } from '../cache/entry.ts'
 import type { CacheRequest } from '../message.ts'
+import { encodedFields } from '../rules/answer-fields.ts'
 import { responseControl } from '../rules/cache-control.ts'
 import { listOf } from '../rules/field.ts'
 import { normalise } from '../rules/vary.ts'
 import type { EncodedBytes } from './answers.ts'
+import { encoded, encoders } from './encoders.ts'
 import type { Site } from './site.ts'
 
 /** What a compressor works with. */
@@ -27,18 +28,6 @@ const textTypes =
 /** The best first. */
 const preferred: readonly Coding[] = ['br', 'zstd', 'gzip']
 
-const encoders: Readonly<Record<Coding, (bytes: Buffer) => Promise<Buffer>>> = {
-  br: (bytes) =>
-    promisify(brotliCompress)(bytes, {
-      params: {
-        [constants.BROTLI_PARAM_QUALITY]: 5,
-        [constants.BROTLI_PARAM_SIZE_HINT]: bytes.byteLength,
-      },
-    }),
-  gzip: (bytes) => promisify(gzip)(bytes, { level: 6 }),
-  zstd: (bytes) => promisify(zstdCompress)(bytes),
-}
-
 /** Whether an entry's bytes may be sent in a coding of ours, per version of its head. */
 interface Verdict {
   readonly version: number
@@ -51,6 +40,8 @@ export class Compressor {
   readonly #verdicts = new WeakMap<CacheEntry, Verdict>()
   /** Being made: entry and coding. */
   readonly #running = new Set<string>()
+  /** Answers that are encoded on their way. */
+  #streams = 0
 
   constructor(components: CompressorComponents) {
     this.#components = components
@@ -58,7 +49,8 @@ export class Compressor {
 
   /** True when the answer depends on `Accept-Encoding`, whether or not this one is encoded. */
   varies(site: Site, entry: CacheEntry): boolean {
-    if (!site.rule.compress) return false
+    const { length } = entry
+    if (!site.rule.compress || (length !== undefined && !isWorthwhile(length))) return false
     const known = this.#verdicts.get(entry)
     if (known?.version === entry.version) return known.may
     const may = isCompressible(entry)
@@ -78,12 +70,41 @@ export class Compressor {
     return undefined
   }
 
+  /** The answer of the request that brought the entry, encoded on its way where the client takes it and there is room. */
+  onTheWay(
+    site: Site,
+    entry: CacheEntry,
+    request: CacheRequest,
+    answer: PreparedResponse,
+  ): PreparedResponse {
+    const coding = codingFor(request)
+    const isWhole = answer.status === 200 && request.method === 'GET'
+    if (!isWhole || coding === undefined || !this.varies(site, entry)) return answer
+    if (this.#streams >= cdnLimits.compressedStreamsMax) return answer
+    const stream = this.#encode(answer, coding, () => this.#begin(site, entry, coding))
+    return { ...answer, headers: encodedFields(answer.headers, { coding }), body: [], stream }
+  }
+
+  async *#encode(
+    { stream, body }: PreparedResponse,
+    coding: Coding,
+    done: () => void,
+  ): AsyncGenerator<Uint8Array> {
+    this.#streams += 1
+    try {
+      yield* encoded(stream ?? body, coding)
+    } finally {
+      this.#streams -= 1
+    }
+    // Who comes next gets it as it will then be stored.
+    setImmediate(done)
+  }
+
   #begin(site: Site, entry: CacheEntry, coding: Coding): void {
     const { logger } = this.#components
     const id = `${entry.id} ${coding}`
     const { body } = entry
     if (body === undefined || entry.fill !== undefined || this.#running.has(id)) return
-    if (body.length < cdnLimits.compressBytesMin || body.length > cdnLimits.compressBytesMax) return
     if (this.#running.size >= cdnLimits.compressionsMax) return
     this.#running.add(id)
     this.#make(site, entry, coding)
@@ -106,6 +127,10 @@ export class Compressor {
     entry.version += 1
     metrics.compressed.inc({ coding })
   }
+}
+
+function isWorthwhile(length: number): boolean {
+  return length >= cdnLimits.compressBytesMin && length <= cdnLimits.compressBytesMax
 }
 
 /** The best coding that the client takes. */

@@ -307,9 +307,9 @@ export class Filler {
   }
 }
 
-/** Only early hints mean something to a client of a cache. */
+/** Clients get all of them (RFC 9110 15.2); those that are about the connection have been left out by then. */
 function tellHints(head: ResponseHead, context: FlightContext): void {
-  if (head.status === 103) context.hints(head.headers)
+  context.hints(head.headers, head.status)
 }
 
 function hostOf(key: string): string {

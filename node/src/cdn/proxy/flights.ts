@@ -97,8 +97,8 @@ export class Flights<T> {
     const flight = new Flight<T>(subject)
     this.#flights.set(subject.id, flight)
     this.#airborne += 1
-    const hints: EarlyHints = (headers) => {
-      for (const tell of flight.hints) tell(headers)
+    const hints: EarlyHints = (headers, status) => {
+      for (const tell of flight.hints) tell(headers, status)
     }
     flight.result = work({ signal: flight.controller.signal, hints })
     const land = (): void => {

@@ -1,4 +1,4 @@
-/** Keys whose last response could not be kept: their requests do not wait for each other, since each needs an answer of its own. */
+/** Keys whose last response could not be kept: their requests do not wait for each other, since each is likely to need an answer of its own. */
 import { cdnLimits } from '../../limits/cdn.ts'
 
 /** Remembers keys for a while. */

@@ -9,6 +9,7 @@ import type { PreparedResponse } from '../../http/prepared-response.ts'
 import type { RawHandler } from '../../http/raw-handler.ts'
 import type { Logger } from '../../logger.ts'
 import type { CacheRequest } from '../message.ts'
+import { schemeOf } from '../rules/client-scheme.ts'
 import type { CacheProxy } from './cache-proxy.ts'
 import type { Exchange } from './exchange.ts'
 import { bareHost } from './request-parts.ts'
@@ -30,10 +31,7 @@ export function createRawProxy(components: RawProxyComponents): RawHandler {
   const { logger, sites, proxy } = components
   return (message, reply) => {
     const host = hostOf(message)
-    const target = message.url ?? ''
-    const site = target.startsWith('/')
-      ? sites.find(host, target.split('?', 1)[0] as string)
-      : undefined
+    const site = siteOf(sites, host, message.url ?? '')
     if (site === undefined) return false
     const client = new AbortController()
     reply.once('close', () => {
@@ -50,12 +48,22 @@ export function createRawProxy(components: RawProxyComponents): RawHandler {
   }
 }
 
-/** What the client means; several `Host` lines together are no host, and so are refused (RFC 9112 3.2). */
-function hostOf({ rawHeaders }: IncomingMessage): string {
+/** `*` is about the server as a whole (RFC 9110 9.3.7), and whoever has its root speaks for it. */
+function siteOf(sites: SiteTable, host: string, target: string): Site | undefined {
+  if (target === '*') return sites.find(host, '/')
+  return target.startsWith('/') ? sites.find(host, target.split('?', 1)[0] as string) : undefined
+}
+
+/**
+ * The host that the client means, that of an absolute target before that of the field (RFC 9112 3.2.2); several `Host` lines together are no host,
+ * and so are refused (3.2).
+ */
+function hostOf({ rawHeaders, headers }: IncomingMessage): string {
   const hosts = rawHeaders.filter(
     (_, index) => rawHeaders[index - 1]?.toLowerCase() === 'host' && index % 2 === 1,
   )
-  return bareHost(hosts.join(',').toLowerCase())
+  const host = hosts.length > 1 ? hosts.join(',') : (headers.host ?? '')
+  return bareHost(host.toLowerCase())
 }
 
 function exchangeOf(
@@ -69,12 +77,14 @@ function exchangeOf(
 ): Exchange {
   const { message, reply, host, signal } = from
   const clientAddress = message.socket.remoteAddress ?? ''
+  const trusted = trusts(clientAddress)
+  const headers = joined(message)
   const request: CacheRequest = {
     method: message.method ?? 'GET',
-    scheme: 'http',
+    scheme: schemeOf(headers, trusted),
     host,
     target: message.url ?? '/',
-    headers: joined(message),
+    headers,
   }
   const hasBody =
     message.headers['transfer-encoding'] !== undefined ||
@@ -82,10 +92,10 @@ function exchangeOf(
   return {
     request,
     clientAddress,
-    trusted: trusts(clientAddress),
+    trusted,
     signal,
     ...(hasBody && { body: message }),
-    hints: (headers) => sendEarlyHints(message, reply, headers),
+    hints: (headers, status) => sendEarlyHints(message, reply, headers, status),
     fromPeer: false,
   }
 }
