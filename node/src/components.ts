@@ -118,7 +118,7 @@ export async function createComponents(init: ComponentsInit): Promise<Components
   const join = new Join(base, { targets: settings.join })
   const near = createNearest(
     base,
-    { identity, httpMetrics, peerHttp: () => content.peerHttp },
+    { identity, join, httpMetrics, peerHttp: () => content.peerHttp },
     init,
   )
   const content: ContentRooms = createContent(

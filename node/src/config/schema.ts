@@ -5,6 +5,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { isHostAndPort } from '../urls.ts'
 import { parseAddress } from './address.ts'
 
 /** How a setting is named outside the configuration file. */
@@ -21,6 +22,10 @@ const GiB = 1024 * MiB
 const address = z.string().refine((text) => parseAddress(text) !== undefined, {
   error:
     'expected host:port, for example 127.0.0.1:8080, [::1]:8080 or :8080 (port 0 takes a free one)',
+})
+
+const announcedAddress = z.string().refine(isHostAndPort, {
+  error: 'expected host:port, for example edge-1.example:4443 or [2001:db8::1]:4443',
 })
 
 const multiaddrText = z
@@ -225,6 +230,11 @@ export const settingsSchema = z.strictObject({
     { flag: '--peer-https', env: 'KAIRO_PEER_HTTPS' },
     'Address at which other peers fetch objects by HTTPS, or `off`. When the default port is taken, a free one is used.',
   ),
+  announceHttps: named(
+    z.array(announcedAddress).max(4).default([]),
+    { flag: '--announce-https', env: 'KAIRO_ANNOUNCE_HTTPS' },
+    'Addresses of `peerHttps` told to other peers in place of the ones listened on, behind a port forward or by name; the first that answers is used.',
+  ),
   region: named(
     z
       .string()
@@ -256,6 +266,11 @@ export const settingsSchema = z.strictObject({
     z.array(z.string().min(1)).default(['network']),
     { flag: '--purge-peers', env: 'KAIRO_PURGE_PEERS' },
     'Peer ids whose purges are carried out here; `network` takes those of every peer, within limits.',
+  ),
+  clientPeers: named(
+    z.array(z.string().min(1)).default(['network']),
+    { flag: '--client-peers', env: 'KAIRO_CLIENT_PEERS' },
+    'Peers to which clients of this peer are sent, by DNS, redirects and API: every peer of the `network`, those `believed` (`join`, `cdnPeers`), or peer ids.',
   ),
   dns: named(
     z.union([z.literal('off'), address]).default('off'),

@@ -1,7 +1,7 @@
 /** What `kairo doctor` can say of where clients are sent: to which peers and why, who is left out, and the database of places. */
 import type { GeoStatus } from '../nearest/geo-database.ts'
 import type { NearestPeer } from '../nearest/nearest-peers.ts'
-import type { KnownPeer } from '../nearest/peer-advert.ts'
+import type { KnownPeer, PeerAdvert } from '../nearest/peer-advert.ts'
 import type { Check } from './check.ts'
 
 /** Age of a database of places after which it is told; addresses change hands. */
@@ -18,6 +18,8 @@ export interface NearestView {
   readonly geo: GeoStatus
   /** Whether the DNS server is on, which can send clients to addresses but not to ports. */
   readonly isDnsOn: boolean
+  /** Ids of the peers that the operator has named, whose cached copies are believed. */
+  readonly named: ReadonlySet<string>
 }
 
 /** Which peers clients are sent to, and why. */
@@ -26,7 +28,7 @@ export function checkNearest(view: NearestView): Check[] {
     ...checkRanking(view),
     ...checkLeftOut(view),
     ...checkGeo(view),
-    ...(view.isDnsOn ? checkPorts(view) : []),
+    ...(view.isDnsOn ? [...checkPorts(view), ...checkUnnamed(view)] : []),
   ]
 }
 
@@ -68,7 +70,7 @@ function checkLeftOut({ known }: NearestView): Check[] {
   return checks
 }
 
-function namesOf(peers: readonly KnownPeer[]): string {
+function namesOf(peers: readonly PeerAdvert[]): string {
   const names = peers.slice(0, PEERS_SHOWN_MAX).map(({ clientUrls, peerId }) => {
     return clientUrls[0] ?? peerId
   })
@@ -106,6 +108,20 @@ function checkPorts({ ranked }: NearestView): Check[] {
       status: 'warn',
       detail: `peers serve clients on different ports (${[...ports].join(', ')}), and DNS names no ports`,
       hint: 'Let every peer of a DNS zone listen on the same --http port.',
+    },
+  ]
+}
+
+/** In a network that strangers can join, each of them could draw the zone's clients. */
+function checkUnnamed({ ranked, named }: NearestView): Check[] {
+  const unnamed = ranked.filter(({ isSelf, peerId }) => !isSelf && !named.has(peerId))
+  if (unnamed.length === 0) return []
+  return [
+    {
+      name: 'dns',
+      status: 'warn',
+      detail: `clients are sent to ${namesOf(unnamed.map(({ peer }) => peer))}, which this peer was not told to believe`,
+      hint: 'All yours? Then --cdn-peers network, or their ids. Else --client-peers believed keeps clients from them.',
     },
   ]
 }

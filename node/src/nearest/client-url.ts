@@ -14,16 +14,6 @@ export function baseUrlOf(url: string): string {
   return URL.canParse(url) ? new URL(url).origin : url
 }
 
-/** `host:port`, the host a name, an IPv4 address or an IPv6 address in brackets. */
-export function isHostAndPort(text: string): boolean {
-  const at = text.lastIndexOf(':')
-  const host = text.slice(0, at)
-  const port = text.slice(at + 1)
-  if (!/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65_535) return false
-  if (host.startsWith('[')) return host.endsWith(']') && isIP(host.slice(1, -1)) === 6
-  return /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(host)
-}
-
 /** The IP address of a base URL, without brackets; undefined when it names a host. */
 export function addressOfUrl(baseUrl: string): string | undefined {
   // A parser of URLs would take most of the time that a ranking of many peers takes.

@@ -11,7 +11,8 @@ import {
   SignedPeerAdvertSchema,
   type PeerAdvert as WireAdvert,
 } from '../protocol/generated/peers_pb.js'
-import { isBaseUrl, isHostAndPort } from './client-url.ts'
+import { isHostAndPort } from '../urls.ts'
+import { isBaseUrl } from './client-url.ts'
 import type { NetworkCoordinate, PeerAdvert } from './peer-advert.ts'
 
 const ADVERT_VERSION = 1

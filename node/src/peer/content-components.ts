@@ -19,6 +19,7 @@ import { IpfsService } from '../ipfs/service.ts'
 import { replicationLimits } from '../limits/replication.ts'
 import type { PeerCatalogService } from '../nearest/peer-catalog.ts'
 import type { Base, ComponentsInit } from './base.ts'
+import { believes } from './believes.ts'
 
 /** What the content plane stands on. */
 export interface ContentParts {
@@ -139,11 +140,4 @@ function alive(catalog: PeerCatalogService) {
 
 function isAlive(peer: ReturnType<PeerCatalogService['get']>): boolean {
   return peer?.state === 'serving' && peer.reachable
-}
-
-/** Whether a peer is one of those that the operator named. */
-function believes(named: readonly string[], join: Join): (peerId: string) => boolean {
-  if (named.includes('network')) return () => true
-  const ids = new Set(named)
-  return (peerId) => ids.has(peerId) || join.status().some((target) => target.peerId === peerId)
 }

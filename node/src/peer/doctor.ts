@@ -44,6 +44,7 @@ export function peerDoctor(
       known: catalog.list(),
       geo: geo.status(),
       isDnsOn: settings.dns !== 'off',
+      named: new Set(components.believedPeers().map(({ peerId }) => peerId)),
     }),
     checkEncoders(encoders.found),
     ...(testStream === undefined ? [] : [checkTestStream(testStream.status)]),

@@ -2,6 +2,7 @@
 import { formatAddress, localHost, networkHosts } from '../config/address.ts'
 import { DnsServer } from '../dns/dns-server.ts'
 import type { Identity } from '../host/identity.ts'
+import type { Join } from '../host/join.ts'
 import type { PeerHttps } from '../host/peer-https/peer-https.ts'
 import { peerSigner } from '../host/peer-signature.ts'
 import type { HttpMetrics } from '../http/http-metrics.ts'
@@ -9,12 +10,15 @@ import { httpLimits } from '../limits.ts'
 import { GeoDatabase } from '../nearest/geo-database.ts'
 import { LoadMeter, machineProbes } from '../nearest/load-meter.ts'
 import { NearestPeers } from '../nearest/nearest-peers.ts'
+import type { PeerAdvert } from '../nearest/peer-advert.ts'
 import { type OwnPeer, PeerCatalogService } from '../nearest/peer-catalog.ts'
 import type { Base, ComponentsInit } from './base.ts'
+import { believes, maySendTo } from './believes.ts'
 
 /** What choosing peers stands on. */
 export interface NearestParts {
   readonly identity: Identity
+  readonly join: Join
   readonly httpMetrics: HttpMetrics
   /** Late: built after the catalog. */
   readonly peerHttp: () => PeerHttps
@@ -23,7 +27,7 @@ export interface NearestParts {
 /** Builds the catalog of peers and what is chosen from it. */
 export function createNearest(
   base: Base,
-  { identity, httpMetrics, peerHttp }: NearestParts,
+  { identity, join, httpMetrics, peerHttp }: NearestParts,
   { loaded: { settings }, ports, clientUrls }: ComponentsInit,
 ) {
   const { clock, logger, registry, host, random } = base
@@ -44,7 +48,7 @@ export function createNearest(
   const [latitude, longitude] = settings.location.split(',').map(Number)
   const describe = (): OwnPeer => ({
     clientUrls: clientUrls(),
-    httpsAddresses: httpsAddresses(ports.peerHttps?.host, peerHttp().port),
+    httpsAddresses: httpsAddresses(ports.peerHttps?.host, peerHttp().port, settings.announceHttps),
     certificateDigest: peerHttp().certificateDigest,
     region: settings.region,
     latitude: settings.location === '' ? undefined : latitude,
@@ -58,7 +62,9 @@ export function createNearest(
     signer: peerSigner(identity.privateKey),
   })
   const geo = new GeoDatabase(base, { path: settings.geoDatabase })
-  const nearest = new NearestPeers({ clock, registry, catalog, geo })
+  const maySend = maySendTo(settings.clientPeers, believes(settings.cdnPeers, join))
+  const mayServe = ({ peerId }: PeerAdvert): boolean => maySend(peerId)
+  const nearest = new NearestPeers({ clock, registry, catalog, geo, mayServe })
   const dns =
     ports.dns === undefined
       ? undefined
@@ -69,8 +75,13 @@ export function createNearest(
   return { load, catalog, geo, nearest, dns }
 }
 
-function httpsAddresses(host: string | undefined, port: number | undefined): string[] {
+function httpsAddresses(
+  host: string | undefined,
+  port: number | undefined,
+  announced: readonly string[],
+): readonly string[] {
   if (host === undefined || port === undefined) return []
+  if (announced.length > 0) return announced
   const hosts = networkHosts(host)
   return (hosts.length > 0 ? hosts : [localHost(host)]).map((one) =>
     formatAddress({ host: one, port }),

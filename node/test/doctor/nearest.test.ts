@@ -10,13 +10,19 @@ test('the peers that clients are sent to, in order, and why', (t) => {
   const { nearest, stage } = nearestStage()
   stage.peers = [knownPeer('other', { rttMs: 50, clientUrls: ['http://192.0.2.9:9090'] })]
   const ranked = nearest.rank({ address: '192.0.2.1' })
-  const view = { nowMs, ranked, known: stage.peers, geo: { state: 'off' }, isDnsOn: true } as const
+  const named = new Set(['other'])
+  const view = {
+    ...{ nowMs, ranked, named, known: stage.peers },
+    ...({ geo: { state: 'off' }, isDnsOn: true } as const),
+  }
   t.match(checkNearest(view), [
     { status: 'ok', detail: /^1\. http:\/\/192\.0\.2\.1:8080 \(this peer\): the peer that was/ },
     { status: 'ok', detail: /^2\. http:\/\/192\.0\.2\.9:9090: 50 ms from/ },
     { name: 'dns', status: 'warn', detail: /8080, 9090/ },
   ])
   t.equal(checkNearest({ ...view, isDnsOn: false }).length, 2)
+  const unnamed = checkNearest({ ...view, named: new Set<string>() })
+  t.match(unnamed.at(-1), { name: 'dns', status: 'warn', detail: /192\.0\.2\.9:9090, which/ })
   t.end()
 })
 
@@ -26,7 +32,7 @@ test('who is left out, and a database that cannot be used', (t) => {
     knownPeer('leaving', { state: 'draining' }),
     ...Array.from({ length: 9 }, (_, index) => knownPeer(`far${index}`, { reachable: false })),
   ]
-  const base = { nowMs, ranked: [], known, isDnsOn: false }
+  const base = { nowMs, ranked: [], known, isDnsOn: false, named: new Set<string>() }
   t.match(checkNearest({ ...base, geo: { state: 'bad', reason: 'ENOENT' } }), [
     { status: 'warn', detail: /no peer/ },
     { status: 'warn', detail: /gone, .* and 2 more/ },

@@ -1,8 +1,9 @@
 /** Where /nearest/<path> leads: to a known peer and that path, and nowhere else. */
 import fc from 'fast-check'
 import { test } from 'tap'
-import { isBaseUrl, isHostAndPort, safePath } from '../../src/nearest/client-url.ts'
+import { isBaseUrl, safePath } from '../../src/nearest/client-url.ts'
 import { redirectTarget } from '../../src/nearest/redirect.ts'
+import { isHostAndPort } from '../../src/urls.ts'
 import { knownPeer } from '../support/adverts.ts'
 import { nearestStage } from '../support/nearest-stage.ts'
 
