@@ -1,5 +1,5 @@
 /** Kept objects: they stay, over restarts, until they are released; and say so when they cannot. */
-import { readFile, unlink, writeFile } from 'node:fs/promises'
+import { readFile, rm, unlink, writeFile } from 'node:fs/promises'
 import { Registry } from 'prom-client'
 import { test } from 'tap'
 import { cidOf } from '../../../src/content/digest.ts'
@@ -8,6 +8,7 @@ import type { ContentStore } from '../../../src/content/store/store.ts'
 import { type Logger, silentLogger } from '../../../src/logger.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { filesOf, metric, object, storeAt } from '../../support/stores.ts'
+import { until } from '../../support/until.ts'
 
 test('a kept object stays on disk whatever comes, and over a restart', async (t) => {
   const directory = t.testdir()
@@ -126,6 +127,24 @@ test('words given and taken back at once take effect in their order', async (t) 
   await next.start()
   t.strictSame(keepersIn(next.kept.get(digest) ?? 0), ['operator'])
   await next.stop()
+})
+
+test('a word that cannot be written down is given to nobody who asked for it', async (t) => {
+  const directory = t.testdir({})
+  const store = storeAt(directory, {}, { clock: new ManualClock() })
+  await store.start()
+  const { digest, bytes } = object(1)
+  store.put(digest, bytes)
+  await until(async () => (await filesOf(directory)).some((path) => path.endsWith(cidOf(digest))))
+  await rm(directory, { recursive: true })
+  const asked = [store.keep(digest, 'ipfs'), store.keep(digest, 'ipfs')]
+  const results = await Promise.allSettled([...asked, store.keep(digest, 'operator')])
+  t.same(
+    results.map(({ status }) => status),
+    ['rejected', 'rejected', 'rejected'],
+  )
+  t.equal(store.kept.size, 0)
+  await store.stop()
 })
 
 test('what is kept already takes no more room when another keeps it', async (t) => {
