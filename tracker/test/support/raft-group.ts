@@ -10,6 +10,7 @@ import { RawNode } from '../../src/raft/raw-node.ts'
 import {
   type ConfChangeSingle,
   type ConfChangeTransition,
+  type ConfState,
   createMessage,
   type Entry,
   type Message,
@@ -37,10 +38,31 @@ export function text(data: Uint8Array): string {
   return new TextDecoder().decode(data)
 }
 
+/** Storage that makes a snapshot of the newest state whenever it is asked for one. */
+class SnapshottingStorage extends MemoryStorage {
+  readonly #state: () => [index: number, confState: ConfState, data: Uint8Array]
+
+  constructor(state: () => [index: number, confState: ConfState, data: Uint8Array]) {
+    super()
+    this.#state = state
+  }
+
+  /** The newest snapshot that was made. */
+  get kept(): Snapshot {
+    return super.snapshot()
+  }
+
+  override snapshot(): Snapshot {
+    const { kept } = this
+    const [index, confState, data] = this.#state()
+    return index > kept.index ? this.createSnapshot(index, confState, data) : kept
+  }
+}
+
 /** One member: the core, its disk, and a state machine that remembers what it applied. */
 export class GroupMember {
   readonly id: number
-  readonly storage = new MemoryStorage()
+  readonly storage = new SnapshottingStorage(() => this.#state())
   readonly settings: MemberSettings
   node: RawNode
   /** Commands in the order they were applied; in a real member they live on in the snapshot. */
@@ -60,7 +82,7 @@ export class GroupMember {
 
   #start(): RawNode {
     return new RawNode({
-      ...{ random: () => 0.5, electionTicks: 10, heartbeatTicks: 1 },
+      ...{ random: () => (this.id * 0.3) % 1, electionTicks: 10, heartbeatTicks: 1 },
       ...{ preVote: false, checkQuorum: false },
       ...this.settings,
       ...{ id: this.id, storage: this.storage, applied: this.appliedIndex },
@@ -69,10 +91,10 @@ export class GroupMember {
 
   /** Loses everything that is not on disk, and starts again; what was applied comes back from the snapshot. */
   restart(): void {
+    const snapshot = this.storage.kept
     this.applied = []
     this.appliedIndex = 0
     this.reads = []
-    const snapshot = this.storage.snapshot()
     if (snapshot.index > 0) this.#restore(snapshot)
     this.node = this.#start()
   }
@@ -113,9 +135,14 @@ export class GroupMember {
 
   /** Makes a snapshot of what is applied and forgets the log up to `keep` entries before it. */
   compact(keep = 0): void {
-    const data = bytes(JSON.stringify(this.applied))
-    this.storage.createSnapshot(this.appliedIndex, this.node.status().confState, data)
+    this.storage.snapshot()
     this.storage.compact(this.appliedIndex - keep)
+  }
+
+  /** The state machine as a snapshot holds it. */
+  #state(): [number, ConfState, Uint8Array] {
+    const { confState } = this.node.status()
+    return [this.appliedIndex, confState, bytes(JSON.stringify(this.applied))]
   }
 
   #apply({ type, index, data }: Entry): void {
