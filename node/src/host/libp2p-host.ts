@@ -8,17 +8,17 @@ import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import type { LevelDatastore } from 'datastore-level'
 import type { Registry } from 'prom-client'
-import type { CancelTimer, Clock } from '../clock.ts'
-import { deadline } from '../deadline.ts'
-import { isKairoError, KairoError } from '../errors.ts'
-import { rememberedLimits } from '../limits/reach.ts'
+import type { Clock } from '../clock.ts'
+import { KairoError } from '../errors.ts'
 import { hostLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import { DhtRouting } from './dht-routing.ts'
 import { GossipsubGossip } from './gossip.ts'
 import { HostMetrics } from './host-metrics.ts'
+import { IdentifiedPeers } from './identified-peers.ts'
 import { createNode, type KairoNode, listenError } from './libp2p-node.ts'
 import type { ContentRouting, Gossip, PeerWatch } from './network.ts'
+import { OutboundCalls } from './outbound-calls.ts'
 import { openPeerDatastore } from './peer-datastore.ts'
 import { PeerMemory, type RememberedPeer } from './peer-memory.ts'
 import { Libp2pPeerStream } from './peer-stream.ts'
@@ -65,11 +65,6 @@ export interface ConnectionInfo {
   readonly streams: number
 }
 
-interface Watcher {
-  readonly protocol: string
-  readonly listener: (peerId: string) => void
-}
-
 /** One libp2p node. Gossip, routing and streams work between {@link start} and {@link stop}. */
 export class Libp2pHost implements Transport, PeerWatch {
   readonly peerId: string
@@ -80,18 +75,15 @@ export class Libp2pHost implements Transport, PeerWatch {
   readonly #logger: Logger
   readonly #metrics: HostMetrics
   readonly #reachMetrics: ReachMetrics
-  readonly #watchers = new Set<Watcher>()
+  readonly #identified: IdentifiedPeers
   readonly #disconnectListeners = new Set<(peerId: string) => void>()
-  /** The connection on which each connected peer was last identified, and what it speaks. */
-  readonly #identified = new Map<string, { connectionId: string; protocols: readonly string[] }>()
   /** Addresses that others see this peer under, with the last wall time. */
   readonly #observed = new Map<string, number>()
   #node: KairoNode | undefined
   #reach: Reach | undefined
   #datastore: LevelDatastore | undefined
   #peerMemory: PeerMemory | undefined
-  #cancelForget: CancelTimer | undefined
-  #stopping = new AbortController()
+  #calls: OutboundCalls
 
   constructor(components: Libp2pHostComponents, init: Libp2pHostInit) {
     this.#components = components
@@ -101,6 +93,8 @@ export class Libp2pHost implements Transport, PeerWatch {
     this.#reachMetrics = new ReachMetrics(components.registry, () => this.reach())
     this.peerId = peerIdFromPrivateKey(init.privateKey).toString()
     const logger = this.#logger
+    this.#identified = new IdentifiedPeers({ logger })
+    this.#calls = this.#newCalls()
     this.gossip = new GossipsubGossip({
       logger,
       registry: components.registry,
@@ -116,7 +110,7 @@ export class Libp2pHost implements Transport, PeerWatch {
    */
   async start(): Promise<void> {
     assert(this.#node === undefined, 'the host is started once')
-    this.#stopping = new AbortController()
+    this.#calls = this.#newCalls()
     const { datastorePath } = this.#init
     if (datastorePath !== undefined) {
       this.#datastore = await openPeerDatastore(datastorePath, this.#logger)
@@ -137,12 +131,13 @@ export class Libp2pHost implements Transport, PeerWatch {
       this.#reach = reach
       this.#peerMemory = new PeerMemory({
         clock: this.#components.clock,
+        logger: this.#logger,
         peerStore: node.peerStore,
         connected: () => this.peers(),
       })
       await node.start()
       reach.look()
-      this.#forget()
+      this.#peerMemory.start()
     } catch (cause) {
       await this.#reach?.end()
       this.#reach = undefined
@@ -157,9 +152,9 @@ export class Libp2pHost implements Transport, PeerWatch {
   async stop(): Promise<void> {
     const node = this.#node
     if (node === undefined) return
-    this.#stopping.abort(new KairoError('ERR_STOPPED', 'the peer is shutting down'))
+    this.#calls.stop()
     const reach = this.#reach
-    this.#cancelForget?.()
+    this.#peerMemory?.stop()
     this.#node = undefined
     this.#reach = undefined
     this.#identified.clear()
@@ -186,9 +181,11 @@ export class Libp2pHost implements Transport, PeerWatch {
     return this.#reach?.status() ?? reachUnknown
   }
 
-  /** Ids of connected peers. */
-  peers(): string[] {
-    return this.#node?.getPeers().map(String) ?? []
+  /** Ids of connected peers; of those that are known to speak a protocol, where one is named. */
+  peers(protocol?: string): string[] {
+    const peers = this.#node?.getPeers().map(String) ?? []
+    if (protocol === undefined) return peers
+    return peers.filter((peerId) => this.#identified.protocolsOf(peerId).includes(protocol))
   }
 
   /** Open connections. */
@@ -213,7 +210,7 @@ export class Libp2pHost implements Transport, PeerWatch {
     addresses: readonly string[],
     options: { readonly signal: AbortSignal; readonly isHearsay?: boolean },
   ): Promise<string> {
-    return await this.#outbound('dial', addresses.join(', '), options.signal, async (signal) => {
+    return await this.#calls.make('dial', addresses.join(', '), options.signal, async (signal) => {
       const targets = addresses.map(parseMultiaddr)
       const node = this.#running()
       const done = options.isHearsay === true ? undefined : this.#reach?.trust(targets)
@@ -231,7 +228,7 @@ export class Libp2pHost implements Transport, PeerWatch {
     protocol: string,
     options: { readonly signal: AbortSignal },
   ): Promise<PeerStream> {
-    return await this.#outbound('stream', peerId, options.signal, async (signal) => {
+    return await this.#calls.make('stream', peerId, options.signal, async (signal) => {
       const stream = await this.#newStream(peerIdFromString(peerId), protocol, signal)
       return this.#wrap(stream, peerId)
     })
@@ -242,7 +239,7 @@ export class Libp2pHost implements Transport, PeerWatch {
    * @throws KairoError `ERR_NO_PROVIDER` when it does not answer, `ERR_TIMEOUT` when the signal fires first.
    */
   async ping(peerId: string, options: { readonly signal: AbortSignal }): Promise<number> {
-    return await this.#outbound('ping', peerId, options.signal, (signal) =>
+    return await this.#calls.make('ping', peerId, options.signal, (signal) =>
       this.#running().services.ping.ping(peerIdFromString(peerId), { signal }),
     )
   }
@@ -260,12 +257,7 @@ export class Libp2pHost implements Transport, PeerWatch {
   }
 
   watch(protocol: string, listener: (peerId: string) => void): () => void {
-    const watcher = { protocol, listener }
-    this.#watchers.add(watcher)
-    for (const [peerId, { protocols }] of this.#identified) {
-      if (protocols.includes(protocol)) this.#notify(watcher, peerId)
-    }
-    return () => this.#watchers.delete(watcher)
+    return this.#identified.watch(protocol, listener)
   }
 
   /** The running node itself, for protocols of other networks whose implementations want one. */
@@ -282,40 +274,6 @@ export class Libp2pHost implements Transport, PeerWatch {
   /** Peers remembered from before, that are not connected: at most `max` of them, with addresses, those seen last first. */
   async rememberedPeers(max: number): Promise<RememberedPeer[]> {
     return await this.#memory().recent(max)
-  }
-
-  async #outbound<T>(
-    kind: 'dial' | 'stream' | 'ping',
-    target: string,
-    parent: AbortSignal,
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const limit = deadline(this.#components.clock, hostLimits.dialTimeoutMs, parent)
-    const signal = AbortSignal.any([limit.signal, this.#stopping.signal])
-    try {
-      const result = await work(signal)
-      this.#metrics.outbound.inc({ kind, outcome: 'ok' })
-      return result
-    } catch (cause) {
-      const error = this.#outboundError(target, parent.aborted, cause)
-      this.#metrics.outbound.inc({ kind, outcome: error.code })
-      throw error
-    } finally {
-      limit.clear()
-    }
-  }
-
-  #outboundError(target: string, parentAborted: boolean, cause: unknown): KairoError {
-    if (isKairoError(cause, 'ERR_INVALID_INPUT') || isKairoError(cause, 'ERR_STOPPED')) return cause
-    if (this.#stopping.signal.aborted) {
-      return new KairoError('ERR_STOPPED', 'the peer is shutting down', { cause })
-    }
-    if (parentAborted) {
-      return new KairoError('ERR_TIMEOUT', `${target} did not answer in time`, { cause })
-    }
-    return new KairoError('ERR_NO_PROVIDER', `cannot reach ${target}: ${reasonOf(cause)}`, {
-      cause,
-    })
   }
 
   async #newStream(peer: PeerId, protocol: string, signal: AbortSignal): Promise<Stream> {
@@ -350,6 +308,10 @@ export class Libp2pHost implements Transport, PeerWatch {
     return await this.#reach.direct(peer, signal)
   }
 
+  #newCalls(): OutboundCalls {
+    return new OutboundCalls({ clock: this.#components.clock, metrics: this.#metrics })
+  }
+
   #newReach(): Reach {
     const { clock, random = Math.random } = this.#components
     const { announce = [], listen, relay = false } = this.#init
@@ -359,7 +321,7 @@ export class Libp2pHost implements Transport, PeerWatch {
         logger: this.#logger,
         metrics: this.#reachMetrics,
         random,
-        protocolsOf: (peerId) => this.#identified.get(peerId)?.protocols ?? [],
+        protocolsOf: (peerId) => this.#identified.protocolsOf(peerId),
       },
       { isAnnounced: announce.length > 0, isListening: listen.length > 0, relay },
     )
@@ -389,35 +351,19 @@ export class Libp2pHost implements Transport, PeerWatch {
   }
 
   #onIdentify(result: IdentifyResult): void {
-    const { peerId, protocols, observedAddr, connection } = result
-    const id = peerId.toString()
-    if (observedAddr !== undefined) this.#observe(observedAddr)
-    const before = this.#identified.get(id)
-    this.#identified.set(id, { connectionId: connection.id, protocols })
+    if (result.observedAddr !== undefined) this.#observe(result.observedAddr)
+    if (this.#node !== undefined) this.#memory().seen(result.peerId)
+    this.#identified.identified(result)
     this.#reach?.onIdentify(result)
-    this.#memorize(peerId)
-    for (const watcher of this.#watchers) {
-      const told =
-        before?.connectionId === connection.id && before.protocols.includes(watcher.protocol)
-      if (!told && protocols.includes(watcher.protocol)) this.#notify(watcher, id)
-    }
   }
 
   #onDisconnect(peerId: PeerId): void {
     const id = peerId.toString()
-    this.#identified.delete(id)
+    this.#identified.gone(id)
     if (this.#node === undefined) return
     this.#reach?.look()
     this.#logger.debug({ peer: id }, 'peer disconnected')
     for (const listener of this.#disconnectListeners) listener(id)
-  }
-
-  #notify(watcher: Watcher, peerId: string): void {
-    try {
-      watcher.listener(peerId)
-    } catch (error) {
-      this.#logger.error({ err: error, protocol: watcher.protocol }, 'a peer listener failed')
-    }
   }
 
   #memory(): PeerMemory {
@@ -425,29 +371,6 @@ export class Libp2pHost implements Transport, PeerWatch {
       throw new KairoError('ERR_STOPPED', 'the host is not running')
     }
     return this.#peerMemory
-  }
-
-  #memorize(peerId: PeerId): void {
-    if (this.#node === undefined) return
-    this.#memory()
-      .seen(peerId)
-      .catch((error: Error) => {
-        if (this.#node === undefined) return
-        this.#logger.warn({ err: error }, 'could not remember a peer')
-      })
-  }
-
-  /** Forgets old peers, now and from time to time. */
-  #forget(): void {
-    this.#memory()
-      .prune()
-      .then((count) => this.#logger.debug({ count }, 'forgot peers not seen for long'))
-      .catch((error: Error) => {
-        if (this.#node === undefined) return
-        this.#logger.warn({ err: error }, 'could not go through the remembered peers')
-      })
-    const { clock } = this.#components
-    this.#cancelForget = clock.after(rememberedLimits.pruneIntervalMs, () => this.#forget())
   }
 
   #observe(address: Multiaddr): void {
@@ -461,7 +384,7 @@ export class Libp2pHost implements Transport, PeerWatch {
   }
 
   #dialLocal(addresses: readonly string[]): void {
-    this.dial(addresses, { signal: this.#stopping.signal }).catch((error: Error) => {
+    this.dial(addresses, { signal: this.#calls.stopping }).catch((error: Error) => {
       this.#logger.debug({ err: error, addresses }, 'could not reach a peer found by mDNS')
     })
   }
@@ -484,9 +407,4 @@ function parseMultiaddr(text: string): Multiaddr {
   } catch (cause) {
     throw new KairoError('ERR_INVALID_INPUT', `not a multiaddr: ${text}`, { cause })
   }
-}
-
-function reasonOf(cause: unknown): string {
-  if (cause instanceof AggregateError) return cause.errors.map(reasonOf).join('; ')
-  return cause instanceof Error ? cause.message : String(cause)
 }

@@ -5,8 +5,9 @@
  * when they were last spoken with.
  */
 import type { Peer, PeerId, PeerStore } from '@libp2p/interface'
-import type { Clock } from '../clock.ts'
+import type { CancelTimer, Clock } from '../clock.ts'
 import { rememberedLimits } from '../limits/reach.ts'
+import type { Logger } from '../logger.ts'
 
 /** Wall milliseconds as decimal text, in the metadata of a peer. */
 const LAST_SEEN_KEY = 'kairo-last-seen'
@@ -20,6 +21,7 @@ export interface RememberedPeer {
 /** What the memory needs. */
 export interface PeerMemoryComponents {
   readonly clock: Clock
+  readonly logger: Logger
   readonly peerStore: PeerStore
   /** Ids of connected peers. */
   readonly connected: () => readonly string[]
@@ -30,15 +32,35 @@ export class PeerMemory {
   readonly #components: PeerMemoryComponents
   /** Peers that were known by hearsay alone when the memory was last gone through. */
   #hearsay = new Set<string>()
+  #cancelPrune: CancelTimer | undefined
+  #status: 'stopped' | 'started' = 'stopped'
 
   constructor(components: PeerMemoryComponents) {
     this.#components = components
   }
 
+  /** Forgets old peers, now and from time to time. */
+  start(): void {
+    this.#status = 'started'
+    const { clock, logger } = this.#components
+    const pruned = this.#prune().then((count) => {
+      logger.debug({ count }, 'forgot peers not seen for long')
+    })
+    this.#unlessStopped(pruned, 'could not go through the remembered peers')
+    this.#cancelPrune = clock.after(rememberedLimits.pruneIntervalMs, () => this.start())
+  }
+
+  /** Forgets nobody any more; what is being written may still fail, unheard. */
+  stop(): void {
+    this.#status = 'stopped'
+    this.#cancelPrune?.()
+  }
+
   /** A peer is there, now. */
-  async seen(peerId: PeerId): Promise<void> {
-    const now = Buffer.from(String(this.#components.clock.now()))
-    await this.#components.peerStore.merge(peerId, { metadata: { [LAST_SEEN_KEY]: now } })
+  seen(peerId: PeerId): void {
+    const { clock, peerStore } = this.#components
+    const metadata = { [LAST_SEEN_KEY]: Buffer.from(String(clock.now())) }
+    this.#unlessStopped(peerStore.merge(peerId, { metadata }), 'could not remember a peer')
   }
 
   /** Peers that are not connected and have addresses, those seen last first: at most `max`. */
@@ -60,7 +82,7 @@ export class PeerMemory {
    * Forgets who has not been seen for long, who was known by hearsay before the last time, and the oldest of too many.
    * Resolves with how many were forgotten.
    */
-  async prune(): Promise<number> {
+  async #prune(): Promise<number> {
     const { clock, connected, peerStore } = this.#components
     const here = new Set(connected())
     const peers = (await peerStore.all())
@@ -82,6 +104,12 @@ export class PeerMemory {
     }
     this.#hearsay = hearsay
     return forgotten
+  }
+
+  #unlessStopped(work: Promise<unknown>, failure: string): void {
+    work.catch((error: Error) => {
+      if (this.#status === 'started') this.#components.logger.warn({ err: error }, failure)
+    })
   }
 }
 
