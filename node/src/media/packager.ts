@@ -13,6 +13,7 @@ import { sessionLimits } from '../limits/packaging.ts'
 import { packagingLimits } from '../limits.ts'
 import type { Logger } from '../logger.ts'
 import { type AccessUnit, TICKS_PER_MS, type TrackConfig, type VideoConfig } from './access-unit.ts'
+import { Announcer, type RunningRendition } from './packager/announcer.ts'
 import { type AudioLane, AudioLanes } from './packager/audio-lanes.ts'
 import type { AudioTrack } from './packager/audio-track.ts'
 import { CaptionSearch } from './packager/caption-search.ts'
@@ -20,6 +21,7 @@ import { sameConfig } from './packager/derived-rendition.ts'
 import type { PackagerMetrics } from './packager/packager-metrics.ts'
 import { type PackagerRendition, RenditionFacts } from './packager/rendition-facts.ts'
 import type { Cut, PackagedPart } from './packager/rendition-writer.ts'
+import { SegmentCuts } from './packager/segment-cuts.ts'
 import { StartupQueue } from './packager/startup-queue.ts'
 import { Timeline } from './packager/timeline.ts'
 import { type PackagerListener, UnitTap } from './packager/unit-tap.ts'
@@ -51,22 +53,17 @@ export interface PackagerInit {
   readonly listener?: PackagerListener
 }
 
-/** A keyframe this share of the target early still ends the segment, so that groups of 1.999 s do not double. */
-const SEGMENT_EARLY_SHARE = 0.05
-/** The first segment of a publication ends at the first keyframe from here on: players cannot begin before it is whole. */
-const FIRST_SEGMENT_MS = 500
-
 /** Packages one publication. */
 export class Packager {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #metrics: PackagerMetrics | undefined
   readonly #init: PackagerInit
-  readonly #partTargetMs: number
-  readonly #segmentTargetMs: number
   readonly #queue: StartupQueue
   readonly #tap: UnitTap | undefined
   readonly #audio: AudioLanes
+  readonly #cuts: SegmentCuts
+  readonly #announcer: Announcer
   readonly #captionSearch = new CaptionSearch()
   #state: 'starting' | 'running' | 'ended' = 'starting'
   #expected: { video?: boolean; audio?: boolean } = {}
@@ -80,27 +77,23 @@ export class Packager {
   #nextMsn: number
   #discontinuities = 0
   #started = false
-  /** The newest keyframe was dropped, so nothing after it can be decoded. */
-  #flooded = false
   /** The lack of a keyframe was told of. */
   #keyframeMissed = false
-  #targetDurationS: number
-  /** Parts made before the first announcement of the renditions. */
-  #outbox: PackagedPart[] | undefined = []
 
   constructor(components: PackagerComponents, init: PackagerInit) {
     this.#clock = components.clock
     this.#logger = components.logger.child({ name: 'kairo:packager' })
     this.#metrics = components.metrics
     this.#init = init
-    this.#partTargetMs = init.partTargetMs
-    this.#segmentTargetMs = init.segmentTargetMs
-    assert(this.#partTargetMs > 0 && this.#segmentTargetMs >= this.#partTargetMs)
+    assert(init.partTargetMs > 0 && init.segmentTargetMs >= init.partTargetMs)
     this.#queue = new StartupQueue(this.#metrics)
     this.#tap = init.listener === undefined ? undefined : new UnitTap(init.listener)
     this.#audio = new AudioLanes(this.#trackInit())
-    this.#nextMsn = init.firstMsn
-    this.#targetDurationS = Math.max(1, Math.ceil(this.#segmentTargetMs / 1_000))
+    const { segmentTargetMs, firstMsn } = init
+    const shared = { metrics: this.#metrics, audio: this.#audio }
+    this.#cuts = new SegmentCuts({ segmentTargetMs, firstMsn, ...shared })
+    this.#announcer = new Announcer(init)
+    this.#nextMsn = firstMsn
   }
 
   /** Declares which tracks will come; a kind that nobody spoke of is waited for as if it were announced. */
@@ -150,7 +143,7 @@ export class Packager {
     if (this.#state === 'starting') this.#tryBegin(true)
     if (this.#state === 'running') this.#finishStretch()
     this.#state = 'ended'
-    if (this.#outbox !== undefined && this.#outbox.length > 0) this.#announce()
+    this.#announcer.end(this.#renditions())
   }
 
   /** A picture is shown near the time of its decoding: the start, the cuts and so the audio follow what it says. */
@@ -237,9 +230,9 @@ export class Packager {
   }
 
   #trackInit() {
+    const { partTargetMs, segmentTargetMs } = this.#init
     return {
-      partTargetMs: this.#partTargetMs,
-      segmentTargetMs: this.#segmentTargetMs,
+      ...{ partTargetMs, segmentTargetMs },
       metrics: this.#metrics,
       onPart: (part: PackagedPart) => this.#take(part),
     }
@@ -262,9 +255,9 @@ export class Packager {
       this.#metrics?.count('before_keyframe_dropped')
       return
     }
-    if (this.#floods(unit, track)) return
+    if (this.#cuts.floods(unit, track)) return
     if (this.#captionSearch.finds(unit, config)) this.#video.facts.closedCaptions = true
-    const cut = track.writer.holds ? this.#cutAt(unit, track, changed) : undefined
+    const cut = track.writer.holds ? this.#cuts.before(unit, track, changed) : undefined
     track.write(unit, cut, changed ? config : undefined)
     if (cut !== undefined) this.#cutAudio(cut)
     this.#audio.keepUp(track.time ?? 0)
@@ -285,47 +278,6 @@ export class Packager {
     if (Math.abs(this.#runningTimeline().out(unit.pts) - reference) > JUMP_TICKS) {
       this.#metrics?.count('video_dropped')
     } else this.#show(unit, config, undefined, false)
-  }
-
-  /** True for a picture to drop: a keyframe always begins a part, and the segment is full before it may be cut. */
-  #floods(unit: AccessUnit, track: VideoTrack): boolean {
-    if (unit.keyframe) {
-      this.#flooded =
-        track.writer.holds &&
-        track.writer.parts >= packagingLimits.segmentPartsMax &&
-        track.elapsedMs(unit) < packagingLimits.crowdedSegmentMsMin
-    }
-    if (this.#flooded) this.#metrics?.count('flood_dropped')
-    return this.#flooded
-  }
-
-  /** The cut before this picture, if there is one. */
-  #cutAt(unit: AccessUnit, track: VideoTrack, changed: boolean): Cut | undefined {
-    const elapsedMs = track.elapsedMs(unit)
-    const isFirst = track.writer.msn === this.#init.firstMsn
-    const targetMs = isFirst
-      ? Math.min(FIRST_SEGMENT_MS, this.#segmentTargetMs)
-      : this.#segmentTargetMs
-    const due = elapsedMs >= targetMs * (1 - SEGMENT_EARLY_SHARE)
-    const crowded =
-      this.#partsOf(track.writer.msn) >= packagingLimits.segmentPartsMax &&
-      elapsedMs >= packagingLimits.crowdedSegmentMsMin
-    const forced =
-      crowded ||
-      elapsedMs >= packagingLimits.segmentMsMax ||
-      track.writer.segmentBytes >= packagingLimits.segmentBytesMax
-    const discontinuity = unit.keyframe && (changed || this.#audio.wantsDiscontinuity)
-    if (!discontinuity && !forced && !(unit.keyframe && due)) return undefined
-    if (crowded) this.#metrics?.count('segment_crowded')
-    if (forced && !unit.keyframe) this.#metrics?.count('segment_forced')
-    const time = track.decodeTime(unit) + (unit.keyframe ? unit.pts - unit.dts : 0)
-    return { time, msn: track.writer.msn + 1, discontinuity }
-  }
-
-  /** Parts made of a segment, by the rendition that has most. */
-  #partsOf(msn: number): number {
-    const video = this.#video?.track.writer
-    return Math.max(video?.msn === msn ? video.parts : 0, this.#audio.partsOf(msn))
   }
 
   #cutAudio(cut: Cut, except?: AudioLane): void {
@@ -439,42 +391,8 @@ export class Packager {
     const renditions = this.#renditions()
     const own = renditions.find(({ facts }) => facts.name === part.rendition)
     assert(own !== undefined)
-    own.facts.note(part)
-    // EXT-X-TARGETDURATION is at least every segment's duration rounded to the nearest second (RFC 8216bis 4.4.3.1).
-    const seconds = Math.round(own.track.writer.segmentUs / 1e6)
-    if (seconds > this.#targetDurationS) this.#targetDurationS = seconds
-    if (this.#outbox === undefined) {
-      this.#announce()
-      this.#init.onPart(part)
-      return
-    }
-    this.#outbox.push(part)
-    // All bitrates are worth a moment's wait, but not past a second part.
-    const rated = part.part > 0 || renditions.every(({ facts }) => facts.rated)
-    if (rated && renditions.every(({ facts }) => facts.settled)) this.#announce()
+    this.#announcer.take(part, own, renditions)
   }
-
-  /** Tells of renditions that changed, and lets out the parts that waited for the first telling. */
-  #announce(): void {
-    const renditions: PackagerRendition[] = []
-    let changed = false
-    for (const { track, facts } of this.#renditions()) {
-      if (!facts.settled) continue
-      const description = facts.describe(track.config, this.#targetDurationS)
-      changed = facts.changed(description) || changed
-      renditions.push(description)
-    }
-    if (changed) this.#init.onRenditions(renditions)
-    const waiting = this.#outbox ?? []
-    this.#outbox = undefined
-    for (const part of waiting) this.#init.onPart(part)
-  }
-}
-
-/** A rendition that is written, and what is said of it. */
-interface RunningRendition {
-  readonly track: VideoTrack | AudioTrack
-  readonly facts: RenditionFacts
 }
 
 const JUMP_TICKS = packagingLimits.timestampJumpMsMax * TICKS_PER_MS
