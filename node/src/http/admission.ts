@@ -47,6 +47,16 @@ export class Admission {
     })
   }
 
+  /**
+   * Whether a request shows the operator's credentials, for the shelter of a peer that is overloaded. A wrong guess counts nowhere here:
+   * credentials on other sites' requests are no guesses, and all that is learned is a token's worth of randomness.
+   */
+  isOperators(message: IncomingMessage): boolean {
+    const caller = callerOf(message)
+    if (caller.bearer === undefined || this.#failures.waitMs(caller.address) > 0) return false
+    return this.#authenticators.operator?.(caller) === true
+  }
+
   /** @throws AdmissionRefused unless the caller may call the route. */
   async admit(
     rule: { readonly access: Access; readonly localAccess: Access },

@@ -72,6 +72,7 @@ export class HttpServer {
   readonly #table: RouteTable
   readonly #streams: StreamTable
   readonly #shelter: Shelter | undefined
+  readonly #admission: Admission
   /** Connections that left the lane, with their leave to ask. */
   readonly #handed = new Map<Socket, ClientPass | undefined>()
   /** Sent on handed-over connections that have ended. */
@@ -91,16 +92,17 @@ export class HttpServer {
       handedBytes: this.#handedBytes(),
     }))
     this.#shelter = components.shelter
+    this.#admission = new Admission(
+      { clock: this.#clock, metrics: this.#metrics },
+      init.authenticators ?? {},
+    )
     const shared = {
       shelter: this.#shelter,
       clock: this.#clock,
       logger: this.#logger,
       metrics: this.#metrics,
       cors: new CorsPolicy(init.corsOrigins ?? ['*']),
-      admission: new Admission(
-        { clock: this.#clock, metrics: this.#metrics },
-        init.authenticators ?? {},
-      ),
+      admission: this.#admission,
       handlers: new PlainHandlers({ logger: this.#logger }, init.plainHandlers ?? []),
     }
     this.#lane = new FastLane(shared, {
@@ -246,6 +248,10 @@ export class HttpServer {
         IncomingMessage: ClientMessage,
       },
       (message, reply) => {
+        if (message.httpVersionMajor !== 1) {
+          this.#refuse({ name: '', message: '', code: 'VERSION' }, message.socket)
+          return
+        }
         if (this.#isTurnedAway(message, reply)) return
         takeOriginForm(message)
         if (this.#init.rawHandler?.(message, reply) === true) {
@@ -318,12 +324,15 @@ export class HttpServer {
     const remote = socket.remoteAddress ?? ''
     const client = pass.isProxy ? this.#shelter.proxies.clientOf(remote, message.headers) : remote
     message.clientAddress = client
-    const fault = this.#shelter.begin(pass, client, message.url ?? '')
-    if (fault === undefined) {
-      reply.once('close', () => this.#shelter?.end(pass))
+    const leave = this.#shelter.begin(pass, {
+      ...{ client, url: message.url ?? '' },
+      isOperators: () => this.#admission.isOperators(message),
+    })
+    if (typeof leave === 'function') {
+      reply.once('close', leave)
       return false
     }
-    const refusal = fault === 'client' ? tooManyRequests : overloaded
+    const refusal = leave === 'client' ? tooManyRequests : overloaded
     this.#metrics.fallbackAnswers.inc({ status: String(refusal.status) })
     sendRefusal(reply, refusal)
     return true
@@ -383,6 +392,7 @@ const refusals: Readonly<Record<string, Refusal>> & { readonly HPE_INVALID: Refu
     'ERR_TIMEOUT',
     'the request did not come in time',
   ],
+  VERSION: ['bad-request', 505, 'ERR_PROTOCOL', 'this server speaks HTTP/1.1'],
   CONNECT: ['bad-request', 501, 'ERR_INVALID_INPUT', 'this server makes no tunnels'],
   HPE_INVALID: ['bad-request', 400, 'ERR_PROTOCOL', 'this is not an HTTP request'],
 }

@@ -22,6 +22,8 @@ export const clientLimits = {
 export const overloadLimits = {
   /** Requests under way at the ordinary server; each holds some 20 KB besides its bodies. The fast lane has one a connection at the most. */
   inFlightMax: 10_000,
+  /** Requests of the operator under way at once while all others are turned away: enough to look, purge and switch things off. */
+  operatorInFlightMax: 16,
   /** How often the event loop and the memory are looked at. */
   tickMs: 250,
   /** How late that look comes when the event loop is overloaded, and when it is no more. */

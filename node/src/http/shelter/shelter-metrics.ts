@@ -9,6 +9,7 @@ export type RefusalReason =
   | 'rate-subnet'
   | 'in-flight-connection'
   | 'in-flight'
+  | 'in-flight-operator'
   | 'event-loop'
   | 'memory'
 
@@ -23,6 +24,7 @@ export interface ShelterLoad {
 export class ShelterMetrics {
   readonly refused: Counter<'reason'>
   readonly evicted: Counter
+  readonly spared: Counter
 
   constructor(registry: Registry, load: () => ShelterLoad) {
     const registers = [registry]
@@ -35,6 +37,11 @@ export class ShelterMetrics {
     this.evicted = new Counter({
       name: 'kairo_http_shelter_evicted_total',
       help: 'Addresses and subnets forgotten to make room for others.',
+      registers,
+    })
+    this.spared = new Counter({
+      name: 'kairo_http_shelter_spared_total',
+      help: 'Requests of the operator served while those of others were turned away.',
       registers,
     })
     const gauge = (name: string, help: string, read: () => number): Gauge =>

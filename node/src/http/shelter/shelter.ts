@@ -36,6 +36,20 @@ export interface ShelterInit {
 
 /** Answered whatever the load: an overloaded peer must still be able to say that it is. */
 const alwaysAnswered = new Set(['/health/live', '/health/ready', '/metrics'])
+/** Where the operator is answered whatever the load; elsewhere credentials are meant for others, such as an origin. */
+const OPERATOR_PATH = '/api/'
+
+/** A request at the ordinary server. */
+export interface ShelteredRequest {
+  /** Whom it is from: the connection's client, or whom a proxy speaks for. */
+  readonly client: string
+  readonly url: string
+  /** Whether it shows the operator's credentials; asked only when it would be turned away. */
+  readonly isOperators: () => boolean
+}
+
+/** Leave for one request; called when it is over. */
+export type RequestLeave = () => void
 
 /** One for all servers of a peer. */
 export class Shelter {
@@ -47,6 +61,8 @@ export class Shelter {
   readonly #tables: ClientTables
   readonly #overload: Overload
   #inFlight = 0
+  /** Those of the operator that no other would have been served beside. */
+  #spared = 0
   /** Monotonic time as of the last look; rates need no finer one. */
   #nowMs: number
   #cancelLook: CancelTimer | undefined
@@ -121,30 +137,40 @@ export class Shelter {
     this.#refuse('memory')
   }
 
-  /**
-   * Counts a request at the ordinary server; whose fault it is that it is turned away, or undefined. Then {@link end} says when it is over.
-   * @param client whom it is from: the connection's client, or whom a proxy speaks for.
-   */
-  begin(pass: ClientPass, client: string, url: string): 'client' | 'server' | undefined {
-    const reason = pass.isProxy ? this.#takeBehind(client) : pass.take(this.#nowMs)
+  /** Counts a request at the ordinary server; whose fault it is that it is turned away, or leave, to be given back when it is over. */
+  begin(pass: ClientPass, request: ShelteredRequest): 'client' | 'server' | RequestLeave {
+    const reason = pass.isProxy ? this.#takeBehind(request.client) : pass.take(this.#nowMs)
     if (reason !== undefined) {
       this.#refuse(reason)
       return 'client'
     }
     const load = this.#loadReason(pass)
-    if (load !== undefined && !alwaysAnswered.has(pathOf(url))) {
-      this.#refuse(load)
-      return 'server'
-    }
-    pass.inFlight += 1
-    this.#inFlight += 1
-    return undefined
+    const path = load === undefined ? '' : pathOf(request.url)
+    if (load === undefined || alwaysAnswered.has(path)) return this.#leave(pass)
+    const mayBeSpared = load !== 'in-flight-connection' && path.startsWith(OPERATOR_PATH)
+    const isSpared = mayBeSpared && request.isOperators()
+    if (isSpared && this.#spared < overloadLimits.operatorInFlightMax) return this.#spare(pass)
+    this.#refuse(isSpared ? 'in-flight-operator' : load)
+    return 'server'
   }
 
-  /** A request that was begun is over. */
-  end(pass: ClientPass): void {
-    pass.inFlight -= 1
-    this.#inFlight -= 1
+  #leave(pass: ClientPass): RequestLeave {
+    pass.inFlight += 1
+    this.#inFlight += 1
+    return () => {
+      pass.inFlight -= 1
+      this.#inFlight -= 1
+    }
+  }
+
+  #spare(pass: ClientPass): RequestLeave {
+    const giveBack = this.#leave(pass)
+    this.#spared += 1
+    this.#metrics.spared.inc()
+    return () => {
+      giveBack()
+      this.#spared -= 1
+    }
   }
 
   #loadReason(pass: ClientPass): OverloadReason | 'in-flight' | 'in-flight-connection' | undefined {

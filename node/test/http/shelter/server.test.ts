@@ -287,3 +287,69 @@ test('work in flight', async (t) => {
     )
   })
 })
+
+test('the operator is served while all others are turned away', async (t) => {
+  const waiting: (() => void)[] = []
+  const operators = defineRoute({
+    method: 'POST',
+    path: '/api/purge',
+    summary: 'Purges.',
+    access: 'operator',
+    response: { 200: z.object({ done: z.boolean() }) },
+    handler: () => ({ status: 200, body: { done: true } }),
+  })
+  const slow = defineRoute({
+    method: 'GET',
+    path: '/api/slow',
+    summary: 'Waits.',
+    access: 'operator',
+    response: { 200: z.object({}) },
+    handler: async () => {
+      await new Promise<void>((resolve) => waiting.push(resolve))
+      return { status: 200, body: {} }
+    },
+  })
+  let share = 0
+  const started = await startTestServer(
+    {
+      plainHandlers: [handler],
+      routes: [operators, slow],
+      authenticators: { operator: ({ bearer }) => bearer === 'right' },
+    },
+    { memoryShare: () => share },
+  )
+  t.teardown(() => stopTestServer(started))
+  const look = (times: number): void => {
+    for (let count = 0; count < times; count += 1) started.clock.advance(overloadLimits.tickMs)
+  }
+  const ask = (line: string, token: string | undefined): Promise<string> => {
+    const field = token === undefined ? '' : `Authorization: Bearer ${token}\r\n`
+    return exchange(
+      started.port,
+      `${line} HTTP/1.1\r\nHost: a\r\n${field}Connection: close\r\n\r\n`,
+    )
+  }
+  share = 0.95
+  look(overloadLimits.looksToRise)
+  t.match(await ask('POST /api/purge', 'right'), / 200 [\s\S]*"done":true/)
+  t.equal(await metric(started.registry, 'kairo_http_shelter_spared_total'), 1)
+  t.match(await ask('POST /api/purge', undefined), / 503 /)
+  for (let guess = 0; guess <= httpLimits.authFailuresMax; guess += 1) {
+    t.match(await ask('POST /api/purge', 'wrong'), / 503 /)
+  }
+  t.match(await ask('GET /elsewhere', 'right'), / 503 /, 'a token for an origin')
+
+  const asked = Array.from({ length: overloadLimits.operatorInFlightMax }, () =>
+    ask('GET /api/slow', 'right'),
+  )
+  await eventually(() => waiting.length === overloadLimits.operatorInFlightMax)
+  t.match(await ask('POST /api/purge', 'right'), / 503 /, 'as many at once as are spared')
+  t.equal(await refused(started, 'in-flight-operator'), 1)
+  for (const answer of waiting.splice(0)) answer()
+  for (const text of await Promise.all(asked)) t.match(text, / 200 /)
+  await eventually(async () => (await metric(started.registry, 'kairo_http_in_flight')) === 0)
+  t.match(await ask('POST /api/purge', 'right'), / 200 /)
+  share = 0.1
+  look(overloadLimits.looksToFall)
+  t.match(await ask('POST /api/purge', 'wrong'), / 401 /, 'the guesses of before counted nowhere')
+})
