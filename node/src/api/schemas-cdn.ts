@@ -3,7 +3,14 @@ import { z } from 'zod'
 import { hostRuleSchema } from '../cdn/host-rule.ts'
 
 /** PUT /api/cdn/rules/:name. */
-export const newHostRuleSchema = hostRuleSchema.omit({ name: true })
+export const newHostRuleSchema = hostRuleSchema.omit({ name: true }).extend({
+  force: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Take the rule although it takes the requests for the pages and the API of this peer.',
+    ),
+})
 
 const shownOrigin = z.discriminatedUnion('type', [
   z.object({ type: z.literal('http'), url: z.string(), host: z.string().optional() }),

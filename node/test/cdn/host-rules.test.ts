@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'tap'
+import { type Test, test } from 'tap'
 import { cdnRoutes } from '../../src/api/cdn.ts'
 import { type HostRule, hostRuleSchema } from '../../src/cdn/host-rule.ts'
 import { HostRules } from '../../src/cdn/host-rules.ts'
@@ -108,7 +108,8 @@ test('peers whose rules mean the same share a digest, whatever their keys', asyn
   t.not(digestOf(rule('a', ['a.example', 'b.example'])), one)
 })
 
-test('the API shows no secret', async (t) => {
+/** The API about rules, of a peer whose pages are where the setting says. */
+async function startApi(t: Test, adminHttp: string) {
   const directory = await mkdtemp(join(tmpdir(), 'kairo-rules-'))
   const hostRules = new HostRules({ directory, origin: '' })
   await hostRules.start()
@@ -117,7 +118,10 @@ test('the API shows no secret', async (t) => {
     {
       host: '127.0.0.1',
       port: 0,
-      routes: cdnRoutes({ hostRules, cdnCache: { index: { size: 3 } as never } }),
+      routes: cdnRoutes({
+        ...{ hostRules, cdnCache: { index: { size: 3 } as never } },
+        loaded: { settings: { adminHttp } },
+      }),
       authenticators: { operator: ({ bearer }) => bearer === 'token' },
     },
   )
@@ -138,6 +142,11 @@ test('the API shows no secret', async (t) => {
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
+  return { url, ask }
+}
+
+test('the API shows no secret', async (t) => {
+  const { url, ask } = await startApi(t, '127.0.0.1:0')
   t.equal((await httpRequest(url, { headers: { connection: 'close' } })).status, 401)
   const put = await ask('PUT', '/media', { hosts: ['a.example'], origin: bucket })
   t.equal(put.status, 200)
@@ -154,4 +163,33 @@ test('the API shows no secret', async (t) => {
   t.equal((await ask('PUT', '/media', { hosts: ['a b'], origin: http })).status, 400)
   t.equal((await ask('DELETE', '/media')).status, 200)
   t.equal((await ask('DELETE', '/media')).status, 404)
+})
+
+test('a rule that would lock the operator out is refused until he insists', async (t) => {
+  const { ask } = await startApi(t, 'same')
+  const put = async (rule: object) => await ask('PUT', '/site', { origin: http, ...rule })
+  for (const rule of [
+    { hosts: ['*'] },
+    { hosts: ['a.example', '*'], pathPrefix: '/a' },
+    { hosts: ['127.0.0.1:8080'] },
+    { hosts: ['localhost'], pathPrefix: '/api/' },
+    { hosts: ['[::1]:80'] },
+  ]) {
+    const { status, text } = await put(rule)
+    t.equal(status, 400, JSON.stringify(rule))
+    t.match(JSON.parse(text), { code: 'ERR_INVALID_INPUT', detail: /adminHttp.*force=true/ })
+  }
+  t.same(JSON.parse((await ask('GET')).text).rules, [])
+  for (const rule of [
+    { hosts: ['*'], pathPrefix: '/files/' },
+    { hosts: ['*.example', '127.example'] },
+    { hosts: ['*'], force: true },
+  ]) {
+    t.equal((await put(rule)).status, 200, JSON.stringify(rule))
+  }
+  t.notMatch((await ask('GET')).text, /force/)
+
+  const apart = await startApi(t, '127.0.0.1:0')
+  const all = await apart.ask('PUT', '/site', { origin: http, hosts: ['*'] })
+  t.equal(all.status, 200, 'pages and API have a port of their own')
 })

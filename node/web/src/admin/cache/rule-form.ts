@@ -92,15 +92,15 @@ export function createRuleForm(init: RuleFormInit): RuleForm {
   }
 }
 
-/** Puts the rule, after a second yes when the page itself would be taken by it. */
+/** Puts the rule, after a second yes when the page itself would be taken by it; the peer wants to be told of it too. */
 async function save(name: string, rule: NewHostRule, put: RuleFormInit['put']): Promise<boolean> {
   if (takesPage(rule, location.host)) {
     const agreed = await confirmDialog({
       title: 'The rule is also for this page’s address',
-      text: `Requests for ${location.host} go to the origin then. Unless pages and API have a port of their own (the setting adminHttp), this page is not reached there any more; “kairo cdn remove ${name}” takes the rule back.`,
+      text: `Requests for ${location.host} go to the origin then. Unless pages and API have a port of their own (the setting adminHttp), neither this page nor “kairo cdn” reaches the peer there any more, until it is started again with that setting.`,
       action: 'Put it all the same',
     })
-    if (!agreed) return false
+    return agreed && (await put(name, { ...rule, force: true }))
   }
   return put(name, rule)
 }
