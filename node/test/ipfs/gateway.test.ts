@@ -145,6 +145,19 @@ test('the gateway', async (t) => {
     t.equal((await ask(`${at}1000000:*`)).status, 400)
     t.same((await carOf(`/ipfs/${cid}?format=car&entity-bytes=0:5`)).names, [cid], 'a folder')
   })
+  t.test('a CAR proves that a path leads nowhere', async (t) => {
+    const inFolder = await carOf(`/ipfs/${cid}/b/none?format=car`)
+    t.match(inFolder.answer, { status: 200, headers: { 'content-type': /dups=n/ } })
+    const [folder, inner] = String(inFolder.answer.headers['x-ipfs-roots']).split(',')
+    t.same(inFolder.names, [folder, inner])
+    t.equal(folder, cid)
+    const below = await carOf(`/ipfs/${cid}/a.bin/none?format=car&dag-scope=entity`)
+    t.same(below.names, [cid, file.toString()], 'a file has nothing below it')
+    const again = { 'if-none-match': String(below.answer.headers.etag) }
+    const path = `/ipfs/${cid}/a.bin/none?format=car`
+    t.equal((await ask(`${path}&dag-scope=entity`, again)).status, 304)
+    t.equal((await ask(path, again)).status, 200)
+  })
   t.test('the probe bafkqaaa', async (t) => {
     const raw = await ask('/ipfs/bafkqaaa?format=raw')
     t.match(raw, { status: 200, headers: { 'content-length': '0' } })
@@ -157,7 +170,7 @@ test('the gateway', async (t) => {
     const missing = cidOfDigest(digestOf(Buffer.from('missing')), codecs.raw).toString()
     t.equal(await status(`/ipfs/${missing}?format=raw`), 404)
     t.equal(await status(`/ipfs/${missing}?format=car`), 404)
-    t.equal(await status(`/ipfs/${cid}/none?format=car`), 404)
+    t.equal(await status(`/ipfs/${cid}/none`), 404)
     t.equal(await status('/ipfs/nonsense?format=raw'), 400)
     t.equal(await status(`/ipfs/${cid}/a.bin?format=raw`), 400, 'blocks have no paths')
     t.equal(await status(`/ipfs/${cid}?format=car&dag-scope=more`), 400)

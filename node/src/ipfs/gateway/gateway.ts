@@ -18,7 +18,7 @@ import { writeCar } from '../car/car-writer.ts'
 import type { ByteSpan } from '../dag/entity.ts'
 import { type Block, walkTree } from '../dag/walk.ts'
 import type { IpfsMetrics } from '../ipfs-metrics.ts'
-import { type ResolvedPath, resolvePath } from '../trees/resolve-path.ts'
+import { PathMissing, type ResolvedPath, resolvePath } from '../trees/resolve-path.ts'
 import { describeNode, readFile } from '../trees/unixfs-reader.ts'
 import { type EntityBytes, type GatewayRequest, readGatewayRequest } from './gateway-request.ts'
 
@@ -81,10 +81,15 @@ export class Gateway {
       return refuse(412, input, 'the block is not cached here')
     }
     const { shared } = this.#components.sources
-    const path = await resolvePath(shared, request.root, request.segments, input)
-    if (wanted.format === 'raw') return await this.#block(request, path, input)
-    if (wanted.format === 'car') return await this.#car(request, path, wanted.duplicates, input)
-    return await this.#file(request, path, input)
+    try {
+      const path = await resolvePath(shared, request.root, request.segments, input)
+      if (wanted.format === 'raw') return await this.#block(request, path, input)
+      if (wanted.format === 'car') return await this.#car(request, path, wanted.duplicates, input)
+      return await this.#file(request, path, input)
+    } catch (error) {
+      if (wanted.format !== 'car' || !(error instanceof PathMissing)) throw error
+      return absence(request, error, wanted.duplicates, input)
+    }
   }
 
   async #isHere(cid: CID, signal: AbortSignal): Promise<boolean> {
@@ -127,16 +132,8 @@ export class Gateway {
     // Once the head has left there is no telling that the root is missing.
     await shared.get(path.cid, input)
     const { scope, span } = await this.#extent(request, path, input)
-    const dups = duplicates ? 'y' : 'n'
-    const etag = `"${path.cid}.car.${carTag(request, dups)}"`
-    const headers = {
-      ...commonHeaders(request, path),
-      etag: `W/${etag}`,
-      'accept-ranges': 'none',
-      'content-type': `application/vnd.ipld.car; version=1; order=dfs; dups=${dups}`,
-      'content-disposition': attachment(request.filename ?? `${path.cid}.car`),
-    }
-    if (matchesTag(input.headers['if-none-match'], etag)) return { status: 304, headers }
+    const headers = carHeaders(request, path, duplicates)
+    if (hasCar(input, headers)) return { status: 304, headers }
     const seen = new Set<string>()
     const walk = walkTree(shared, path.cid, {
       ...{ scope, duplicates, seen, signal: input.signal },
@@ -200,10 +197,41 @@ export class Gateway {
   }
 }
 
+/** That there is no such path, for the client to see by itself: the blocks in which it would have to be. */
+function absence(
+  request: GatewayRequest,
+  { blocks, roots }: PathMissing,
+  duplicates: boolean,
+  input: GatewayInput,
+): StreamAnswer {
+  const headers = carHeaders(request, { cid: request.root, roots }, duplicates)
+  if (hasCar(input, headers)) return { status: 304, headers }
+  return { status: 200, headers, body: writeCar(request.root, prefixed(blocks, [])) }
+}
+
+function carHeaders(
+  request: GatewayRequest,
+  path: Pick<ResolvedPath, 'cid' | 'roots'>,
+  duplicates: boolean,
+) {
+  const dups = duplicates ? 'y' : 'n'
+  return {
+    ...commonHeaders(request, path),
+    etag: `W/"${path.cid}.car.${carTag(request, dups)}"`,
+    'accept-ranges': 'none',
+    'content-type': `application/vnd.ipld.car; version=1; order=dfs; dups=${dups}`,
+    'content-disposition': attachment(request.filename ?? `${path.cid}.car`),
+  }
+}
+
+function hasCar({ headers }: GatewayInput, { etag }: { readonly etag: string }): boolean {
+  return matchesTag(headers['if-none-match'], etag.slice('W/'.length))
+}
+
 /** Blocks that prove the path, then those of the tree. */
 async function* prefixed(
   before: readonly Block[],
-  after: AsyncIterable<Block>,
+  after: AsyncIterable<Block> | Iterable<Block>,
 ): AsyncGenerator<Block> {
   yield* before
   yield* after
@@ -222,7 +250,10 @@ function spanOf({ from, to }: EntityBytes, length: number): ByteSpan {
   return { start, end: Math.min(last + 1, length) }
 }
 
-function commonHeaders(request: GatewayRequest, path: ResolvedPath): Record<string, string> {
+function commonHeaders(
+  request: GatewayRequest,
+  path: Pick<ResolvedPath, 'roots'>,
+): Record<string, string> {
   const segments = request.segments.map((segment) => `/${encodeURIComponent(segment)}`)
   const { contentLocation } = request
   return {

@@ -19,12 +19,30 @@ export interface ResolvedPath {
   readonly roots: readonly CID[]
 }
 
+/** A path that leads nowhere, though every block on the way is here: they prove it. */
+export class PathMissing extends KairoError {
+  /** What was read, the root first. */
+  readonly blocks: readonly Block[]
+  /** The CID after each segment that there is, the root first. */
+  readonly roots: readonly CID[]
+
+  constructor(cause: KairoError, way: Pick<PathMissing, 'blocks' | 'roots'>) {
+    super(cause.code, cause.message, { cause })
+    this.blocks = way.blocks
+    this.roots = way.roots
+  }
+}
+
+/** The same before it is known which blocks were read. */
+class NameMissing extends KairoError {}
+
 interface Options {
   readonly signal?: AbortSignal
 }
 
 /**
- * @throws KairoError `ERR_NOT_FOUND` when there is no such path or a block on it is missing, `ERR_PROTOCOL` for damaged blocks.
+ * @throws PathMissing (`ERR_NOT_FOUND`) when there is no such path; KairoError `ERR_NOT_FOUND` when a block on it is missing,
+ * `ERR_PROTOCOL` for damaged blocks.
  */
 export async function resolvePath(
   reader: BlockReader,
@@ -32,11 +50,12 @@ export async function resolvePath(
   segments: readonly string[],
   options: Options,
 ): Promise<ResolvedPath> {
-  const blocks: Block[] = []
+  // Each once: a folder's first shard is read to see what it is, and again to look in it.
+  const read = new Map<string, Block>()
   const recording: BlockReader = {
     get: async (cid, readOptions) => {
       const bytes = await reader.get(cid, readOptions)
-      if (placeOf(cid).kind === 'stored') blocks.push({ cid, bytes })
+      if (placeOf(cid).kind === 'stored') read.set(cid.toString(), { cid, bytes })
       return bytes
     },
   }
@@ -44,12 +63,16 @@ export async function resolvePath(
   let cid = root
   let left = [...segments]
   while (left.length > 0) {
-    const step = await follow(recording, cid, left, options)
+    const step = await follow(recording, cid, left, options).catch((error: unknown) => {
+      const blocks = [...read.values()]
+      throw error instanceof NameMissing ? new PathMissing(error, { blocks, roots }) : error
+    })
     cid = step.cid
     left = step.left
     roots.push(cid)
   }
-  return { cid, blocks: blocks.filter((block) => !block.cid.equals(cid)), roots }
+  read.delete(cid.toString())
+  return { cid, blocks: [...read.values()], roots }
 }
 
 interface Step {
@@ -87,7 +110,7 @@ function followCbor(root: CborValue, segments: readonly string[]): Step {
     if (value instanceof CID) return { cid: value, left: segments.slice(index + 1) }
     if (value === undefined) throw noPath(name)
   }
-  throw new KairoError('ERR_NOT_FOUND', 'the path ends within a block; ask for the block itself')
+  throw new NameMissing('ERR_NOT_FOUND', 'the path ends within a block; ask for the block itself')
 }
 
 /** Folders with many entries are hash tries, whose hash function the library brings along. */
@@ -123,5 +146,5 @@ async function findInShard(
 const noStore = { put: () => {}, has: () => false, delete: () => {} }
 
 function noPath(name: string): KairoError {
-  return new KairoError('ERR_NOT_FOUND', `there is no ${JSON.stringify(name)} there`)
+  return new NameMissing('ERR_NOT_FOUND', `there is no ${JSON.stringify(name)} there`)
 }
