@@ -21,6 +21,8 @@ export interface AnswerStory {
   readonly ageS?: number
   /** Others, who take other codings, get other bytes. */
   readonly variesByEncoding?: boolean
+  /** Fields that are not kept, for the client whose request brought them. */
+  readonly unshared?: Fields | undefined
   /** Another peer asks, and is told what this one was told, tags above all. */
   readonly toPeer?: boolean
 }
@@ -205,7 +207,9 @@ export class Answers {
   }
 
   #fields(head: ResponseHead, story: AnswerStory): Fields {
-    const fields = answerFields(head, { name: this.#name, ...story })
+    const { unshared } = story
+    const whole = unshared === undefined ? head : withFields(head, unshared)
+    const fields = answerFields(whole, { name: this.#name, ...story })
     return story.variesByEncoding === true ? withVary(fields) : fields
   }
 }
@@ -213,6 +217,10 @@ export class Answers {
 function wholeFields(headers: Fields, status: number, length: number): Fields {
   const ranges: Fields = status === 200 ? { 'accept-ranges': 'bytes' } : {}
   return { ...headers, 'content-length': String(length), ...ranges }
+}
+
+function withFields({ status, headers }: ResponseHead, more: Fields): ResponseHead {
+  return { status, headers: { ...headers, ...more } }
 }
 
 function emptyFields(headers: Fields): Fields {

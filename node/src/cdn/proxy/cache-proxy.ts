@@ -188,7 +188,7 @@ export class CacheProxy {
   #ownAnswer({ request }: Exchange): PreparedResponse | undefined {
     const { answers, clock } = this.#components
     const status = ownAnswer(request, this.#init.name)
-    const story = { nowMs: clock.now(), cacheStatus: { fwd: 'method' as const } }
+    const story = { nowMs: clock.now(), cacheStatus: {} }
     if (status === undefined) return undefined
     const allow = { allow: 'GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE' }
     if (status === 204) return answers.own({ status, headers: allow, body: [] }, story)
@@ -198,7 +198,7 @@ export class CacheProxy {
   /** Another protocol cannot be spoken through a cache; the client goes on with HTTP, or elsewhere. */
   #refuseUpgrade({ request }: Exchange): PreparedResponse {
     const { answers, clock } = this.#components
-    const story = { nowMs: clock.now(), cacheStatus: { fwd: 'bypass' as const, detail: 'upgrade' } }
+    const story = { nowMs: clock.now(), cacheStatus: { detail: 'upgrade' } }
     return answers.refused(501, request.target, story, {})
   }
 
@@ -305,7 +305,8 @@ export class CacheProxy {
       case 'stored': {
         if (!isLeader && !this.#isFor(asked, outcome.entry)) return undefined
         const status: CacheStatus = { fwd: reason, stored: true, ...collapsed }
-        const answer = await this.#stored.read(asked, outcome.entry, status)
+        const unshared = isLeader ? outcome.unshared : undefined
+        const answer = await this.#stored.read(asked, outcome.entry, status, unshared)
         if (answer !== undefined) metrics.requests.inc({ rule, result: 'miss' })
         return answer
       }
@@ -338,7 +339,7 @@ export class CacheProxy {
   /** What came is for one client alone: whoever asked takes it, others ask for themselves. */
   async #settlePrivate(
     asked: Asked,
-    { response, own, isLasting }: Outcome & { kind: 'private' },
+    { response, own, isLasting, ofRange }: Outcome & { kind: 'private' },
     { isLeader, reason }: { readonly isLeader: boolean; readonly reason: ForwardReason },
   ): Promise<PreparedResponse> {
     const { answers, clock, metrics } = this.#components
@@ -348,7 +349,7 @@ export class CacheProxy {
     if (isLasting && !isRequestsDoing(request, response, nowMs, site.rule)) this.#passes.add(key)
     if (!isLeader) return await this.#past.pass(asked, reason)
     // The origin was asked for a slice or for the whole; which part the client gets is the origin's to say.
-    if (request.headers.range !== undefined) {
+    if (request.headers.range !== undefined && ofRange !== true) {
       own.abort(new KairoError('ERR_STOPPED', 'the client wants a part'))
       return await this.#past.pass(asked, reason)
     }

@@ -10,7 +10,7 @@ import { parseContentRange } from '../rules/byte-ranges.ts'
 import { sliceGuard } from '../rules/conditional.ts'
 import { mergedHead, refreshed, validatedBy } from '../rules/refresh.ts'
 import { mayServeOnError } from '../rules/stale.ts'
-import { storable, storedHead } from '../rules/storable.ts'
+import { storable, storedHead, unsharedFields } from '../rules/storable.ts'
 import type { BodyReader } from './body-reader.ts'
 import { collect } from './collect.ts'
 import type { Exchange } from './exchange.ts'
@@ -20,8 +20,8 @@ import type { Site } from './site.ts'
 
 /** What a question to an origin came to. */
 export type Outcome =
-  /** It is in the cache, its body perhaps still coming. */
-  | { readonly kind: 'stored'; readonly entry: CacheEntry }
+  /** It is in the cache, its body perhaps still coming; with the fields that whoever asked gets and nobody else. */
+  | { readonly kind: 'stored'; readonly entry: CacheEntry; readonly unshared?: Fields }
   /** The origin says that the entry is still good; `entry` may be one that is kept no longer. */
   | { readonly kind: 'validated'; readonly entry: CacheEntry }
   /** The origin failed with this status, and the entry may stand in. */
@@ -33,6 +33,8 @@ export type Outcome =
       readonly own: AbortController
       /** The next one will be, too: waiting for it is of no use. */
       readonly isLasting: boolean
+      /** It answers the client's range as well. */
+      readonly ofRange?: true
     }
   /** What was known is no longer so: begin anew. */
   | { readonly kind: 'again' }
@@ -87,15 +89,23 @@ export class Filler {
     const first = index * sliceBytes
     const range = `bytes=${first}-${first + sliceBytes - 1}`
     const asked = await this.#ask(question, context, { range })
-    if (asked.response.status === 416) {
-      asked.own.abort(new KairoError('ERR_STOPPED', 'there is no such range'))
-      return { kind: 'pass' }
-    }
+    if (asked.response.status === 416) return this.#takeUnsatisfiable(question, asked)
     if (asked.response.status !== 206) return this.#take(question, asked)
     const entry = await this.#takeSlice(question, asked, index)
     if (typeof entry === 'object') return { kind: 'stored', entry }
     asked.own.abort(new KairoError('ERR_STOPPED', 'a slice of this is of no use'))
     return { kind: 'pass', ...(entry !== undefined && { wholeBytes: entry }) }
+  }
+
+  /** What begins behind the end for a slice does so for the client, unless it wants several parts. */
+  #takeUnsatisfiable({ exchange }: FillQuestion, { response, own, detach }: Asked): Outcome {
+    if (exchange.request.headers.range?.includes(',') === true) {
+      own.abort(new KairoError('ERR_STOPPED', 'there is no such range'))
+      return { kind: 'pass' }
+    }
+    detach()
+    endWith(exchange.signal, own)
+    return { kind: 'private', response, own, isLasting: false, ofRange: true }
   }
 
   /** Asks whether stored responses are still good. */
@@ -185,7 +195,7 @@ export class Filler {
       ...(length !== undefined && { body: emptyBody(length, sliceBytes) }),
     })
     this.#begin(question, entry, asked, length)
-    return { kind: 'stored', entry }
+    return { kind: 'stored', entry, unshared: unsharedFields(response) }
   }
 
   /** Lets the body come, whoever reads it. */

@@ -2,7 +2,7 @@
 import type { PreparedResponse } from '../../http/prepared-response.ts'
 import type { CacheIndex } from '../cache/cache-index.ts'
 import type { CacheEntry } from '../cache/entry.ts'
-import type { StoredHead } from '../message.ts'
+import type { Fields, StoredHead } from '../message.ts'
 import type { CacheStatus } from '../rules/cache-status.ts'
 import { freshnessOf } from '../rules/freshness.ts'
 import type { Answers } from './answers.ts'
@@ -69,11 +69,12 @@ export class StoredAnswers {
     return this.peek(asked, found, status) ?? (await this.read(asked, entry, status))
   }
 
-  /** Reads a stored response; undefined when it is not servable after all, and is forgotten. */
+  /** Reads a stored response, `unshared` fields added for the client whose request brought it; undefined when it is not servable after all, and is forgotten. */
   async read(
     { site, exchange }: Asked,
     entry: CacheEntry,
     status: CacheStatus,
+    unshared?: Fields,
   ): Promise<PreparedResponse | undefined> {
     const { answers, bodies, clock, compressor, index } = this.#components
     if (!bodies.isServable(entry)) {
@@ -86,7 +87,7 @@ export class StoredAnswers {
     const isNew = status.stored === true || status.fwdStatus === 304
     const cacheStatus = isNew ? { ...status, ttlS } : status
     const story = {
-      ...{ nowMs, cacheStatus, ageS, toPeer },
+      ...{ nowMs, cacheStatus, ageS, toPeer, unshared },
       variesByEncoding: !toPeer && compressor.varies(site, entry),
     }
     const context = { site, exchange, signal: exchange.signal }

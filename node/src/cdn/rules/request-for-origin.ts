@@ -72,14 +72,15 @@ function forwardedFields(request: CacheRequest, init: OriginRequestInit): Fields
   const node = clientAddress.includes(':') ? `"[${clientAddress}]"` : clientAddress
   // Quotes in what came as a host would end the quoted string.
   const host = request.host.replaceAll(/["\\]/g, '')
-  const own = `for=${node};host="${host}";proto=${request.scheme}`
+  const own = `for=${node};${host === '' ? '' : `host="${host}";`}proto=${request.scheme}`
+  const forwardedHost = said('x-forwarded-host') ?? request.host
   return {
     via: chain(fieldOf(request.headers, 'via'), `1.1 ${name}`),
     'cdn-loop': chain(fieldOf(request.headers, 'cdn-loop'), name),
     'surrogate-capability': `${SURROGATE}="Surrogate/1.0"`,
     forwarded: chain(said('forwarded'), own),
     'x-forwarded-for': chain(before('x-forwarded-for'), clientAddress),
-    'x-forwarded-host': said('x-forwarded-host') ?? request.host,
+    ...(forwardedHost !== '' && { 'x-forwarded-host': forwardedHost }),
     'x-forwarded-proto': said('x-forwarded-proto') ?? request.scheme,
   }
 }
@@ -120,8 +121,8 @@ const validHost = /^(?:[a-z0-9._~-]*|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i
 /**
  * The status with which this peer answers a request itself, without an origin; undefined for all others. TRACE would show what proxies add (RFC 9110
  * 9.3.8), CONNECT would make a tunnel of a cache, an OPTIONS of the server as a whole (9.3.7) or one that may go no further (7.6.2) ends here,
- * expectations other than 100-continue are not met (10.1.1), what is no host is part of no key, and a request that has been here before would go round
- * for ever (RFC 8586).
+ * a target has no fragment (RFC 9112 3.2), transfer codings other than chunked are not undone (RFC 9112 6.1), expectations other than 100-continue are
+ * not met (10.1.1), what is no host is part of no key, and a request that has been here before would go round for ever (RFC 8586).
  */
 export function ownAnswer(
   request: CacheRequest,
@@ -132,6 +133,9 @@ export function ownAnswer(
   if (request.method === 'TRACE') return 405
   if (request.method === 'OPTIONS' && forwardsLeft(request) === 0) return 204
   if (request.target === '*') return request.method === 'OPTIONS' ? 204 : 400
+  if (request.target.includes('#')) return 400
+  const coding = fieldOf(request.headers, 'transfer-encoding')
+  if (coding !== undefined && coding.trim().toLowerCase() !== 'chunked') return 501
   const expect = fieldOf(request.headers, 'expect')
   if (expect !== undefined && expect.trim().toLowerCase() !== '100-continue') return 417
   const loop = fieldOf(request.headers, 'cdn-loop')

@@ -166,12 +166,22 @@ export function storedHead(
 
 /** Fields of a response that may be kept (RFC 9111 3.1). */
 export function keptFields(response: ResponseHead): ResponseHead['headers'] {
-  const { noCacheFields, privateFields } = responseControl(response)
-  const named = new Set([...noCacheFields, ...privateFields])
+  const named = fieldsForOne(response)
   return withoutFields(
     withoutHopByHop(response.headers),
     (name) => proxyFields.has(name) || named.has(name),
   )
+}
+
+/** Fields of a response that are not kept, and that the client whose request brought it gets (RFC 9111 5.2.2.4, 5.2.2.7). */
+export function unsharedFields(response: ResponseHead): ResponseHead['headers'] {
+  const named = fieldsForOne(response)
+  return withoutFields(withoutHopByHop(response.headers), (name) => !named.has(name))
+}
+
+function fieldsForOne(response: ResponseHead): ReadonlySet<string> {
+  const { noCacheFields, privateFields } = responseControl(response)
+  return new Set([...noCacheFields, ...privateFields])
 }
 
 const proxyFields = new Set([

@@ -150,6 +150,12 @@ test('requests that are about this server end here', async (t) => {
   t.match(options, /\r\nallow: GET, HEAD, OPTIONS/)
   t.match(await ask('TRACE /'), /^HTTP\/1\.1 405 /)
   t.match(await ask('CONNECT example.com:443'), /^HTTP\/1\.1 501 /)
+  t.match(await ask('GET /a#b'), /^HTTP\/1\.1 400 /)
+  t.match(await raw('GET /a HTTP/2.0\r\nHost: a\r\n\r\n'), /^HTTP\/1\.1 505 /)
+  t.match(await raw('GET /a\r\n\r\n'), /^HTTP\/1\.1 505 /)
+  const coded = 'Host: a\r\nTransfer-Encoding: gzip, chunked\r\nConnection: close\r\n\r\n0\r\n\r\n'
+  t.match(await raw(`POST /a HTTP/1.1\r\n${coded}`), /^HTTP\/1\.1 501 /)
+  t.notMatch(options, /fwd=/, 'it went nowhere')
   t.equal(origin.requests.length, 0)
 })
 
@@ -209,4 +215,27 @@ test('a short text says nothing of codings that it never comes in', async (t) =>
     const answer = await cdn.get('/a', { 'accept-encoding': 'br' })
     t.match([answer.headers.vary, answer.text], ['Foo', 'short'], `round ${round}`)
   }
+})
+
+test('a cookie that is not to be kept reaches the client that brought it', async (t) => {
+  const { origin, cdn, stop } = await stage((_message, reply) => {
+    const headers = { 'cache-control': 'max-age=60, no-cache="set-cookie"', 'set-cookie': 'a=b' }
+    reply.writeHead(200, headers).end('page')
+  })
+  t.teardown(stop)
+  t.strictSame((await cdn.get('/a')).headers['set-cookie'], ['a=b'])
+  t.equal((await cdn.get('/a')).headers['set-cookie'], undefined)
+  t.equal(origin.requests.length, 1)
+})
+
+test('a range beyond the end costs one request of the origin', async (t) => {
+  const { origin, cdn, stop } = await stage((_message, reply) =>
+    reply.writeHead(416, { 'content-range': 'bytes */10' }).end(),
+  )
+  t.teardown(stop)
+  const answer = await cdn.get('/a', { range: 'bytes=9000000-' })
+  t.match([answer.status, answer.headers['content-range']], [416, 'bytes */10'])
+  t.equal(origin.requests.length, 1)
+  await cdn.get('/a', { range: 'bytes=9000000-, 0-1' })
+  t.equal(origin.requests.length, 3, 'of several ranges others may be there')
 })

@@ -100,6 +100,9 @@ test('who the client is, is said by this peer and believed of trusted proxies on
     'x-forwarded-host': 'evil',
     forwarded: 'for=evil, for=192.0.2.1;host="site.example";proto=https',
   })
+  const nameless = requestForOrigin(get({}, { host: '' }), init).headers
+  t.match(nameless, { forwarded: 'for=192.0.2.1;proto=https' })
+  t.notOk('x-forwarded-host' in nameless)
   t.match(sent({}, { clientAddress: '2001:db8::1' }).forwarded, /^for="\[2001:db8::1\]";/)
   t.match(sent({}, { clientAddress: '::ffff:192.0.2.7' }), {
     'x-forwarded-for': '192.0.2.7',
@@ -190,7 +193,7 @@ test('a chain that grew too long loses its oldest members', async (t) => {
   t.ok(via.endsWith('1.1 p8999, 1.1 kairo-1'))
 })
 
-test('some requests are answered here (RFC 9110 7.6.2, 9.3.6, 9.3.7, 9.3.8, 10.1.1, RFC 8586)', async (t) => {
+test('some requests are answered here (RFC 9110 7.6.2, 9.3.6, 9.3.7, 9.3.8, 10.1.1, RFC 9112 3.2, 6.1, RFC 8586)', async (t) => {
   const answer = (changes: Partial<CacheRequest>) => ownAnswer(get({}, changes), 'kairo-1')
   t.equal(answer({}), undefined)
   t.equal(answer({ method: 'CONNECT' }), 501)
@@ -200,6 +203,9 @@ test('some requests are answered here (RFC 9110 7.6.2, 9.3.6, 9.3.7, 9.3.8, 10.1
   t.equal(answer({ method: 'OPTIONS', headers: { 'max-forwards': '1' } }), undefined)
   t.equal(answer({ method: 'OPTIONS', target: '*' }), 204)
   t.equal(answer({ target: '*' }), 400)
+  t.equal(answer({ target: '/a#b' }), 400)
+  t.equal(answer({ headers: { 'transfer-encoding': 'Chunked' } }), undefined)
+  t.equal(answer({ headers: { 'transfer-encoding': 'gzip, chunked' } }), 501)
   t.equal(answer({ headers: { 'max-forwards': '0' } }), undefined, 'a GET goes on')
   t.equal(answer({ headers: { expect: '100-Continue' } }), undefined)
   t.equal(answer({ headers: { expect: 'x' } }), 417)

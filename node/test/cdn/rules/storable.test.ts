@@ -1,7 +1,12 @@
 /** What is kept, and in what form. */
 import { test } from 'tap'
 import type { CacheRequest, Fields } from '../../../src/cdn/message.ts'
-import { isRequestsDoing, storable, storedHead } from '../../../src/cdn/rules/storable.ts'
+import {
+  isRequestsDoing,
+  storable,
+  storedHead,
+  unsharedFields,
+} from '../../../src/cdn/rules/storable.ts'
 import { after, dateAt, get, plainPolicy, reply, START_MS } from '../../support/cdn-messages.ts'
 
 /** `'stored'`, or the reason why not. */
@@ -212,4 +217,14 @@ test('what a request keeps from being stored is told from what never is', async 
   t.equal(isDoing({ 'cache-control': 'private' }, { authorization: 'x' }), false)
   t.equal(isDoing({ ...fresh, vary: '*' }, {}), false)
   t.equal(isDoing(fresh, {}), false, 'it would be stored')
+})
+
+test('they go to the client whose request brought them (RFC 9111 5.2.2.4, 5.2.2.7)', async (t) => {
+  const fields = { 'set-cookie': 'a=b', 'x-a': '1', 'x-b': '2', 'x-hop': '3', connection: 'x-hop' }
+  const control = 'max-age=60, no-cache="set-cookie, x-hop", private="x-a"'
+  t.strictSame(unsharedFields(reply({ ...fields, 'cache-control': control })), {
+    'set-cookie': 'a=b',
+    'x-a': '1',
+  })
+  t.strictSame(unsharedFields(reply({ ...fields, 'cache-control': 'private' })), {})
 })
