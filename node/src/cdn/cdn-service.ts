@@ -21,7 +21,7 @@ import type { PurgeKnowledge } from './proxy/purge-knowledge.ts'
 import { createRawProxy } from './proxy/raw.ts'
 import { createShieldHandler } from './proxy/shield-handler.ts'
 import { SHIELD_PATH } from './proxy/shield-protocol.ts'
-import { type BelievedPeer, Shields } from './proxy/shields.ts'
+import { type BelievedPeer, Shields, type ShieldsComponents } from './proxy/shields.ts'
 import { SiteTable } from './proxy/site.ts'
 
 /** What the CDN works with. */
@@ -41,6 +41,8 @@ export interface CdnServiceComponents {
   readonly peers?: PeerHttp
   /** Peers that are alive and whose cached copies are believed (docs/decisions/0015). */
   readonly believedPeers?: () => readonly BelievedPeer[]
+  /** Asks a peer for a sign of life; goes with `peers`. */
+  readonly ping?: ShieldsComponents['ping']
 }
 
 /** This peer. */
@@ -133,9 +135,10 @@ export class CdnService {
 }
 
 function createShields(
-  { clock, logger, cache, peers, believedPeers, purges }: CdnServiceComponents,
+  { clock, logger, cache, peers, believedPeers, ping, purges }: CdnServiceComponents,
   init: CdnServiceInit,
 ): Shields | undefined {
-  if (peers === undefined || believedPeers === undefined) return undefined
-  return new Shields({ clock, logger, metrics: cache.metrics, peers, believedPeers, purges }, init)
+  if (peers === undefined || believedPeers === undefined || ping === undefined) return undefined
+  const { metrics } = cache
+  return new Shields({ clock, logger, metrics, peers, believedPeers, ping, purges }, init)
 }

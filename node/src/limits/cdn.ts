@@ -74,8 +74,36 @@ export const cdnLimits = {
   shieldsMax: 2,
   /** From the request to a shield to the head of its response: it may have to ask the origin first. */
   shieldHeadTimeoutMs: 20_000,
-  /** A shield that failed is not asked for this long. */
-  shieldRestMs: 10_000,
+  /** A request that waits for a turn at a busy machine's event loop is no sign of trouble; so long is silence looked at in turns. */
+  shieldLookMs: 250,
+  /** So many turns without an answer to a ping, and a shield counts as hanging: longer than what a busy machine holds up a process for. */
+  shieldLooks: 6,
+  /** A shield that waits for its origin is pinged again so often, lest it hang since. */
+  shieldAgainMs: 1_000,
+  /** Shields whose latencies and failures are kept; the one unused for the longest goes. */
+  shieldsKnownMax: 1_024,
   /** Purges carried out once more after a run that was cut off; more are never between the log and the cache. */
   purgesRepeated: 64,
+} as const
+
+/** When a shield's silence is looked into: beyond the 95th percentile of its last heads, kept between these. */
+export const shieldLatencyLimits = {
+  latencySamplesMax: 64,
+  hedgeSamplesMin: 8,
+  hedgeMsDefault: 300,
+  /** A hit between neighbours takes a few milliseconds, and a ping for every hiccup would cost more than it finds. */
+  hedgeMsMin: 50,
+  /** A shield with a slow origin has slow heads; that it hangs has to show all the same. */
+  hedgeMsMax: 1_000,
+} as const
+
+/** When a shield is left alone: once it has hung or failed, until a ping finds it alive. */
+export const shieldBreakerLimits = {
+  /** What makes it fail takes longer to go than one request. */
+  failuresMax: 1,
+  keptShare: 0,
+  /** What a shield sends cannot be checked. */
+  lieOpenings: 1,
+  retryMsMin: 10_000,
+  retryMsMax: 60_000,
 } as const

@@ -72,6 +72,7 @@ export function createCdn(
     },
     {
       peerId: host.peerId,
+      ping: (peerId, options) => host.ping(peerId, options),
       region: settings.region,
       isShield: settings.cdnPeers.length > 0,
     },

@@ -154,6 +154,7 @@ export class Filler {
         fill,
         signal: own.signal,
         shieldKey: key,
+        isShield: context.isShield,
         onInformational: (head) => tellHints(head, context),
       })
       return { ...answer, own, generation, detach }

@@ -18,6 +18,8 @@ export interface FlightSubject {
 export interface FlightContext {
   /** Fires when nobody waits any more. */
   readonly signal: AbortSignal
+  /** Fires when another peer waits for it. */
+  readonly isShield: AbortSignal
   /** Passes informational responses on to all who wait. */
   readonly hints: EarlyHints
 }
@@ -26,11 +28,14 @@ export interface FlightContext {
 export interface FlightOptions {
   readonly signal: AbortSignal
   readonly hints?: EarlyHints | undefined
+  /** Another peer asks. */
+  readonly fromPeer?: boolean
 }
 
 class Flight<T> {
   readonly subject: FlightSubject
   readonly controller = new AbortController()
+  readonly shield = new AbortController()
   readonly hints = new Set<EarlyHints>()
   result: Promise<T> | undefined
   waiting = 0
@@ -80,6 +85,7 @@ export class Flights<T> {
     flight.waiting += 1
     const { hints } = options
     if (hints !== undefined) flight.hints.add(hints)
+    if (options.fromPeer === true) flight.shield.abort()
     try {
       const value = await unlessAborted(flight.result as Promise<T>, options.signal)
       return { value, isLeader: known === undefined }
@@ -100,7 +106,8 @@ export class Flights<T> {
     const hints: EarlyHints = (headers, status) => {
       for (const tell of flight.hints) tell(headers, status)
     }
-    flight.result = work({ signal: flight.controller.signal, hints })
+    const { signal } = flight.controller
+    flight.result = work({ signal, isShield: flight.shield.signal, hints })
     const land = (): void => {
       this.#airborne -= 1
       this.#forget(flight)

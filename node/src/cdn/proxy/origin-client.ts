@@ -9,7 +9,7 @@ import type { OriginResponse } from '../origin.ts'
 import { requestForOrigin } from '../rules/request-for-origin.ts'
 import type { ExchangeTimes } from '../rules/storable.ts'
 import type { Exchange } from './exchange.ts'
-import type { Shields } from './shields.ts'
+import type { ShieldQuestion, Shields } from './shields.ts'
 import type { Site } from './site.ts'
 
 /** What an origin answered, and when. */
@@ -36,6 +36,7 @@ export interface OriginQuestion {
    * response: were a part another peer's business than the whole, two peers could wait for each other.
    */
   readonly shieldKey?: string
+  readonly isShield?: ShieldQuestion['isShield']
 }
 
 /** Sends requests to origins, or to a peer that shields one. */
@@ -65,15 +66,24 @@ export class OriginClient {
   }
 
   async #send(site: Site, question: OriginQuestion): Promise<OriginResponse> {
-    const { exchange, fill, signal, onInformational, shieldKey } = question
-    const { shields, metrics } = this.#components
-    const rule = site.rule.name
+    const { exchange, fill, signal, shieldKey, isShield } = question
+    const { shields } = this.#components
+    const { request } = exchange
+    const askOrigin = (limited: AbortSignal) => this.#askOrigin(site, question, limited)
+    if (shields === undefined || shieldKey === undefined || fill === undefined || exchange.fromPeer)
+      return await askOrigin(signal)
+    const asked = { request, fill, key: shieldKey, signal, isShield, askOrigin }
+    return await shields.ask(site, asked)
+  }
+
+  async #askOrigin(
+    site: Site,
+    { exchange, fill, onInformational }: OriginQuestion,
+    signal: AbortSignal,
+  ): Promise<OriginResponse> {
     const { request, clientAddress, trusted } = exchange
-    if (shieldKey !== undefined && fill !== undefined && !exchange.fromPeer) {
-      const answer = await shields?.ask(site, { request, fill, key: shieldKey, signal })
-      if (answer !== undefined) return answer
-    }
-    metrics.originRequests.inc({ rule, kind: fill === undefined ? 'pass' : 'fill' })
+    const kind = fill === undefined ? 'pass' : 'fill'
+    this.#components.metrics.originRequests.inc({ rule: site.rule.name, kind })
     const passed = requestForOrigin(request, {
       name: this.#name,
       clientAddress,

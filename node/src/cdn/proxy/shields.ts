@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { rankByRendezvous } from '../../content/rendezvous.ts'
-import { deadline } from '../../deadline.ts'
+import { deadline, unlessAborted } from '../../deadline.ts'
 import { isKairoError, KairoError } from '../../errors.ts'
 import type { PeerHttp, PeerHttpResponse } from '../../host/peer-http.ts'
 import { cdnLimits } from '../../limits/cdn.ts'
@@ -14,7 +14,9 @@ import type { CacheRequest, Fields } from '../message.ts'
 import type { OriginResponse } from '../origin.ts'
 import { loopField } from '../origins/loop.ts'
 import { requestForOrigin } from '../rules/request-for-origin.ts'
+import { type Contender, firstGood, OvertakenError } from './first-good.ts'
 import type { PurgeKnowledge } from './purge-knowledge.ts'
+import { ShieldHealth, type ShieldHealthComponents } from './shield-health.ts'
 import {
   ANSWER_FIELD,
   PURGES_FIELD,
@@ -40,6 +42,7 @@ export interface ShieldsComponents {
   /** Believed peers that are alive. */
   readonly believedPeers: () => readonly BelievedPeer[]
   readonly purges: PurgeKnowledge | undefined
+  readonly ping: ShieldHealthComponents['ping']
 }
 
 /** Where this peer stands. */
@@ -53,60 +56,95 @@ export interface ShieldsInit {
   readonly isShield: boolean
 }
 
-/** One question to a shield. */
+/** One question to shields. */
 export interface ShieldQuestion {
   readonly request: CacheRequest
   readonly fill: Fields
   readonly key: string
   readonly signal: AbortSignal
+  /** Fires when another peer has come to wait for the answer: to it this peer is the shield, and asks its origin at once. */
+  readonly isShield?: AbortSignal | undefined
+  /** Asks the origin. */
+  readonly askOrigin: (signal: AbortSignal) => Promise<OriginResponse>
 }
 
-/** Asks the peers that stand between this one and an origin. */
+/** Asks the peers that stand between this one and an origin, and the origin where they fail or hang. */
 export class Shields {
   readonly #components: ShieldsComponents
   readonly #init: ShieldsInit
-  /** Until when a peer that failed is left alone, monotonic milliseconds. */
-  readonly #resting = new Map<string, number>()
+  readonly #health: ShieldHealth
 
   constructor(components: ShieldsComponents, init: ShieldsInit) {
     this.#components = components
     this.#init = init
+    this.#health = new ShieldHealth(components)
   }
 
-  /** The response of a shield; undefined when this peer is to ask the origin itself. */
-  async ask(site: Site, question: ShieldQuestion): Promise<OriginResponse | undefined> {
+  /**
+   * The first good answer of the key's shields, in their order, and of the origin as the last of all.
+   * @throws what asking the origin throws.
+   */
+  async ask(site: Site, question: ShieldQuestion): Promise<OriginResponse> {
+    const shields = this.#ranked(question).map((peerId) => this.#contender(peerId, site, question))
+    if (shields.length === 0) return await question.askOrigin(question.signal)
+    return await firstGood([...shields, { run: question.askOrigin }], question.signal)
+  }
+
+  /** Peers to ask before the origin; none when this one is to ask it itself. */
+  #ranked({ request, key }: ShieldQuestion): readonly string[] {
     // What is for one client is nobody else's business.
-    if (question.request.headers.authorization !== undefined) return undefined
-    for (const peerId of this.#ranked(question.key)) {
-      if (peerId === this.#init.peerId) return undefined
-      const response = await this.#askOne(peerId, site, question)
-      if (response !== undefined) return response
-    }
-    return undefined
-  }
-
-  #ranked(key: string): readonly string[] {
+    if (request.headers.authorization !== undefined) return []
     const { region, peerId, isShield } = this.#init
-    const nowMs = this.#components.clock.monotonicMs()
     const peers = this.#components
       .believedPeers()
       .filter((peer) => peer.region === region && peer.peerId !== peerId)
-      .filter((peer) => (this.#resting.get(peer.peerId) ?? 0) <= nowMs)
+      .filter((peer) => this.#health.mayAsk(peer.peerId))
     if (peers.length === 0) return []
     const candidates = isShield ? [...peers, { peerId }] : peers
-    return rankByRendezvous(key, candidates).slice(0, cdnLimits.shieldsMax)
+    const ranked = rankByRendezvous(key, candidates).slice(0, cdnLimits.shieldsMax)
+    const own = ranked.indexOf(peerId)
+    return own < 0 ? ranked : ranked.slice(0, own)
+  }
+
+  #contender(peerId: string, site: Site, question: ShieldQuestion): Contender<OriginResponse> {
+    const { isShield } = question
+    return {
+      run: async (signal) => {
+        if (isShield?.aborted === true) {
+          throw new KairoError('ERR_STOPPED', 'the origin is asked at once')
+        }
+        return await this.#askOne(peerId, site, question, signal)
+      },
+      late: async (signal) => {
+        const hangs = this.#untilItHangs(peerId, signal)
+        await (isShield === undefined ? hangs : Promise.race([hangs, fired(isShield, signal)]))
+      },
+    }
+  }
+
+  /** A shield may wait for the origin as long as it lives. */
+  async #untilItHangs(peerId: string, signal: AbortSignal): Promise<void> {
+    const { clock, metrics } = this.#components
+    await pause(clock, this.#health.usualMs(peerId), signal)
+    while (await this.#health.isAlive(peerId, signal)) {
+      await pause(clock, cdnLimits.shieldAgainMs, signal)
+    }
+    metrics.shields.inc({ result: 'hangs' })
+    this.#health.failed(peerId)
   }
 
   async #askOne(
     peerId: string,
     site: Site,
     question: ShieldQuestion,
-  ): Promise<OriginResponse | undefined> {
-    const { clock, logger, metrics, peers } = this.#components
-    const limit = deadline(clock, cdnLimits.shieldHeadTimeoutMs, question.signal)
+    parent: AbortSignal,
+  ): Promise<OriginResponse> {
+    const { clock, metrics, peers } = this.#components
+    const startMs = clock.monotonicMs()
+    const limit = deadline(clock, cdnLimits.shieldHeadTimeoutMs, parent)
     // The deadline is for the head; the body is ended by who asked.
     const own = new AbortController()
-    const signal = AbortSignal.any([question.signal, own.signal])
+    const signal = AbortSignal.any([parent, own.signal])
     const onLate = (): void => own.abort(limit.signal.reason)
     limit.signal.addEventListener('abort', onLate, { once: true })
     try {
@@ -120,17 +158,31 @@ export class Shields {
         throw new KairoError('ERR_NO_PROVIDER', `the shield answered ${response.status}`)
       }
       metrics.shields.inc({ result: 'answered' })
+      this.#health.answered(peerId, clock.monotonicMs() - startMs)
       return fromPeer(response)
     } catch (error) {
-      if (question.signal.aborted) throw error
-      const code = isKairoError(error) ? error.code : 'ERR_INTERNAL'
-      metrics.shields.inc({ result: code })
-      logger.debug({ err: error, peerId }, 'a shield did not answer')
-      this.#rest(peerId)
-      return undefined
+      this.#judge(peerId, error, { parent, ms: clock.monotonicMs() - startMs })
+      throw error
     } finally {
       limit.signal.removeEventListener('abort', onLate)
       limit.clear()
+    }
+  }
+
+  /** What a failure says of the shield; nothing when it is the client that is gone. */
+  #judge(
+    peerId: string,
+    error: unknown,
+    { parent, ms }: { readonly parent: AbortSignal; readonly ms: number },
+  ): void {
+    const { logger, metrics } = this.#components
+    if (parent.reason instanceof OvertakenError) {
+      metrics.shields.inc({ result: 'overtaken' })
+      this.#health.overtaken(peerId, ms)
+    } else if (!parent.aborted) {
+      metrics.shields.inc({ result: isKairoError(error) ? error.code : 'ERR_INTERNAL' })
+      logger.debug({ err: error, peerId }, 'a shield did not answer')
+      this.#health.failed(peerId)
     }
   }
 
@@ -146,12 +198,25 @@ export class Shields {
       ...(purges !== undefined && { [PURGES_FIELD]: purges.stamp() }),
     }
   }
+}
 
-  #rest(peerId: string): void {
-    const nowMs = this.#components.clock.monotonicMs()
-    for (const [id, untilMs] of this.#resting) if (untilMs <= nowMs) this.#resting.delete(id)
-    this.#resting.set(peerId, nowMs + cdnLimits.shieldRestMs)
+/** @throws the signal's reason. */
+async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const cancel = clock.after(ms, resolve)
+  try {
+    await unlessAborted(promise, signal)
+  } finally {
+    cancel()
   }
+}
+
+/** Resolves when a signal fires; forgotten when the other one does. */
+async function fired(signal: AbortSignal, end: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true, signal: end })
+  })
 }
 
 function fromPeer(response: PeerHttpResponse): OriginResponse {

@@ -1,6 +1,9 @@
 /** Peers of a region ask each other before they ask the origin. */
 import { randomBytes } from 'node:crypto'
 import { test } from 'tap'
+import type { CdnServiceComponents } from '../../../src/cdn/cdn-service.ts'
+import { rankByRendezvous } from '../../../src/content/rendezvous.ts'
+import { unlessAborted } from '../../../src/deadline.ts'
 import { KairoError } from '../../../src/errors.ts'
 import type { PeerHttp, PeerHttpHandler } from '../../../src/host/peer-http.ts'
 import { type CdnStage, sendVersion, startCdn, startOrigin } from '../../support/cdn-stage.ts'
@@ -11,9 +14,19 @@ const body = randomBytes(3_000)
 class PeerNet {
   readonly handlers = new Map<string, PeerHttpHandler>()
   readonly broken = new Set<string>()
+  /** Peers whose process is stopped: they take what they are sent, and say nothing. */
+  readonly stopped = new Set<string>()
+  readonly pings: string[] = []
   /** Peers that were asked. */
   readonly asked = new Set<string>()
   requests = 0
+
+  /** Whether a peer lives. */
+  async ping(to: string, signal: AbortSignal): Promise<void> {
+    this.pings.push(to)
+    if (this.broken.has(to)) throw new KairoError('ERR_NO_PROVIDER', 'not there')
+    if (this.stopped.has(to)) await unlessAborted(new Promise<never>(() => {}), signal)
+  }
 
   of(peerId: string): PeerHttp {
     return {
@@ -21,6 +34,7 @@ class PeerNet {
       request: async (to, { method, path, headers = {} }, { signal }) => {
         this.requests += 1
         this.asked.add(to)
+        if (this.stopped.has(to)) await unlessAborted(new Promise<never>(() => {}), signal)
         const handler = this.handlers.get(to + path)
         if (handler === undefined || this.broken.has(to)) {
           throw new KairoError('ERR_NO_PROVIDER', 'not there')
@@ -64,7 +78,8 @@ async function startRegion(
     }
     const believed = joined ? ids.slice(0, index === 0 ? 0 : 1) : ids
     const believedPeers = () => believed.map((id) => ({ peerId: id, region: '' }))
-    const components = { peers: net.of(peerId), believedPeers, purges }
+    const ping: CdnServiceComponents['ping'] = (to, { signal }) => net.ping(to, signal)
+    const components = { peers: net.of(peerId), ping, believedPeers, purges }
     const isShield = !joined
     peers.push(await startCdn({ origin: origin.url, peerId, rule, components, isShield }))
   }
@@ -76,6 +91,14 @@ async function startRegion(
 }
 
 const site = { host: 'site.example' }
+
+/** Who is to ask the origin for a path, and who if that one cannot, as all believe. */
+function order(ids: readonly string[], path: string): string[] {
+  return rankByRendezvous(
+    `http://site.example${path}`,
+    ids.map((peerId) => ({ peerId })),
+  )
+}
 
 test('the origin sees one request a region', async (t) => {
   const { origin, peers, stop } = await startRegion()
@@ -166,4 +189,103 @@ test('what has credentials goes to the origin', async (t) => {
   for (const peer of peers) await peer.get('/a', { ...site, authorization: 'Basic x' })
   t.equal(net.requests, 0)
   t.equal(origin.requests.length, 3)
+})
+
+/** Lets the time of a peer pass until a request is answered. */
+async function passing<Value>(peers: readonly CdnStage[], work: Promise<Value>): Promise<Value> {
+  let isDone = false
+  const settled = work.finally(() => {
+    isDone = true
+  })
+  settled.catch(() => {})
+  for (let turn = 0; !isDone; turn += 1) {
+    if (turn > 2_000) throw new Error('nobody answered')
+    for (const peer of peers) await peer.clock.pass(10)
+  }
+  return await settled
+}
+
+test('a shield that hangs holds up nobody: the next one is asked, and it is left alone', async (t) => {
+  const { origin, net, ids, peers, stop } = await startRegion()
+  t.teardown(stop)
+  const path = '/hangs'
+  const ranked = order(ids, path).map((id) => ids.indexOf(id))
+  const [, second, third] = ranked.map((index) => peers[index]) as [unknown, CdnStage, CdnStage]
+  const hanging = ids[ranked[0] as number] as string
+  net.stopped.add(hanging)
+  const askers = [second, third] as const
+  // Followers of the slow request are carried over with it.
+  const asked = Array.from({ length: 10 }, (_, index) =>
+    (askers[index % 2] as CdnStage).get(path, site),
+  )
+  const before = third.clock.monotonicMs()
+  const answers = await passing(askers, Promise.all(asked))
+  t.ok(answers.every((answer) => answer.body.equals(body)))
+  t.ok(third.clock.monotonicMs() - before < 5_000, 'far below the time for a head')
+  t.equal(origin.requests.length, 1, 'the next of the order has asked for all')
+  net.asked.clear()
+  const pings = net.pings.length
+  const others = Array.from({ length: 12 }, (_, index) => `/later-${index}`)
+  for (const other of others) t.equal((await third.get(other, site)).status, 200)
+  t.equal(net.pings.length, pings, 'nobody looks at it again so soon')
+  t.notOk(net.asked.has(hanging), 'it is left alone')
+})
+
+test('a shield that waits for a slow origin is waited for', async (t) => {
+  const { origin, net, ids, peers, stop } = await startRegion()
+  t.teardown(stop)
+  const path = '/slow'
+  const gate = Promise.withResolvers<void>()
+  const { handler } = origin
+  origin.handler = (message, reply) => void gate.promise.then(() => handler(message, reply))
+  const asked = Promise.all(peers.map((peer) => peer.get(path, site)))
+  await passing(
+    peers,
+    (async () => {
+      while (net.pings.length < 6) await new Promise((resolve) => setImmediate(resolve))
+    })(),
+  )
+  gate.resolve()
+  const answers = await passing(peers, asked)
+  t.ok(answers.every((answer) => answer.body.equals(body)))
+  t.equal(origin.requests.length, 1)
+  t.equal(new Set(net.pings).size, 1, `only ${order(ids, path)[0]} was looked at`)
+})
+
+test('where all shields hang the origin is asked, and one that is back is found by a ping', async (t) => {
+  const { origin, net, ids, peers, stop } = await startRegion()
+  t.teardown(stop)
+  const path = '/all-hang'
+  const [first, second, third] = order(ids, path) as [string, string, string]
+  const asker = peers[ids.indexOf(third)] as CdnStage
+  net.stopped.add(first).add(second)
+  t.ok((await passing([asker], asker.get(path, site))).body.equals(body))
+  t.equal(origin.requests.length, 1)
+  net.stopped.clear()
+  net.asked.clear()
+  // The next request after the rest is not the one that tries.
+  await asker.clock.pass(10_000)
+  const again = `${path}-again`
+  t.equal((await asker.get(again, site)).status, 200)
+  t.equal(net.asked.size, 0)
+  await asker.clock.pass(1)
+  const others = Array.from({ length: 12 }, (_, index) => `/back-${index}`)
+  for (const other of others) t.equal((await asker.get(other, site)).status, 200)
+  t.ok(net.asked.size > 0, 'asked again')
+})
+
+test('a peer that waits for its shield asks the origin when another one comes to it', async (t) => {
+  const { origin, net, ids, peers, stop } = await startRegion()
+  t.teardown(stop)
+  const path = '/hurried'
+  const [first, second, third] = order(ids, path) as [string, string, string]
+  net.stopped.add(first)
+  const waiting = peers[ids.indexOf(second)] as CdnStage
+  const other = peers[ids.indexOf(third)] as CdnStage
+  const slow = waiting.get(path, site)
+  while (!net.asked.has(first)) await new Promise((resolve) => setImmediate(resolve))
+  // The time of the one that waits stands still: it is the question of the other that makes it go on.
+  const answers = await Promise.all([slow, passing([other], other.get(path, site))])
+  t.ok(answers.every((answer) => answer.body.equals(body)))
+  t.equal(origin.requests.length, 1)
 })
