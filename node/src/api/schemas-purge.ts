@@ -15,8 +15,10 @@ export const newPurgeSchema = z.strictObject({
 const peerOutcome = z.object({
   peerId: z.string(),
   status: z
-    .enum(['done', 'failed', 'unreachable', 'waiting'])
-    .describe('A peer that is not done carries it out before it answers from its cache again.'),
+    .enum(['done', 'failed', 'unreachable', 'away', 'waiting'])
+    .describe(
+      'A peer that is not done carries it out before it answers from its cache again. `away`: lost some minutes before the purge at most.',
+    ),
   purged: z
     .number()
     .int()
@@ -32,7 +34,11 @@ export const purgeReportSchema = z.object({
   issued: z.iso.datetime(),
   selector: purgeSelectorSchema,
   mode,
-  complete: z.boolean().describe('Every peer that was known has done it.'),
+  complete: z
+    .boolean()
+    .describe(
+      'Every peer has done it that was alive, or was within a quarter of an hour and had not said goodbye.',
+    ),
   peers: z.array(peerOutcome),
 })
 

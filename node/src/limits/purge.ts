@@ -85,6 +85,10 @@ export const purgeLimits = {
   pauseMs: 2_000,
   /** How often the time at which nothing was missed is noted on disk. */
   inTouchNoteMs: 10 * 60_000,
+  /** A peer that was alive so short a while ago may come back with all that it has cached; a purge is not done everywhere before it has. */
+  awayMsMax: 15 * 60_000,
+  /** Peers that are remembered for that; the one seen longest ago goes. */
+  membersMax: 4_096,
   /** Own purges whose reports are kept. */
   reportsMax: 100,
   /** Time for which peers that have not acknowledged are asked again, beyond the caller's wait. */

@@ -15,6 +15,7 @@ import { KairoError } from '../errors.ts'
 import type { Identity } from '../host/identity.ts'
 import type { PeerHttps } from '../host/peer-https/peer-https.ts'
 import { peerSigner } from '../host/peer-signature.ts'
+import { PURGE_PROTOCOL } from '../host/protocols.ts'
 import type { Shelter } from '../http/shelter/shelter.ts'
 import type { PeerCatalogService } from '../nearest/peer-catalog.ts'
 import type { Base, ComponentsInit } from './base.ts'
@@ -47,10 +48,12 @@ export function createCdn(
       purgeable: cdnCache,
       members: () => [
         ...new Set([
-          ...host.peers(),
+          // Others, as those of IPFS, have no cache of ours.
+          ...host.peers(PURGE_PROTOCOL),
           ...catalog.list().flatMap(({ peerId, reachable }) => (reachable ? [peerId] : [])),
         ]),
       ],
+      hasLeft: (peerId) => catalog.get(peerId)?.state === 'draining',
     },
     {
       purgePeers: settings.purgePeers,
@@ -69,10 +72,10 @@ export function createCdn(
         createOrigin(config, { clock, logger, metrics, random, peerId: host.peerId }),
       trusts: (address) => shelter.proxies.trusts(address),
       peers: peerHttp,
+      ping: (peerId, options) => host.ping(peerId, options),
     },
     {
       peerId: host.peerId,
-      ping: (peerId, options) => host.ping(peerId, options),
       region: settings.region,
       isShield: settings.cdnPeers.length > 0,
     },

@@ -33,7 +33,7 @@ test('purges at the API and on the command line', async (t) => {
     const service = new PurgeService(
       {
         ...{ ...base, registry: new Registry(), signer, transport: host, peers: host },
-        ...{ purgeable: cache, members: () => members, random: Math.random },
+        ...{ purgeable: cache, members: () => members, hasLeft: () => false, random: Math.random },
       },
       {
         storage: new DiskPurgeStorage(join(home, 'cdn')),

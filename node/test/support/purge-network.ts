@@ -139,6 +139,7 @@ export class PurgePeer implements PeerWatch {
         ...{ clock: this.clock, logger: silentLogger, registry: this.registry, transport },
         ...{ peers: this, signer: this.signer, purgeable: this.cache },
         members: () => this.network.linkedTo(this.id),
+        hasLeft: (peerId) => this.network.left.has(peerId),
         random: this.network.random,
       },
       {
@@ -202,6 +203,8 @@ export class PurgeNetwork {
   readonly random: () => number
   readonly net: MemoryNet
   readonly peers: PurgePeer[] = []
+  /** Ids of peers that have said goodbye. */
+  readonly left = new Set<string>()
   readonly #links = new Set<string>()
 
   constructor({ random = Math.random, latencyMs = 5 } = {}) {

@@ -11,6 +11,7 @@ import { systemClock } from '../../src/clock.ts'
 import { loadIdentity } from '../../src/host/identity.ts'
 import { Libp2pHost } from '../../src/host/libp2p-host.ts'
 import { peerSigner } from '../../src/host/peer-signature.ts'
+import { PURGE_PROTOCOL } from '../../src/host/protocols.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { SmallCache } from './small-cache.ts'
 
@@ -36,11 +37,13 @@ const host = new Libp2pHost(components, {
 })
 await host.start()
 const cache = new SmallCache()
+const members = () => host.peers(PURGE_PROTOCOL)
 const purges = new PurgeService(
   {
     ...{ ...components, transport: host, peers: host, signer: peerSigner(privateKey) },
     ...{ purgeable: cache, random: Math.random },
-    members: () => host.peers(),
+    members,
+    hasLeft: () => false,
   },
   {
     storage: new DiskPurgeStorage(join(home, 'purges')),
@@ -63,7 +66,7 @@ async function answer(command: PurgeCommand): Promise<unknown> {
       return { body, ready } satisfies PurgeServed
     }
     case 'state':
-      return { peers: host.peers().length, ready: purges.ready(), reports: purges.reports() }
+      return { peers: members().length, ready: purges.ready(), reports: purges.reports() }
   }
 }
 

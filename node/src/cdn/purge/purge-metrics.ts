@@ -49,7 +49,7 @@ export class PurgeMetrics {
     })
     this.acknowledgements = new Counter({
       name: 'kairo_cdn_purge_acknowledgements_total',
-      help: 'Answers of other peers to purges of this one: done, failed or unreachable; late for those that came after the wait.',
+      help: 'Answers of other peers to purges of this one: done, failed or unreachable; away for peers lost before, late for those that came after the wait.',
       labelNames: ['status'],
       registers,
     })

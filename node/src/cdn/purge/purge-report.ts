@@ -10,11 +10,14 @@ import { originKey, type Purge, purgeId } from './purge-message.ts'
 export interface PeerOutcome {
   /** libp2p peer id, base58. */
   readonly peerId: string
-  /** `done`: carried out there; `failed`: refused, or no answer came; `unreachable`: it was not told; `waiting`: it was told just now. */
-  readonly status: 'done' | 'failed' | 'unreachable' | 'waiting'
+  /**
+   * `done`: carried out there; `failed`: refused, or no answer came; `unreachable`: it could not be told; `away`: it was lost a while
+   * before, and is told when it is back; `waiting`: it was told just now.
+   */
+  readonly status: 'done' | 'failed' | 'unreachable' | 'away' | 'waiting'
   /** Responses that it took there; 0 until done, and for one that came late. */
   readonly purged: number
-  /** From the beginning of the purge to the answer, milliseconds; until now while waiting. */
+  /** From the beginning of the purge to the answer, milliseconds; until now while waiting, 0 while away. */
   readonly ms: number
   /** Why it failed or could not be reached. */
   readonly code: ErrorCode | undefined
@@ -28,10 +31,18 @@ export interface PurgeReport {
   readonly issuedAtMs: number
   readonly selector: PurgeSelector
   readonly mode: PurgeMode
-  /** True when every peer that was known has done it. */
+  /** True when every peer has done it that was alive then, or a while before and had not said goodbye: none can serve what was purged. */
   readonly complete: boolean
   /** This peer first. */
   readonly peers: readonly PeerOutcome[]
+}
+
+/** Whom a purge is for; no peer is in both. */
+export interface Audience {
+  /** Peers that it is sent to. */
+  readonly told: readonly string[]
+  /** Peers that were lost a while before. */
+  readonly away: readonly string[]
 }
 
 /** One purge being followed. */
@@ -51,13 +62,13 @@ class Followed implements FollowedPurge {
   readonly #peers = new Map<string, PeerOutcome>()
   #isNumberTaken = false
 
-  constructor(clock: Clock, purge: Purge, peerIds: readonly string[], startedMs: number) {
+  constructor(clock: Clock, purge: Purge, { told, away }: Audience, startedMs: number) {
     this.#clock = clock
     this.purge = purge
     this.startedMs = startedMs
-    for (const peerId of peerIds) {
-      this.#peers.set(peerId, { peerId, status: 'waiting', purged: 0, ms: 0, code: undefined })
-    }
+    const rest = { purged: 0, ms: 0, code: undefined }
+    for (const peerId of told) this.#peers.set(peerId, { peerId, status: 'waiting', ...rest })
+    for (const peerId of away) this.#peers.set(peerId, { peerId, status: 'away', ...rest })
   }
 
   settle(peerId: string, outcome: Pick<PeerOutcome, 'status' | 'purged' | 'code'>): void {
@@ -113,9 +124,9 @@ export class PurgeReports {
     this.#followed = this.#followed.filter((each) => each !== followed)
   }
 
-  /** Follows a purge that is sent to these peers. */
-  follow(purge: Purge, peerIds: readonly string[], startedMs: number): FollowedPurge {
-    const followed = new Followed(this.#clock, purge, peerIds, startedMs)
+  /** Follows a purge. */
+  follow(purge: Purge, audience: Audience, startedMs: number): FollowedPurge {
+    const followed = new Followed(this.#clock, purge, audience, startedMs)
     this.#followed.push(followed)
     this.#followed = this.#followed.slice(-purgeLimits.reportsMax)
     return followed

@@ -20,6 +20,7 @@ import { PurgeAnswers } from './purge-answers.ts'
 import { PurgeChannels } from './purge-channels.ts'
 import { PurgeJournal, type PurgesSince } from './purge-journal.ts'
 import { PurgeLedger } from './purge-ledger.ts'
+import { PurgeMembers } from './purge-members.ts'
 import { type SignedPurge, signPurge } from './purge-message.ts'
 import { PurgeMetrics } from './purge-metrics.ts'
 import { PurgePresence } from './purge-presence.ts'
@@ -39,8 +40,10 @@ export interface PurgeServiceComponents {
   readonly signer: PeerSigner
   /** The cache. */
   readonly purgeable: Purgeable
-  /** Ids of the peers that are known alive: connected, or told of lately. */
+  /** Ids of the peers that are known alive and carry out purges: connected, or told of lately. */
   readonly members: () => readonly string[]
+  /** True for a peer that has said goodbye. */
+  readonly hasLeft: (peerId: string) => boolean
   /** A number in [0, 1). */
   readonly random: () => number
 }
@@ -64,6 +67,7 @@ export class PurgeService {
   readonly #ledger = new PurgeLedger()
   readonly #journal: PurgeJournal
   readonly #presence: PurgePresence
+  readonly #members: PurgeMembers
   readonly #reports: PurgeReports
   readonly #answers: PurgeAnswers
   readonly #sync: PurgeSync
@@ -97,6 +101,11 @@ export class PurgeService {
     this.#journal = journal
     const presence = new PurgePresence({ clock, onChange: (lost) => this.#onPresence(lost) })
     this.#presence = presence
+    const members = new PurgeMembers({
+      ...components,
+      onLimit: () => metrics.limits.inc({ limit: 'membersMax' }),
+    })
+    this.#members = members
     const onLate = (): void => metrics.acknowledgements.inc({ status: 'late' })
     const reports = new PurgeReports({ clock, onLate })
     this.#reports = reports
@@ -106,6 +115,7 @@ export class PurgeService {
     const onState: PurgeReports['note'] = (peerId, state) => reports.note(peerId, state)
     this.#sync = new PurgeSync({
       ...{ ...shared, onState, wanted: () => reports.unsettled() },
+      members: () => members.alive(),
       onRound: () => this.#noteInTouch(),
     })
     const onAhead = (peerId: string): void => this.#sync.ask(peerId)
@@ -127,6 +137,7 @@ export class PurgeService {
     this.#presence.start(await this.#init.expectsPeers())
     await transport.handle(PURGE_PROTOCOL, (stream) => this.#answers.answer(stream))
     this.#unwatch = peers.watch(PURGE_PROTOCOL, (peerId) => {
+      this.#members.see(peerId)
       this.#presence.meet()
       this.#hearOut(peerId)
     })
@@ -149,8 +160,8 @@ export class PurgeService {
   }
 
   /**
-   * Purges here and at every peer that is known, and waits until each has answered, at most `purgeLimits.deadlineMs`. Peers that could not
-   * be reached carry it out before they serve from their caches again; {@link PurgeService.reports} shows when.
+   * Purges here and at every peer that is alive, and waits until each has answered, at most `purgeLimits.deadlineMs`. Peers that could not
+   * be reached, or were lost a while before, carry it out before they serve from their caches again; {@link PurgeService.reports} shows when.
    * @throws KairoError `ERR_INVALID_INPUT` for a selector that can take nothing, `ERR_LIMIT` above the rate, `ERR_STORAGE` when this
    * peer's disk does not keep it, in which case nothing was purged.
    */
@@ -223,11 +234,14 @@ export class PurgeService {
     mode: PurgeMode,
     startedMs: number,
   ): Promise<FollowedPurge> {
-    const { clock, transport, members } = this.#components
+    const { clock, transport } = this.#components
     const { signed, purged } = await this.#issue(selector, mode)
-    const others = new Set(members().filter((peerId) => peerId !== transport.peerId))
-    const peerIds = [transport.peerId, ...others]
-    const followed = this.#reports.follow(signed.purge, peerIds, startedMs)
+    const isOther = (peerId: string): boolean => peerId !== transport.peerId
+    const others = new Set(this.#members.alive().filter(isOther))
+    const away = this.#members.away().filter(isOther)
+    const audience = { told: [transport.peerId, ...others], away }
+    const followed = this.#reports.follow(signed.purge, audience, startedMs)
+    if (away.length > 0) this.#metrics.acknowledgements.inc({ status: 'away' }, away.length)
     followed.settle(transport.peerId, { status: 'done', purged, code: undefined })
     await this.#sendAll(signed, [...others], followed)
     this.#metrics.lastAcknowledgement.observe((clock.monotonicMs() - startedMs) / 1_000)
@@ -298,7 +312,7 @@ export class PurgeService {
     if (lost !== undefined) {
       this.#metrics.lost.inc({ reason: lost })
       if (lost !== 'start') this.#logger.info({ reason: lost }, 'purges may have been missed')
-      if (lost === 'pause') for (const peerId of this.#components.members()) this.#hearOut(peerId)
+      if (lost === 'pause') for (const peerId of this.#members.alive()) this.#hearOut(peerId)
       return
     }
     for (const resolve of this.#waiting) resolve()

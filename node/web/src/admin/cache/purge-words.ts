@@ -61,5 +61,6 @@ export const outcomeWords: Readonly<Record<PurgeReport['peers'][number]['status'
   done: 'done',
   failed: 'failed',
   unreachable: 'not reached',
+  away: 'away',
   waiting: 'awaited',
 }
