@@ -10,7 +10,7 @@ import { metric } from '../support/stores.ts'
 
 test('a tree is taken from another peer, block by block, and kept', async (t) => {
   const giver = await ipfsPeer(t)
-  const taker = await ipfsPeer(t, { directory: t.testdir({ taker: {} }) })
+  const taker = await ipfsPeer(t)
   const bytes = noise(1_500_000)
   const { cid, blocks } = await giver.ipfs.trees.addTar(
     folderOf({ 'a.bin': bytes, 'b.txt': Buffer.from('b') }),
@@ -30,7 +30,7 @@ test('a tree is taken from another peer, block by block, and kept', async (t) =>
 
 test('a block that nobody has ends with the signal, and nothing is kept', async (t) => {
   const one = await ipfsPeer(t)
-  const two = await ipfsPeer(t, { directory: t.testdir({ two: {} }) })
+  const two = await ipfsPeer(t)
   await two.ipfs.connect(one.host.multiaddrs()[0] as string)
   const controller = new AbortController()
   const missing = cidOfDigest(digestOf(Buffer.from('nowhere')), codecs.raw)
@@ -42,7 +42,7 @@ test('a block that nobody has ends with the signal, and nothing is kept', async 
 
 test('wants of other hash functions do not keep the others from being answered', async (t) => {
   const giver = await ipfsPeer(t)
-  const taker = await ipfsPeer(t, { directory: t.testdir({ taker: {} }) })
+  const taker = await ipfsPeer(t)
   const { cid } = await giver.ipfs.trees.addFile(pieces(Buffer.from('here')), { name: '' })
   await taker.ipfs.connect(giver.host.multiaddrs()[0] as string)
   const { CID } = await import('multiformats/cid')

@@ -225,7 +225,7 @@ test('a store without room refuses, and keeps nothing of the tree', async (t) =>
 
 test('CARs', async (t) => {
   const one = await ipfsRoom(t)
-  const two = await ipfsRoom(t, { directory: t.testdir({ two: {} }) })
+  const two = await ipfsRoom(t)
   await one.ipfs.pins.start()
   await two.ipfs.pins.start()
   const files = { 'a.bin': noise(700_000), 'b/c.txt': Buffer.from('c') }
@@ -248,7 +248,7 @@ test('CARs', async (t) => {
     t.equal(two.store.kept.size, 0)
   })
   t.test('that lack blocks are refused', async (t) => {
-    const empty = await ipfsRoom(t, { directory: t.testdir({ empty: {} }) })
+    const empty = await ipfsRoom(t)
     await empty.ipfs.pins.start()
     const bytes = await one.ipfs.sources.local.get(root, {})
     const half = Buffer.concat([carHead(root), ...carSection({ cid: root, bytes })])

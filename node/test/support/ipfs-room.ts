@@ -10,6 +10,7 @@ import { IpfsService } from '../../src/ipfs/service.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { startHost } from './hosts.ts'
 import { storeAt } from './stores.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 
 /** A room and what it stands on. */
 export interface IpfsRoom {
@@ -49,7 +50,7 @@ async function makeRoom(
   options: IpfsRoomOptions,
   host: Libp2pHost | undefined,
 ): Promise<IpfsRoom> {
-  const directory = options.directory ?? t.testdir({})
+  const directory = options.directory ?? temporaryFolder(t)
   const registry = new Registry()
   const store = storeAt(
     join(directory, 'content'),
