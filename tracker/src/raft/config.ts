@@ -21,7 +21,7 @@ export interface RaftConfig {
   readonly electionTicks: number
   /** Ticks between heartbeats; fewer than `electionTicks`. */
   readonly heartbeatTicks: number
-  /** Last index that the state machine holds already. Default: the snapshot's. */
+  /** Last index that the state machine holds already, not below the first entry in storage. Default: the one before it. */
   readonly applied?: number
   /** Storage is written and entries are applied by messages, while the core goes on. Default: false. */
   readonly asyncStorageWrites?: boolean
@@ -33,7 +33,7 @@ export interface RaftConfig {
   readonly uncommittedBytesMax?: number
   /** Appends on their way to one follower, 1 or more. Default: {@link raftLimits}.inflightMessagesMax. */
   readonly inflightMessagesMax?: number
-  /** Command bytes on their way to one follower. Default: {@link raftLimits}.inflightBytesMax. */
+  /** Command bytes on their way to one follower, `messageBytesMax` at least. Default: {@link raftLimits}.inflightBytesMax. */
   readonly inflightBytesMax?: number
   /** Ask before an election whether it could be won (thesis 9.6), so that nobody disturbs a working group. Default: true. */
   readonly preVote?: boolean
@@ -64,15 +64,19 @@ export type ResolvedConfig = Required<RaftConfig>
 export function resolveConfig(given: RaftConfig): ResolvedConfig {
   const size = (value: number | undefined, otherwise: number): number =>
     value === 0 ? noLimit : (value ?? otherwise)
+  const messageBytesMax = size(given.messageBytesMax, raftLimits.messageBytesMax)
   const config: ResolvedConfig = {
     ...given,
     applied: given.applied ?? 0,
     asyncStorageWrites: given.asyncStorageWrites ?? false,
-    messageBytesMax: size(given.messageBytesMax, raftLimits.messageBytesMax),
+    messageBytesMax,
     committedBytesMax: size(given.committedBytesMax, raftLimits.committedBytesMax),
     uncommittedBytesMax: size(given.uncommittedBytesMax, raftLimits.uncommittedBytesMax),
     inflightMessagesMax: given.inflightMessagesMax ?? raftLimits.inflightMessagesMax,
-    inflightBytesMax: size(given.inflightBytesMax, raftLimits.inflightBytesMax),
+    inflightBytesMax: size(
+      given.inflightBytesMax,
+      Math.max(raftLimits.inflightBytesMax, messageBytesMax),
+    ),
     preVote: given.preVote ?? true,
     checkQuorum: given.checkQuorum ?? true,
     readMode: given.readMode ?? 'safe',

@@ -304,7 +304,11 @@ function startCore(config: RaftConfig): RaftCore {
     core.vote = vote
     core.restarted = core.config.readMode === 'lease'
   }
-  if (core.config.applied > 0) log.appliedTo(core.config.applied, 0)
+  if (core.config.applied > 0) {
+    // The commit index is not synced, so a state machine with a disk of its own can be ahead of it.
+    log.commitTo(core.config.applied)
+    log.appliedTo(core.config.applied, 0)
+  }
   becomeFollower(core, core.term, 0)
   const last = log.last()
   const peers = core.members.ids.filter((id) => core.members.isVoter(id))

@@ -164,7 +164,7 @@ export interface Ready {
  * read at once.
  */
 export interface Storage {
-  /** The hard state (zeros when nothing was stored) and the configuration to start with. */
+  /** The hard state (zeros when nothing was stored), and the configuration as of the last index that is applied. */
   initialState(): { readonly hardState: HardState; readonly confState: ConfState }
   /**
    * Entries `[low, high)`, cut so that their `entrySize` sums to `bytesMax` at most, but at least one.

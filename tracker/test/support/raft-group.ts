@@ -13,6 +13,9 @@ import {
   type ConfState,
   createMessage,
   type Entry,
+  type HardState,
+  localAppendThread,
+  localApplyThread,
   type Message,
   type MessageType,
   noBytes,
@@ -69,6 +72,11 @@ export class GroupMember {
   applied: string[] = []
   appliedIndex = 0
   reads: ReadState[] = []
+  /** What was applied since a watcher last looked: index and term with the bytes. */
+  readonly history: [index: number, what: string][] = []
+  /** With asynchronous storage writes: what the storage threads have not done yet, in order. */
+  #appendWork: Message[] = []
+  #applyWork: Message[] = []
 
   constructor(id: number, start: Snapshot, settings: MemberSettings) {
     this.id = id
@@ -95,6 +103,8 @@ export class GroupMember {
     this.applied = []
     this.appliedIndex = 0
     this.reads = []
+    this.#appendWork = []
+    this.#applyWork = []
     if (snapshot.index > 0) this.#restore(snapshot)
     this.node = this.#start()
   }
@@ -118,19 +128,70 @@ export class GroupMember {
     return entries.map((entry) => `${entry.term}/${entry.index} ${text(entry.data)}`.trim())
   }
 
-  /** Does the work of one ready, in the order that the core asks for. */
+  /** Whether anything is left to do. */
+  get busy(): boolean {
+    return this.node.hasReady() || this.#appendWork.length > 0 || this.#applyWork.length > 0
+  }
+
+  /** Does everything there is to do, and returns what the member says. */
+  work(): Message[] {
+    const said: Message[] = []
+    while (this.busy) {
+      if (this.node.hasReady()) said.push(...this.process())
+      said.push(...this.workAppend(), ...this.workApply())
+    }
+    return said
+  }
+
+  /** Takes the work of one ready; without asynchronous writes it is done here, in the order that the core asks for. */
   process(): readonly Message[] {
     const ready = this.node.ready()
-    if (ready.hardState !== undefined) this.storage.hardState = ready.hardState
-    if (ready.snapshot !== undefined) {
-      this.storage.applySnapshot(ready.snapshot)
-      this.#restore(ready.snapshot)
-    }
-    this.storage.append(ready.entries)
-    for (const entry of ready.committedEntries) this.#apply(entry)
     this.reads.push(...ready.readStates)
+    if (this.settings.asyncStorageWrites) {
+      const isFor = (thread: number) => (message: Message) => message.to === thread
+      this.#appendWork.push(...ready.messages.filter(isFor(localAppendThread)))
+      this.#applyWork.push(...ready.messages.filter(isFor(localApplyThread)))
+      return ready.messages.filter(({ to }) => to !== localAppendThread && to !== localApplyThread)
+    }
+    this.#persist(ready.hardState, ready.entries, ready.snapshot)
+    for (const entry of ready.committedEntries) this.#apply(entry)
     this.node.advance()
     return ready.messages
+  }
+
+  /** The next job of the append thread; what it lets out. */
+  workAppend(): readonly Message[] {
+    const job = this.#appendWork.shift()
+    if (job === undefined) return []
+    const { term, vote, commit, entries, snapshot } = job
+    this.#persist(term === 0 ? undefined : { term, vote, commit }, entries, snapshot)
+    return this.#release(job)
+  }
+
+  /** The next job of the apply thread. */
+  workApply(): readonly Message[] {
+    const job = this.#applyWork.shift()
+    if (job === undefined) return []
+    for (const entry of job.entries) this.#apply(entry)
+    return this.#release(job)
+  }
+
+  #release({ responses }: Message): readonly Message[] {
+    for (const message of responses) if (message.to === this.id) this.node.stepLocal(message)
+    return responses.filter(({ to }) => to !== this.id)
+  }
+
+  #persist(
+    hardState: HardState | undefined,
+    entries: readonly Entry[],
+    snapshot: Snapshot | undefined,
+  ): void {
+    if (hardState !== undefined) this.storage.hardState = hardState
+    if (snapshot !== undefined) {
+      this.storage.applySnapshot(snapshot)
+      this.#restore(snapshot)
+    }
+    this.storage.append(entries)
   }
 
   /** Makes a snapshot of what is applied and forgets the log up to `keep` entries before it. */
@@ -145,9 +206,10 @@ export class GroupMember {
     return [this.appliedIndex, confState, bytes(JSON.stringify(this.applied))]
   }
 
-  #apply({ type, index, data }: Entry): void {
+  #apply({ type, term, index, data }: Entry): void {
     assert.equal(index, this.appliedIndex + 1, 'entries are applied in order, each once')
     this.appliedIndex = index
+    this.history.push([index, `${term} ${type} ${text(data)}`])
     if (type !== 'EntryNormal') this.node.applyConfChange(decodeConfChange(data))
     else if (data.length > 0) this.applied.push(text(data))
   }
@@ -231,8 +293,7 @@ export class RaftGroup {
 
   /** Everything that a member has to do; its messages go on their way. */
   process(id: number): void {
-    const member = this.member(id)
-    while (member.node.hasReady()) this.network.push(...member.process())
+    this.network.push(...this.member(id).work())
   }
 
   /** Delivers what is on its way now, save what `hold` keeps back; members do not answer yet. */
@@ -244,6 +305,12 @@ export class RaftGroup {
     )
     for (const message of arriving) this.members.get(message.to)?.node.step(message)
     return arriving.length
+  }
+
+  /** Delivers one message, unless its link is cut. */
+  deliverOne(message: Message): void {
+    if (this.#cut.has(`${message.from}>${message.to}`)) return
+    this.members.get(message.to)?.node.step(message)
   }
 
   /** Works and delivers until nothing moves any more. */
@@ -293,19 +360,12 @@ export class LoneMember extends GroupMember {
   }
 
   /** A message from a peer; returns what the member says to it. */
-  hear(given: Partial<Message> & Pick<Message, 'type'>): readonly Message[] {
+  hear(given: Partial<Message> & Pick<Message, 'type'>): Message[] {
     this.node.step(createMessage({ to: this.id, from: 2, term: this.term, ...given }))
     return this.work()
   }
 
-  /** Everything there is to do; returns what the member says. */
-  work(): readonly Message[] {
-    const said: Message[] = []
-    while (this.node.hasReady()) said.push(...this.process())
-    return said
-  }
-
-  tick(count = 1): readonly Message[] {
+  tick(count = 1): Message[] {
     for (let left = count; left > 0; left -= 1) this.node.tick()
     return this.work()
   }
