@@ -7,6 +7,16 @@ import { Watermark } from './watermark.ts'
 /** What there may be too much of. */
 export type OverloadReason = 'event-loop' | 'memory'
 
+/** What one look finds. */
+export interface Load {
+  /** How much later than it should it comes. */
+  readonly lateMs: number
+  /** Processor time that this process has used since the look before. */
+  readonly busyMs: number
+  /** Share of the memory in use, 0 to 1. */
+  readonly memoryShare: number
+}
+
 /** Judges one look after the other. */
 export class Overload {
   readonly #logger: Logger
@@ -23,9 +33,9 @@ export class Overload {
     return this.#lag.isHigh ? 'event-loop' : undefined
   }
 
-  /** Takes a look: how late it comes, and the share of the memory in use, 0 to 1. */
-  look(lateMs: number, memoryShare: number): void {
-    const changes = [this.#lag.look(lateMs), this.#memory.look(memoryShare)]
+  /** Takes a look. Late by what this process did itself counts; where others have the processors, turning requests away would free none. */
+  look({ lateMs, busyMs, memoryShare }: Load): void {
+    const changes = [this.#lag.look(Math.min(lateMs, busyMs)), this.#memory.look(memoryShare)]
     if (!changes.includes(true)) return
     const fields = { lateMs: Math.round(lateMs), memoryShare: Math.round(memoryShare * 100) / 100 }
     if (this.reason === undefined) this.#logger.info(fields, 'the peer keeps up again')

@@ -22,6 +22,8 @@ export interface ShelterComponents {
   readonly registry: Registry
   /** Share of the memory in use, 0 to 1; default: this process's and machine's. */
   readonly memoryShare?: () => number
+  /** Processor time that the process has used, in milliseconds; default: this one's. */
+  readonly cpuMs?: () => number
 }
 
 /** What one client may do. */
@@ -57,6 +59,7 @@ export class Shelter {
   readonly proxies: TrustedProxies
   readonly #clock: Clock
   readonly #memoryShare: () => number
+  readonly #cpuMs: () => number
   readonly #metrics: ShelterMetrics
   readonly #tables: ClientTables
   readonly #overload: Overload
@@ -71,6 +74,7 @@ export class Shelter {
   constructor(components: ShelterComponents, init: ShelterInit) {
     this.#clock = components.clock
     this.#memoryShare = components.memoryShare ?? memoryShare
+    this.#cpuMs = components.cpuMs ?? ownCpuMs
     this.#nowMs = this.#clock.monotonicMs()
     this.proxies = new TrustedProxies(init.trustedProxies)
     this.#overload = new Overload({ logger: components.logger.child({ name: 'kairo:shelter' }) })
@@ -94,8 +98,13 @@ export class Shelter {
   start(): void {
     this.#nowMs = this.#clock.monotonicMs()
     const dueMs = this.#nowMs + overloadLimits.tickMs
+    const beforeMs = this.#cpuMs()
     this.#cancelLook = this.#clock.after(overloadLimits.tickMs, () => {
-      this.#overload.look(this.#clock.monotonicMs() - dueMs, this.#memoryShare())
+      this.#overload.look({
+        lateMs: this.#clock.monotonicMs() - dueMs,
+        busyMs: this.#cpuMs() - beforeMs,
+        memoryShare: this.#memoryShare(),
+      })
       this.start()
     })
   }
@@ -199,4 +208,9 @@ export class Shelter {
     this.#metrics.refused.inc({ reason })
     return undefined
   }
+}
+
+function ownCpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
 }

@@ -22,7 +22,8 @@ test('overload by memory and by a slow event loop, said once each', async (t) =>
   const lines: Line[] = []
   const overload = new Overload({ logger: keepingLogger(lines) })
   const look = (times: number, lateMs: number, share: number): void => {
-    for (let index = 0; index < times; index += 1) overload.look(lateMs, share)
+    const load = { lateMs, busyMs: lateMs, memoryShare: share }
+    for (let index = 0; index < times; index += 1) overload.look(load)
   }
   look(10, 0, 0.5)
   t.equal(overload.reason, undefined)
@@ -38,6 +39,15 @@ test('overload by memory and by a slow event loop, said once each', async (t) =>
     lines.map(({ level }) => level),
     ['warn', 'warn', 'warn', 'info'],
   )
+})
+
+test('a machine that others keep busy is no overload of this peer', async (t) => {
+  const overload = new Overload({ logger: keepingLogger([]) })
+  const late = { lateMs: 10 * limits.lagMsHigh, memoryShare: 0.5 }
+  for (let look = 0; look < 10; look += 1) overload.look({ ...late, busyMs: 20 })
+  t.equal(overload.reason, undefined)
+  for (let look = 0; look < 10; look += 1) overload.look({ ...late, busyMs: late.lateMs })
+  t.equal(overload.reason, 'event-loop')
 })
 
 test('the memory of this process is a share', async (t) => {
