@@ -1,9 +1,11 @@
 /** What a leader does with a message of its term. */
-import { leavesJoint } from './conf-change.ts'
+import { changeMembership, leavesJoint } from './conf-change.ts'
 import { decodeConfChange } from './conf-change-codec.ts'
 import { isJoint } from './configuration.ts'
 import type { RaftCore } from './core.ts'
 import type { Progress } from './progress.ts'
+import { RaftError } from './raft-error.ts'
+import { newcomerInit } from './membership.ts'
 import { confirmReads, heartbeatContext, releaseEarlyReads, requestRead } from './reads.ts'
 import {
   advanceCommit,
@@ -115,23 +117,34 @@ function propose(core: RaftCore, proposed: readonly Entry[]): Refusal | undefine
   return undefined
 }
 
-/** Why a change cannot be taken now. Only one may be under way, and what is not applied yet may hold one. */
+/**
+ * Why a change cannot be taken now. Only one may be under way, and what is not applied yet may hold one; so a change that
+ * passes is applied to this very configuration, and can be tried out: one that fails there would stop every member.
+ */
 function problemWith(core: RaftCore, change: ConfChange): string | undefined {
-  const joint = isJoint(core.members.configuration)
-  const leaves = change.changes.length === 0
+  const { members } = core
+  const joint = isJoint(members.configuration)
   if (core.pendingConfIndex > core.log.applied) {
     return `possible unapplied conf change at index ${core.pendingConfIndex} (applied to ${core.log.applied})`
   }
-  if (joint && !leaves) return 'must transition out of joint config first'
-  if (!joint && leaves) return 'not in joint state; refusing empty conf change'
-  return undefined
+  if (joint && !leavesJoint(change)) return 'must transition out of joint config first'
+  if (!joint && change.changes.length === 0) {
+    return 'not in joint state; refusing empty conf change'
+  }
+  try {
+    changeMembership(members, change, newcomerInit(core))
+    return undefined
+  } catch (error) {
+    if (error instanceof RaftError) return error.message
+    throw error
+  }
 }
 
 function describeConfChange(change: ConfChange): string {
   const changes = change.changes.map(
     ({ type, nodeId }) => ` changes:{type:${type} node_id:${nodeId}}`,
   )
-  return `transition:${change.transition}${leavesJoint(change) ? '' : changes.join('')}`
+  return `transition:${change.transition}${changes.join('')}`
 }
 
 function takeRejection(core: RaftCore, progress: Progress, message: Message): void {

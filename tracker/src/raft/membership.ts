@@ -1,5 +1,10 @@
 /** How a member takes over another configuration: from a snapshot, from storage, or from a change that was applied. */
-import { changeMembership, type Membership, restoreMembership } from './conf-change.ts'
+import {
+  changeMembership,
+  type Membership,
+  type NewcomerInit,
+  restoreMembership,
+} from './conf-change.ts'
 import { toConfState } from './configuration.ts'
 import type { RaftCore } from './core.ts'
 import { invariant } from './raft-error.ts'
@@ -13,7 +18,7 @@ import type { ConfChange, ConfState, Snapshot } from './types.ts'
  * @throws RaftError ERR_RAFT_CONF_CHANGE when the present configuration does not allow it.
  */
 export function applyConfChange(core: RaftCore, change: ConfChange): ConfState {
-  return switchTo(core, changeMembership(core.members, change, newcomer(core)))
+  return switchTo(core, changeMembership(core.members, change, newcomerInit(core)))
 }
 
 /**
@@ -21,7 +26,7 @@ export function applyConfChange(core: RaftCore, change: ConfChange): ConfState {
  * @throws RaftError ERR_RAFT_CONF_CHANGE when it contradicts itself.
  */
 export function restoreConfState(core: RaftCore, state: ConfState): void {
-  const restored = switchTo(core, restoreMembership(state, newcomer(core)))
+  const restored = switchTo(core, restoreMembership(state, newcomerInit(core)))
   invariant(sameConfState(restored, state), () => `configuration restored as ${core.members}`)
 }
 
@@ -56,7 +61,8 @@ export function restoreSnapshot(core: RaftCore, snapshot: Snapshot): boolean {
   return true
 }
 
-function newcomer(core: RaftCore) {
+/** What a member that joins now starts from. */
+export function newcomerInit(core: RaftCore): NewcomerInit {
   const { inflightMessagesMax: messagesMax, inflightBytesMax: bytesMax } = core.config
   return { lastIndex: core.log.lastIndex(), limits: { messagesMax, bytesMax } }
 }

@@ -182,6 +182,25 @@ test('4.1 of the thesis: one change of members at a time', async (t) => {
   t.strictSame(group.member(1).node.status().confState.voters, [1])
 })
 
+test('a change that would stop every member is void', async (t) => {
+  const group = RaftGroup.start(3)
+  group.elect(1)
+  const remove = [1, 2, 3].map((nodeId) => ({ type: 'ConfChangeRemoveNode' as const, nodeId }))
+  const same = [{ type: 'ConfChangeAddNode' as const, nodeId: 1 }]
+  t.equal(group.change(1, remove), undefined)
+  group.settle()
+  t.strictSame(group.member(1).node.status().confState.voters, [1, 2, 3], 'nobody would be left')
+  group.change(1, same, 'ConfChangeTransitionJointExplicit')
+  group.settle()
+  group.change(1, [], 'ConfChangeTransitionJointExplicit')
+  group.settle()
+  const { confState } = group.member(2).node.status()
+  t.strictSame(confState.votersOutgoing, [1, 2, 3], 'empty, and yet not the way out')
+  group.change(1, [])
+  group.settle()
+  t.strictSame(group.member(2).node.status().confState.votersOutgoing, [])
+})
+
 test('4.3 of the thesis: joint consensus needs both majorities', async (t) => {
   const group = RaftGroup.start(3)
   for (const id of [4, 5, 6]) group.add(id)

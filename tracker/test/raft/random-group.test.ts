@@ -158,19 +158,8 @@ class Watched {
         group.member(given.id).node.transferLeader(given.to)
         return
       case 'change':
-        this.#change(given)
+        group.change(given.id, given.changes as ConfChangeSingle[], given.transition)
     }
-  }
-
-  #change({ id, changes, transition }: Extract<Step, { kind: 'change' }>): void {
-    const { voters } = this.group.member(id).node.status().confState
-    const left = new Set(voters)
-    for (const { type, nodeId } of changes) {
-      if (type === 'ConfChangeAddNode') left.add(nodeId)
-      else left.delete(nodeId)
-    }
-    // Whoever is above Raft proposes nothing that removes all voters.
-    if (left.size > 0) this.group.change(id, changes as ConfChangeSingle[], transition)
   }
 
   check(): void {
