@@ -3,9 +3,9 @@ import { changeMembership, leavesJoint } from './conf-change.ts'
 import { decodeConfChange } from './conf-change-codec.ts'
 import { isJoint } from './configuration.ts'
 import type { RaftCore } from './core.ts'
+import { newcomerInit } from './membership.ts'
 import type { Progress } from './progress.ts'
 import { RaftError } from './raft-error.ts'
-import { newcomerInit } from './membership.ts'
 import { confirmReads, heartbeatContext, releaseEarlyReads, requestRead } from './reads.ts'
 import {
   advanceCommit,
