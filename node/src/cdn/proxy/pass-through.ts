@@ -50,12 +50,14 @@ export class PassThrough {
     })
   }
 
-  /** Forgets what an unsafe request has changed (RFC 9111 4.4), and what is on its way from before. */
+  /** Forgets what an unsafe request has changed (RFC 9111 4.4), for those who come by the other scheme too, and what is on its way from before. */
   #invalidate({ site, exchange }: Asked, response: ResponseHead): void {
     const { request } = exchange
     for (const target of invalidates(request, response)) {
-      const url = cacheKey({ ...request, target }, site.rule)
-      this.#components.index.purge({ by: 'url', url }, 'hard')
+      for (const scheme of ['http', 'https'] as const) {
+        const url = cacheKey({ ...request, scheme, target }, site.rule)
+        this.#components.index.purge({ by: 'url', url }, 'hard')
+      }
     }
   }
 }

@@ -85,9 +85,12 @@ export class StoredAnswers {
     const { ageS, ttlS } = freshnessOf(entry.head, nowMs, site.rule)
     const toPeer = exchange.fromPeer
     const isNew = status.stored === true || status.fwdStatus === 304
+    const isFirst = status.stored === true && status.collapsed !== true
     const cacheStatus = isNew ? { ...status, ttlS } : status
     const story = {
-      ...{ nowMs, cacheStatus, ageS, toPeer, unshared },
+      ...{ nowMs, cacheStatus, toPeer, unshared },
+      // What an origin says of the age of its own answer goes on as it is; here it has just come (RFC 9111 5.1).
+      ...(!(isFirst && Object.hasOwn(entry.head.headers, 'age')) && { ageS }),
       variesByEncoding: !toPeer && compressor.varies(site, entry),
     }
     const context = { site, exchange, signal: exchange.signal }
@@ -97,8 +100,9 @@ export class StoredAnswers {
       // Purged while its bytes were looked for: an answer that has not begun must not begin with it.
       if (index.generation !== generation && !entry.alive) return undefined
       // Whose request it was does not wait until it is compressed for all: the bytes are encoded on their way.
-      const isFirst = status.stored === true && status.collapsed !== true && !toPeer
-      return isFirst ? compressor.onTheWay(site, entry, exchange.request, answer) : answer
+      return isFirst && !toPeer
+        ? compressor.onTheWay(site, entry, exchange.request, answer)
+        : answer
     } catch (error) {
       // It was forgotten because it changed or because its bytes are gone: then there is another way.
       if (exchange.signal.aborted || entry.alive) throw error

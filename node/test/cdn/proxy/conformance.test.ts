@@ -239,3 +239,26 @@ test('a range beyond the end costs one request of the origin', async (t) => {
   await cdn.get('/a', { range: 'bytes=9000000-, 0-1' })
   t.equal(origin.requests.length, 3, 'of several ranges others may be there')
 })
+
+test('the age that an origin tells goes on as it is, and grows from then on (RFC 9111 5.1)', async (t) => {
+  const { cdn, stop } = await stage((_message, reply) => {
+    cdn.clock.advance(2_000)
+    reply.writeHead(200, { 'cache-control': 'max-age=60', age: '30' }).end('page')
+  })
+  t.teardown(stop)
+  t.equal((await cdn.get('/a')).headers.age, '30')
+  cdn.clock.advance(3_000)
+  t.equal((await cdn.get('/a')).headers.age, '35', 'with the time that it took')
+})
+
+test('what is changed by one scheme is forgotten for both', async (t) => {
+  const { origin, cdn, stop } = await stage(
+    (_message, reply) => reply.writeHead(200, { 'cache-control': 'max-age=60' }).end('page'),
+    { components: { trusts: () => true } },
+  )
+  t.teardown(stop)
+  await cdn.get('/a')
+  await cdn.get('/a', { 'x-forwarded-proto': 'https' }, 'DELETE')
+  await cdn.get('/a')
+  t.equal(origin.requests.length, 3)
+})
