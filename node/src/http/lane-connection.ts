@@ -9,7 +9,7 @@ import type { FastLane } from './fast-lane.ts'
 import type { EndReason } from './http-metrics.ts'
 import type { EarlyHints, PreparedResponse } from './prepared-response.ts'
 import { lastWords } from './problem.ts'
-import { isForeignStart, parseRequestHead, type RequestHead } from './request-head.ts'
+import { isForeignStart, type RequestHead, RequestHeadReader } from './request-head.ts'
 import type { ClientPass } from './shelter/client-pass.ts'
 import { overloaded, tooManyRequests } from './shelter/refusals.ts'
 
@@ -28,6 +28,7 @@ export class LaneConnection {
   /** Address of the other end. */
   readonly #client: string
   readonly #pass: ClientPass | undefined
+  readonly #heads = new RequestHeadReader()
   #state: State = 'reading'
   /** Bytes that are not answered yet: a head that is not whole, or requests behind the one in hand. */
   #pending: Buffer | undefined
@@ -159,7 +160,7 @@ export class LaneConnection {
         this.#keepPartial(bytes.subarray(offset), text.slice(offset), wasPartial && offset === 0)
         return
       }
-      const head = parseRequestHead(text, offset, end)
+      const head = this.#heads.read(text, offset, end)
       if (head === undefined || !this.#answer(head)) {
         this.#handOver(bytes.subarray(offset))
         return
@@ -275,7 +276,7 @@ export class LaneConnection {
       this.#send(head, this.#lane.handlers.failed(error, head.request))
       return
     }
-    metrics.lane.answers.set(response.status, (metrics.lane.answers.get(response.status) ?? 0) + 1)
+    metrics.lane.count(response.status)
     if (response.stream !== undefined && head.request.method === 'GET') {
       this.#state = 'streaming'
       this.#stream(head, response.stream, { chunked: isChunked(response), keepAlive })

@@ -4,6 +4,7 @@
  * own parser decides. The rules are narrower than RFC 9112, never wider, so the two can not disagree about where a
  * request ends (request smuggling): there is no body, no folding, no bare CR or LF, no repeated framing header.
  */
+import { httpLimits } from '../limits.ts'
 import type { PlainRequest } from './prepared-response.ts'
 
 /** What the lane needs to know of a request it understands. */
@@ -94,35 +95,47 @@ export function isForeignStart(text: string): boolean {
 }
 
 /**
- * Reads one head. `end` is the index of the CRLF CRLF that ends it, `text` is latin1. Returns undefined for whatever
- * the lane does not fully understand.
+ * Reads the heads of one connection. Clients send the same fields with every request, so fields that are byte for byte those of the
+ * last head are not judged again.
  */
-export function parseRequestHead(
-  text: string,
-  start: number,
-  end: number,
-): RequestHead | undefined {
-  requestLine.lastIndex = start
-  const line = requestLine.exec(text)
-  if (line === null) {
-    return undefined
+export class RequestHeadReader {
+  #knownText = ''
+  #known: Fields | undefined
+
+  /**
+   * Reads one head. `end` is the index of the CRLF CRLF that ends it, `text` is latin1. Returns undefined for whatever
+   * the lane does not fully understand.
+   */
+  read(text: string, start: number, end: number): RequestHead | undefined {
+    requestLine.lastIndex = start
+    const line = requestLine.exec(text)
+    if (line === null || (line[2] as string).includes('/.')) {
+      return undefined
+    }
+    const source = { text, start: requestLine.lastIndex, end: end + 2 }
+    const fields = this.#fields(source)
+    if (fields === undefined) {
+      return undefined
+    }
+    return {
+      request: new LaneRequest(line, fields, source),
+      origin: fields.origin,
+      keepAlive: fields.keepAlive,
+    }
   }
-  const path = line[2] as string
-  if (path.includes('/.')) {
-    return undefined
-  }
-  const fields = parseFields(text, requestLine.lastIndex, end + 2)
-  if (fields === undefined) {
-    return undefined
-  }
-  return {
-    request: new LaneRequest(
-      { method: line[1] as 'GET' | 'HEAD', path, query: line[3] ?? '' },
-      fields,
-      { text, start: requestLine.lastIndex, end: end + 2 },
-    ),
-    origin: fields.origin,
-    keepAlive: fields.keepAlive,
+
+  #fields({ text, start, end }: FieldText): Fields | undefined {
+    const known = this.#knownText
+    if (known.length === end - start && known !== '' && text.startsWith(known, start)) {
+      return this.#known
+    }
+    const fields = parseFields(text, start, end)
+    // A slice keeps the whole text alive, which many pipelined requests may have made long.
+    if (fields !== undefined && text.length <= httpLimits.knownFieldsTextMax) {
+      this.#knownText = text.slice(start, end)
+      this.#known = fields
+    }
+    return fields
   }
 }
 
@@ -144,15 +157,11 @@ class LaneRequest implements PlainRequest {
   readonly asksCache: boolean
   readonly #source: FieldText
 
-  constructor(
-    line: Pick<PlainRequest, 'method' | 'path' | 'query'>,
-    fields: Fields,
-    source: FieldText,
-  ) {
-    this.method = line.method
-    this.path = line.path
-    this.query = line.query
-    this.host = (fields.host as string).toLowerCase()
+  constructor(line: RegExpExecArray, fields: Fields, source: FieldText) {
+    this.method = line[1] as 'GET' | 'HEAD'
+    this.path = line[2] as string
+    this.query = line[3] ?? ''
+    this.host = fields.host as string
     this.ifNoneMatch = fields.ifNoneMatch
     this.acceptEncoding = fields.acceptEncoding
     this.asksCache = fields.asksCache || fields.ifNoneMatch !== undefined
@@ -237,7 +246,7 @@ function setField(fields: Fields, kind: number, value: string): boolean {
       if (fields.host !== undefined || !hostValue.test(value)) {
         return false
       }
-      fields.host = value
+      fields.host = value.toLowerCase()
       return true
     case CONNECTION: {
       const option = value.toLowerCase()

@@ -1,8 +1,9 @@
 /** Which heads the lane understands, and what it reads in them. */
 import { test } from 'tap'
-import { isForeignStart, isPlainPath, parseRequestHead } from '../../src/http/request-head.ts'
+import { isForeignStart, isPlainPath, RequestHeadReader } from '../../src/http/request-head.ts'
 
-const read = (head: string) => parseRequestHead(head, 0, head.indexOf('\r\n\r\n'))
+const read = (head: string, reader = new RequestHeadReader()) =>
+  reader.read(head, 0, head.indexOf('\r\n\r\n'))
 const withFields = (...fields: string[]) =>
   read(`GET /a HTTP/1.1\r\n${['Host: a', ...fields].join('\r\n')}\r\n\r\n`)
 
@@ -124,4 +125,21 @@ test('request heads', async (t) => {
       t.equal(isPlainPath(path), false, path)
     }
   })
+})
+
+test('a connection whose fields change is read anew, one that repeats them is not', (t) => {
+  const reader = new RequestHeadReader()
+  const ask = (target: string, fields: string) =>
+    read(`GET ${target} HTTP/1.1\r\n${fields}\r\n\r\n`, reader)
+  const fields = 'Host: A.example\r\nOrigin: https://page\r\nAccept-Encoding: br'
+  const expected = { origin: 'https://page', request: { host: 'a.example', acceptEncoding: 'br' } }
+  t.match(ask('/one', fields), { ...expected, request: { path: '/one' } })
+  t.match(ask('/two?x=1', fields), { ...expected, request: { path: '/two', query: 'x=1' } })
+  t.equal(ask('/two', fields)?.request.header('origin'), 'https://page')
+  t.match(ask('/two', fields.replace('br', 'gz')), { request: { acceptEncoding: 'gz' } })
+  t.equal(ask('/two', `${fields}\r\nExpect: 100-continue`), undefined)
+  t.equal(ask('/two', fields.replace('Host', 'Hosts')), undefined, 'as long, and foreign')
+  t.match(ask('/two', `${fields}\r\nConnection: close`), { keepAlive: false })
+  t.match(ask('/two', fields), { ...expected, keepAlive: true })
+  t.end()
 })

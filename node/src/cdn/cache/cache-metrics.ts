@@ -19,7 +19,7 @@ export class CacheMetrics {
   #usage: () => { entries: number; bytes: number } = () => ({ entries: 0, bytes: 0 })
   #flights: () => number = () => 0
   /** Hits by rule since somebody last looked. */
-  readonly #hits = new Map<string, number>()
+  readonly #hits = new Map<string, { count: number }>()
 
   constructor(registry: Registry) {
     const registers = [registry]
@@ -97,14 +97,21 @@ export class CacheMetrics {
     this.#flights = flights
   }
 
-  /** Counts a hit: a plain sum, which becomes a metric when somebody looks. */
-  hit(rule: string): void {
-    this.#hits.set(rule, (this.#hits.get(rule) ?? 0) + 1)
+  /** The hits of a rule: a plain sum to add to, which becomes a metric when somebody looks. */
+  hitsOf(rule: string): { count: number } {
+    let hits = this.#hits.get(rule)
+    if (hits === undefined) {
+      hits = { count: 0 }
+      this.#hits.set(rule, hits)
+    }
+    return hits
   }
 
   #flushHits(): void {
-    for (const [rule, count] of this.#hits) this.requests.inc({ rule, result: 'hit' }, count)
-    this.#hits.clear()
+    for (const [rule, hits] of this.#hits) {
+      if (hits.count > 0) this.requests.inc({ rule, result: 'hit' }, hits.count)
+      hits.count = 0
+    }
   }
 
   /** Reads the size of the index when somebody asks. */

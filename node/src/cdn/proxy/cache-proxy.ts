@@ -95,11 +95,11 @@ export class CacheProxy {
     const response = this.#stored.peek(asked, decision, { hit: true, ttlS: decision.ttlS })
     if (response === undefined) return undefined
     const { bodies, metrics } = this.#components
-    const { name } = site.rule
-    metrics.hit(name)
+    const hits = metrics.hitsOf(site.rule.name)
+    hits.count += 1
     const use = (): boolean => {
       if (!bodies.touch(entry)) return false
-      metrics.hit(name)
+      hits.count += 1
       return true
     }
     return { entry, version: entry.version, response, use, isShared: isShared(entry) }

@@ -23,12 +23,21 @@ export interface LaneComponents {
 /** Signal of what is answered at once. */
 const never = new AbortController().signal
 
+/** Answers by path and query. */
+type Targets = Map<string, ReadyAnswer>
+
 /** Plain requests, answered by the proxy. */
 export class CdnLane {
   readonly #components: LaneComponents
-  readonly #hot = new Map<string, ReadyAnswer>()
+  /** The answers of this second, by host and accepted encodings. */
+  readonly #hot = new Map<string, Targets>()
+  #hotCount = 0
   #hotBytes = 0
   #second = 0
+  /** Whose answers were looked at last: most of what comes is for the same host. */
+  #lastHost = ''
+  #lastEncoding: string | undefined
+  #last: Targets | undefined
 
   constructor(components: LaneComponents) {
     this.#components = components
@@ -37,6 +46,8 @@ export class CdnLane {
   /** Forgets all prepared answers: the rules have changed. */
   clear(): void {
     this.#hot.clear()
+    this.#last = undefined
+    this.#hotCount = 0
     this.#hotBytes = 0
   }
 
@@ -45,16 +56,16 @@ export class CdnLane {
     // Most peers cache no origin; their players' requests pay nothing for it.
     if (sites.isEmpty) return undefined
     const isSimple = !request.asksCache && request.method === 'GET'
-    const id = isSimple ? this.#idOf(request) : ''
+    const target = targetOf(request)
     if (isSimple) {
-      const hot = this.#find(id)
+      const hot = this.#find(request, target)
       if (hot !== undefined) return hot
     }
     const host = bareHost(request.host)
     const site = sites.find(host, request.path)
     if (site === undefined) return undefined
     const exchange: Exchange = {
-      request: cacheRequest(request, host),
+      request: cacheRequest(request, host, target),
       clientAddress: client,
       trusted: trusts(client),
       signal: never,
@@ -62,12 +73,12 @@ export class CdnLane {
     }
     const found = proxy.peek(site, exchange)
     if (found === undefined) return proxy.answer(site, { ...exchange, signal, hints })
-    if (isSimple && found.isShared) this.#keep(id, found)
+    if (isSimple && found.isShared) this.#keep(request, target, found)
     return found.response
   }
 
   /** The second is part of what makes an answer right; another one begins with none. */
-  #find(id: string): PreparedResponse | undefined {
+  #find(request: PlainRequest, target: string): PreparedResponse | undefined {
     const { clock, purges } = this.#components
     const second = Math.floor(clock.now() / 1_000)
     if (second !== this.#second) {
@@ -75,29 +86,45 @@ export class CdnLane {
       this.clear()
       return undefined
     }
-    const hot = this.#hot.get(id)
+    const targets = this.#targetsOf(request)
+    const hot = targets?.get(target)
     if (hot === undefined || !hot.entry.alive || hot.entry.version !== hot.version) return undefined
     if (purges !== undefined && !purges.ready()) return undefined
     if (hot.use()) return hot.response
-    this.#hot.delete(id)
+    targets?.delete(target)
     return undefined
   }
 
-  #keep(id: string, found: ReadyAnswer): void {
-    let bytes = 0
-    for (const piece of found.response.body) bytes += piece.byteLength
-    const isFull = this.#hot.size >= cdnLimits.hotAnswersMax
-    if (isFull || this.#hotBytes + bytes > cdnLimits.hotBytesMax) this.clear()
-    this.#hotBytes += bytes
-    this.#hot.set(id, found)
+  #targetsOf({ host, acceptEncoding }: PlainRequest): Targets | undefined {
+    const isLast = host === this.#lastHost && acceptEncoding === this.#lastEncoding
+    if (isLast && this.#last !== undefined) return this.#last
+    this.#lastHost = host
+    this.#lastEncoding = acceptEncoding
+    this.#last = this.#hot.get(`${host} ${acceptEncoding ?? ''}`)
+    return this.#last
   }
 
-  #idOf({ host, path, query, acceptEncoding }: PlainRequest): string {
-    return `${host} ${path}?${query} ${acceptEncoding ?? ''}`
+  #keep(request: PlainRequest, target: string, found: ReadyAnswer): void {
+    let bytes = 0
+    for (const piece of found.response.body) bytes += piece.byteLength
+    const isFull = this.#hotCount >= cdnLimits.hotAnswersMax
+    if (isFull || this.#hotBytes + bytes > cdnLimits.hotBytesMax) this.clear()
+    this.#hotCount += 1
+    this.#hotBytes += bytes
+    let targets = this.#targetsOf(request)
+    if (targets === undefined) {
+      targets = new Map()
+      this.#hot.set(`${request.host} ${request.acceptEncoding ?? ''}`, targets)
+    }
+    targets.set(target, found)
   }
 }
 
-function cacheRequest(request: PlainRequest, host: string): CacheRequest {
+function targetOf({ path, query }: PlainRequest): string {
+  return query === '' ? path : `${path}?${query}`
+}
+
+function cacheRequest(request: PlainRequest, host: string, target: string): CacheRequest {
   const headers: Record<string, string> = {}
   for (const name of request.fieldNames()) {
     if (name !== 'connection') headers[name] = request.header(name) ?? ''
@@ -106,7 +133,7 @@ function cacheRequest(request: PlainRequest, host: string): CacheRequest {
     method: request.method,
     scheme: 'http',
     host,
-    target: request.query === '' ? request.path : `${request.path}?${request.query}`,
+    target,
     headers,
   }
 }
