@@ -16,8 +16,21 @@ export interface BenchResult {
   readonly table: string
 }
 
-/** What every `bench/<name>.ts` exports as `run`. */
-export type Bench = () => Promise<BenchResult>
+/** How a bench is run. */
+export interface BenchOptions {
+  /** Shorter, to see that the bench itself works; what it reads then is no reading. A bench without a short form ignores it. */
+  readonly isQuick: boolean
+}
+
+/** What every `bench/<name>.ts` is. */
+export interface Bench {
+  readonly run: (options: BenchOptions) => Promise<BenchResult>
+  /** Longest that it may take. Default {@link DEADLINE_MS}. */
+  readonly deadlineMs?: number
+}
+
+/** Ends a bench that hangs. */
+export const DEADLINE_MS = 20 * 60_000
 
 /** Lays rows out in columns; the first row is the heading. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
@@ -35,4 +48,13 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
     widths.map((width) => '-'.repeat(width)).join('  '),
     ...body.map(line),
   ].join('\n')
+}
+
+const begunMs = performance.now()
+
+/** Says on standard error, for people, what a bench is doing now. */
+export function progress(text: string): void {
+  process.stderr.write(
+    `${((performance.now() - begunMs) / 1_000).toFixed(0).padStart(4)} s  ${text}\n`,
+  )
 }

@@ -4,14 +4,10 @@
  */
 import { type BenchResult, formatTable } from './result.ts'
 import { load, loadGenerator } from './support/http-load.ts'
+import { cpuUs, rssBytes } from './support/process-tree.ts'
 import { servePaths } from './support/serve-bodies.ts'
-import {
-  cpuUs,
-  rssBytes,
-  type ServedProcess,
-  startNginx,
-  startNodeServer,
-} from './support/serve-server.ts'
+import { startServingNginx } from './support/serve-server.ts'
+import { type ServedProcess, startNodeServer } from './support/served-process.ts'
 import { median, round } from './support/statistics.ts'
 
 const connections = 64
@@ -36,7 +32,7 @@ const kinds: readonly { readonly kind: Kind; readonly label: string }[] = [
 export async function run(): Promise<BenchResult> {
   const kairo = await startNodeServer('kairo', './serve-kairo.ts')
   const bare = await startNodeServer('node:http', './serve-node-http.ts')
-  const nginx = await startNginx()
+  const nginx = await startServingNginx()
   const servers = [kairo, bare, ...(nginx === undefined ? [] : [nginx])]
   try {
     const samples = await measure(servers)
@@ -65,14 +61,14 @@ async function measure(servers: readonly ServedProcess[]): Promise<Map<string, S
 }
 
 async function measureOnce(server: ServedProcess, kind: Kind): Promise<Sample> {
-  const before = await cpuUs(server.pid)
+  const before = cpuUs(server.pid)
   const done = await load({
     port: server.port,
     path: servePaths[kind],
     connections,
     seconds: secondsPerRun,
   })
-  const after = await cpuUs(server.pid)
+  const after = cpuUs(server.pid)
   return { rps: done.requestsPerSecond, cpuUs: (after - before) / done.requests }
 }
 
@@ -89,9 +85,9 @@ async function memoryGrowth(server: ServedProcess): Promise<number> {
     }
   }
   await run(memoryWarmSeconds)
-  const before = await rssBytes(server.pid)
+  const before = rssBytes(server.pid)
   await run(memorySeconds)
-  return (await rssBytes(server.pid)) / 1e6 - before / 1e6
+  return rssBytes(server.pid) / 1e6 - before / 1e6
 }
 
 function result(

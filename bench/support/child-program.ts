@@ -1,6 +1,7 @@
 /** Child processes of a bench: started with their output kept, ended by their own id, and never left behind. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { processTree } from './process-tree.ts'
 
 /** Time from the polite signal to the final one. */
 const STOP_MS = 10_000
@@ -16,10 +17,21 @@ export interface ChildProgram {
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
-const running = new Set<ChildProcess>()
 process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
+  // This process comes first in its tree.
+  kill(processTree(process.pid).slice(1))
 })
+
+/** Ends processes at once. With a program go those that it started: workers outlive a master that is killed. */
+function kill(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
+}
 
 /** Starts a program with stdin closed and its output kept. */
 export function startProgram(
@@ -28,8 +40,6 @@ export function startProgram(
   options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
 ): ChildProgram {
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
-  running.add(child)
-  child.once('exit', () => running.delete(child))
   let log = ''
   const keep = (chunk: Buffer): void => {
     log = (log + chunk.toString()).slice(-LOG_CHARS_MAX)
@@ -41,10 +51,11 @@ export function startProgram(
     child,
     log: () => log,
     stop: async (signal = 'SIGTERM') => {
-      if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
+      const { pid } = child
+      if (child.exitCode !== null || child.signalCode !== null || pid === undefined) return
       const exited = once(child, 'exit')
       child.kill(signal)
-      const insist = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
+      const insist = setTimeout(() => kill(processTree(pid)), STOP_MS)
       await exited
       clearTimeout(insist)
     },

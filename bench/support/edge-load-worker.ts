@@ -3,72 +3,46 @@ import { once } from 'node:events'
 import { get } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import type { EdgeTask } from './edge-load.ts'
+import { holdConnections } from './held-connections.ts'
+import { traceObjectBytes, zipfTrace } from './trace-catalogue.ts'
 
-/** Requests on 32 connections, the objects by Zipf's law. */
+const TRACE_CONNECTIONS = 32
+
+/** Requests for objects by Zipf's law; every answer must have the length of its object. */
 async function runTrace(trace: EdgeTask & { task: 'trace' }): Promise<Record<string, number>> {
-  const next = zipf(trace)
+  const next = zipfTrace()
   let left = trace.requests
+  let bytes = 0
   const startMs = performance.now()
   const client = async (): Promise<void> => {
     const connection = await Connection.open(trace.port)
     while (left > 0) {
       left -= 1
-      await connection.ask(`/z/${next()}`)
+      const index = next()
+      const length = await connection.ask(`/z/${index}`)
+      if (length !== traceObjectBytes(index)) throw new Error(`/z/${index} has ${length} bytes`)
+      bytes += length
     }
     connection.close()
   }
-  await Promise.all(Array.from({ length: 32 }, client))
-  return { seconds: (performance.now() - startMs) / 1_000 }
-}
-
-/** Numbers from 0 on, the nth as often as 1/n^alpha; the same ones for the same seed. */
-function zipf({
-  objects,
-  alpha,
-  seed,
-}: {
-  readonly objects: number
-  readonly alpha: number
-  readonly seed: number
-}): () => number {
-  const sums = new Float64Array(objects)
-  let sum = 0
-  for (let rank = 0; rank < objects; rank += 1) {
-    sum += (rank + 1) ** -alpha
-    sums[rank] = sum
-  }
-  let state = seed
-  return () => {
-    // Mulberry32.
-    state = (state + 0x6d2b79f5) | 0
-    let value = Math.imul(state ^ (state >>> 15), 1 | state)
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value
-    const wanted = (((value ^ (value >>> 14)) >>> 0) / 2 ** 32) * sum
-    let [low, high] = [0, objects - 1]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((sums[middle] as number) < wanted) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
+  await Promise.all(Array.from({ length: TRACE_CONNECTIONS }, client))
+  return { seconds: (performance.now() - startMs) / 1_000, bytes }
 }
 
 /** One keep-alive connection, one request at a time; the answer must tell its length. */
 class Connection {
   readonly #socket: Socket
   #received = 0
-  #wanted = -1
+  #headBytes = 0
+  #bodyBytes = 0
   #head = ''
-  #done: () => void = () => {}
+  #done: (bytes: number) => void = () => {}
 
   constructor(socket: Socket) {
     this.#socket = socket
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
     socket.on('error', fail)
-    socket.on('close', () => {
-      if (this.#wanted !== -2) fail(new Error('the server closed a connection'))
-    })
+    socket.on('end', () => fail(new Error('the server closed a connection')))
   }
 
   static async open(port: number): Promise<Connection> {
@@ -77,9 +51,10 @@ class Connection {
     return new Connection(socket)
   }
 
-  ask(path: string): Promise<void> {
+  /** Length of the body, which is read to its end. */
+  ask(path: string): Promise<number> {
     this.#received = 0
-    this.#wanted = -1
+    this.#headBytes = 0
     this.#head = ''
     return new Promise((resolve) => {
       this.#done = resolve
@@ -88,52 +63,24 @@ class Connection {
   }
 
   close(): void {
-    this.#wanted = -2
     this.#socket.destroy()
   }
 
   #take(chunk: Buffer): void {
     this.#received += chunk.byteLength
-    if (this.#wanted === -1) {
+    if (this.#headBytes === 0) {
       this.#head += chunk.toString('latin1')
       const end = this.#head.indexOf('\r\n\r\n')
       if (end < 0) return
-      if (!this.#head.startsWith('HTTP/1.1 200')) fail(new Error(this.#head.slice(0, 200)))
       const length = /\r\ncontent-length: (\d+)/i.exec(this.#head)?.[1]
-      if (length === undefined) fail(new Error('an answer without a length'))
-      this.#wanted = end + 4 + Number(length)
+      if (!this.#head.startsWith('HTTP/1.1 200') || length === undefined) {
+        fail(new Error(`not the answer that was expected: ${this.#head.slice(0, 200)}`))
+      }
+      this.#headBytes = end + 4
+      this.#bodyBytes = Number(length)
     }
-    if (this.#received === this.#wanted) this.#done()
+    if (this.#received === this.#headBytes + this.#bodyBytes) this.#done(this.#bodyBytes)
   }
-}
-
-/** Connections that asked once and are kept, and others that ask on; says when all are open, and then waits. */
-async function runHold(hold: EdgeTask & { task: 'hold' }): Promise<Record<string, number>> {
-  const idle: Connection[] = []
-  while (idle.length < hold.idle) {
-    const batch = Math.min(200, hold.idle - idle.length)
-    const opened = await Promise.all(
-      Array.from({ length: batch }, () => Connection.open(hold.port)),
-    )
-    await Promise.all(opened.map((connection) => connection.ask('/2k')))
-    idle.push(...opened)
-  }
-  process.stderr.write('held\n')
-  let requests = 0
-  const endMs = performance.now() + hold.seconds * 1_000
-  const client = async (): Promise<void> => {
-    const connection = await Connection.open(hold.port)
-    while (performance.now() < endMs) {
-      await connection.ask('/2k')
-      requests += 1
-    }
-    connection.close()
-  }
-  await Promise.all(Array.from({ length: hold.active }, client))
-  // All of those that were idle still answer.
-  await Promise.all(idle.map((connection) => connection.ask('/2k')))
-  for (const connection of idle) connection.close()
-  return { requests, rps: requests / hold.seconds }
 }
 
 /** Reads one answer to its end. */
@@ -150,6 +97,10 @@ async function runRead(read: EdgeTask & { task: 'read' }): Promise<Record<string
     }).on('error', reject)
   })
   return { bytes, seconds: (performance.now() - startMs) / 1_000 }
+}
+
+async function runHold({ port, pid, ...rest }: EdgeTask & { task: 'hold' }): Promise<unknown> {
+  return await holdConnections({ ...rest, server: { port, pid }, path: '/2k' })
 }
 
 function fail(error: Error): never {

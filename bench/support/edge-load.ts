@@ -1,24 +1,36 @@
-/** Load for the `edge` bench: wrk with its latencies, the trace, and connections that are only held. */
+/** Load for the `edge` bench: wrk with its latencies, and the tasks of edge-load-worker.ts, away from the core of the servers. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { type EdgeServer, onCore } from './edge-servers.ts'
+import { onCore } from './cores.ts'
+import { withOpenFiles } from './open-files.ts'
+import { cpuUs } from './process-tree.ts'
+import type { ServedProcess } from './served-process.ts'
 
 const run = promisify(execFile)
 const wrk = ['/usr/bin/wrk', '/usr/local/bin/wrk'].find(existsSync)
-
-/** True when the generator is installed. */
-export const hasWrk = wrk !== undefined
 
 /** What a run of load did. */
 export interface EdgeSample {
   readonly rps: number
   readonly p99Ms: number
+  /** CPU of the server a request. */
+  readonly cpuUs: number
+  /** Share of the time in which the server had its core; well below 1 it waited for the load. */
+  readonly busy: number
 }
 
-/** Loads one path over keep-alive connections. */
+/** The version of wrk; undefined where it is not installed. */
+export async function wrkVersion(): Promise<string | undefined> {
+  if (wrk === undefined) return undefined
+  // It says so beside its usage, and exits with 1.
+  const said = await run(wrk, ['-v']).catch((error: { stdout: string }) => error)
+  return /^wrk (\S+)/.exec(said.stdout)?.[1] ?? 'unknown'
+}
+
+/** Loads one path over keep-alive connections. @throws Error when an answer was not good. */
 export async function measure(
-  server: EdgeServer,
+  server: ServedProcess,
   path: string,
   load: { readonly connections: number; readonly seconds: number },
 ): Promise<EdgeSample> {
@@ -26,12 +38,21 @@ export async function measure(
     ...[wrk ?? 'wrk', '-t1', `-c${load.connections}`, `-d${load.seconds}s`],
     ...['--latency', '--timeout', '60s', `http://127.0.0.1:${server.port}${path}`],
   ])
+  const beforeUs = cpuUs(server.pid)
   const { stdout } = await run(command, words)
+  const spentUs = cpuUs(server.pid) - beforeUs
   if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`${server.name} failed:\n${stdout}`)
-  return {
+  const [, requests, seconds, unit] = /(\d+) requests in ([\d.]+)(s|m)/.exec(stdout) ?? []
+  const sample = {
     rps: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]),
     p99Ms: milliseconds(/99%\s+([\d.]+)(us|ms|s)/.exec(stdout)),
+    cpuUs: spentUs / Number(requests),
+    busy: spentUs / 1e6 / (Number(seconds) * (unit === 'm' ? 60 : 1)),
   }
+  if (!Object.values(sample).every((value) => value > 0)) {
+    throw new Error(`wrk says what is not understood:\n${stdout}`)
+  }
+  return sample
 }
 
 function milliseconds(match: RegExpExecArray | null): number {
@@ -39,31 +60,25 @@ function milliseconds(match: RegExpExecArray | null): number {
   return Number(match?.[1]) * unit
 }
 
-/** What the worker does. */
+/** What the worker does: the trace, connections that are held, or one answer read to its end. */
 export type EdgeTask =
-  | {
-      readonly task: 'trace'
-      readonly port: number
-      readonly requests: number
-      readonly objects: number
-      readonly alpha: number
-      readonly seed: number
-    }
+  | { readonly task: 'trace'; readonly port: number; readonly requests: number }
   | {
       readonly task: 'hold'
       readonly port: number
+      readonly pid: number
       readonly idle: number
       readonly active: number
       readonly seconds: number
     }
   | { readonly task: 'read'; readonly port: number; readonly path: string }
 
-/** Runs a task in a process of its own; gives back what it prints. */
-export async function runTask(task: EdgeTask): Promise<Record<string, number>> {
+/** Runs a task in a process of its own; gives back the object of numbers that it prints. */
+export async function runTask<Result>(task: EdgeTask): Promise<Result> {
   const worker = new URL('./edge-load-worker.ts', import.meta.url).pathname
-  const [command = '', ...words] = onCore('load', [
-    ...[process.execPath, worker, JSON.stringify(task)],
-  ])
+  const plain = [process.execPath, worker, JSON.stringify(task)]
+  const filesMax = task.task === 'hold' ? task.idle + task.active + 1_000 : 1_000
+  const [command = '', ...words] = onCore('load', withOpenFiles(filesMax, plain))
   const { stdout } = await run(command, words, { maxBuffer: 1e6 })
-  return JSON.parse(stdout) as Record<string, number>
+  return JSON.parse(stdout) as Result
 }

@@ -1,26 +1,16 @@
-/** Starts the caches of the `edge` bench, each in a process of its own before the same origin, all on the same core. */
-import { execFile } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
+/** The caches of the `edge` bench, each in a process of its own before the same origin, all on the same core. */
+import { mkdir, readdir, stat } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { promisify } from 'node:util'
-import { type ChildProgram, startProgram } from './child-program.ts'
-import { freePort, portOpens } from './ports.ts'
+import { kairoVersion, type ReadyLine, startKairo } from './kairo-process.ts'
+import { type NginxProcess, startNginx } from './nginx.ts'
+import { type ServedProcess, servedBy, startNodeServer } from './served-process.ts'
 
-const run = promisify(execFile)
+/** Connections that nginx may have, those to the origin among them. */
+const NGINX_CONNECTIONS_MAX = 18_000
 
-/** A program that answers HTTP. */
-export interface EdgeServer {
-  readonly name: string
-  readonly version: string
-  readonly port: number
-  /** The process whose memory is read. */
-  readonly pid: number
-  stop(): Promise<void>
-}
+/** The ten seconds of nginx's manager, and a moment. */
+const MANAGER_SLEEP_MS = 11_000
 
 /** Bytes of bodies that a cache may hold. */
 export interface EdgeCacheSize {
@@ -28,146 +18,127 @@ export interface EdgeCacheSize {
   readonly diskBytes: number
 }
 
-const taskset = ['/usr/bin/taskset', '/bin/taskset'].find(existsSync)
-const hasCores = taskset !== undefined && availableParallelism() > 1
-
-/** Servers run on the first core, load and origin on the others, so that nobody measures who takes whose core. */
-export function onCore(core: 'server' | 'load', command: readonly string[]): readonly string[] {
-  if (!hasCores) return command
-  const cores = core === 'server' ? '0' : `1-${availableParallelism() - 1}`
-  return [taskset as string, '-c', cores, ...command]
+/** The origin, which counts what it is asked for. */
+export interface EdgeOrigin extends ServedProcess {
+  /** Requests since this was last called, by path; those for objects of the trace under `/z`. */
+  counts(): Promise<Readonly<Record<string, number>>>
 }
 
-/** The origin. */
-export async function startOrigin(): Promise<EdgeServer> {
-  const path = new URL('./edge-origin.ts', import.meta.url).pathname
-  return await startNode('origin', onCore('load', [process.execPath, path]))
-}
-
-/** Kairo's cache. */
-export async function startKairo(origin: EdgeServer, size: EdgeCacheSize): Promise<EdgeServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'kairo-bench-edge-'))
-  const path = new URL('./edge-kairo.ts', import.meta.url).pathname
-  const url = `http://127.0.0.1:${origin.port}`
-  // As `kairo up` runs itself.
-  const flags = ['--heap-growing-percent=200', '--minor-gc-task-trigger=25']
-  const sizes = [String(size.memoryBytes), String(size.diskBytes)]
-  const command = [process.execPath, ...flags, path, url, folder, ...sizes]
-  const server = await startNode('kairo', onCore('server', command))
+/** Starts the origin. */
+export async function startOrigin(): Promise<EdgeOrigin> {
+  const server = await startNodeServer('origin', './edge-origin.ts', { core: 'load' })
   return {
     ...server,
-    stop: async () => {
-      await server.stop()
-      await rm(folder, { recursive: true, force: true })
+    counts: async () => {
+      const answer = await fetch(`http://127.0.0.1:${server.port}/count`)
+      return (await answer.json()) as Record<string, number>
     },
   }
 }
 
-async function startNode(name: string, command: readonly string[]): Promise<EdgeServer> {
-  const [binary = '', ...words] = command
-  const program = startProgram(binary, words)
-  const lines = createInterface({ input: program.child.stdout as NodeJS.ReadableStream })
-  const [line] = (await once(lines, 'line')) as [string]
-  const { port } = JSON.parse(line) as { port: number }
-  return served(name, process.version, port, program)
-}
-
-function served(name: string, version: string, port: number, program: ChildProgram): EdgeServer {
-  return { name, version, port, pid: program.child.pid as number, stop: () => program.stop() }
-}
-
-/** nginx with proxy_cache in memory (tmpfs) and one worker; undefined where it is not installed. */
-export async function startNginx(
-  origin: EdgeServer,
-  size: EdgeCacheSize,
-): Promise<EdgeServer | undefined> {
-  const binary = ['/usr/sbin/nginx', '/usr/bin/nginx'].find(existsSync)
-  if (binary === undefined) return undefined
-  const base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
-  const folder = await mkdtemp(join(base, 'kairo-bench-nginx-'))
-  await mkdir(join(folder, 'cache'))
-  const port = await freePort()
-  await writeFile(join(folder, 'nginx.conf'), nginxConfig(folder, port, origin.port, size))
-  const [command = '', ...words] = onCore('server', [
-    ...[binary, '-p', folder, '-c', join(folder, 'nginx.conf')],
-  ])
-  const program = startProgram(command, words)
-  await portOpens(port, 5_000)
-  const { stderr } = await run(binary, ['-v'])
-  const master = program.child.pid
-  const children = await readFile(`/proc/${master}/task/${master}/children`, 'utf8')
+/** The whole program as `kairo cdn` runs it. */
+export async function startKairoCache(
+  origin: ServedProcess,
+  { memoryBytes, diskBytes }: EdgeCacheSize,
+  { openFiles = 0 }: { readonly openFiles?: number } = {},
+): Promise<ServedProcess & { readonly ready: ReadyLine }> {
+  const sizes = [
+    ...['--memory-bytes-max', String(memoryBytes)],
+    ...['--disk-bytes-max', String(diskBytes)],
+  ]
+  const url = `http://127.0.0.1:${origin.port}`
+  const peer = await startKairo(['--origin', url, '--no-mdns', ...sizes], {
+    command: 'cdn',
+    core: 'server',
+    openFiles,
+  })
+  const port = Number(new URL(peer.ready.http).port)
   return {
-    name: 'nginx',
-    version: stderr.trim().replace(/^.*\//, ''),
-    port,
-    pid: Number(children.trim().split(' ')[0]),
-    stop: async () => {
-      await program.stop()
-      await rm(folder, { recursive: true, force: true })
-    },
+    ...servedBy('kairo', kairoVersion(), port, peer),
+    ready: peer.ready,
+    stop: () => peer.stop(),
   }
 }
 
-function nginxConfig(folder: string, port: number, origin: number, size: EdgeCacheSize): string {
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    .map((name) => `${name}_temp_path ${folder}/${name};`)
-    .join('\n  ')
-  const user = process.getuid?.() === 0 ? 'user root;\n' : ''
-  const bytes = size.memoryBytes + size.diskBytes
-  return `${user}daemon off;
-worker_processes 1;
-worker_rlimit_nofile 20000;
-pid ${folder}/nginx.pid;
-error_log ${folder}/error.log;
-events { worker_connections 19000; }
-http {
-  ${temporary}
-  access_log off;
-  sendfile on;
-  tcp_nopush on;
-  keepalive_requests 1000000000;
-  keepalive_timeout 600s;
-  open_file_cache max=4000;
-  proxy_cache_path ${folder}/cache levels=1:2 keys_zone=bench:64m max_size=${bytes} inactive=1d
-    use_temp_path=off manager_files=10000 manager_threshold=1s manager_sleep=5ms;
-  upstream origin { server 127.0.0.1:${origin}; keepalive 64; }
+/** nginx with proxy_cache in memory (tmpfs). */
+export interface NginxCache extends NginxProcess {
+  /** Bytes of files, in whole blocks, that its cache holds now. */
+  heldBytes(): Promise<number>
+}
+
+/** How nginx keeps to its size. */
+export interface NginxCacheOptions {
+  /**
+   * True to have it keep to its size at once. Its manager looks every ten seconds; see {@link wakeManager}. Files that it has deleted are
+   * then not kept open either, or it would find some of them again.
+   */
+  readonly isStrict?: boolean
+}
+
+/** Starts nginx before the origin; undefined where it is not installed. */
+export async function startNginxCache(
+  origin: ServedProcess,
+  { memoryBytes, diskBytes }: EdgeCacheSize,
+  { isStrict = false }: NginxCacheOptions = {},
+): Promise<NginxCache | undefined> {
+  const cache = `keys_zone=bench:64m max_size=${memoryBytes + diskBytes} inactive=1d
+    use_temp_path=off manager_files=10000 manager_threshold=1s manager_sleep=5ms`
+  const proxy = `proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection "";`
+  const server = await startNginx({
+    core: 'server',
+    connectionsMax: NGINX_CONNECTIONS_MAX,
+    prepare: async (folder) => {
+      await mkdir(join(folder, 'cache'))
+      await mkdir(join(folder, 'awake'))
+    },
+    http: (folder, port) => `${isStrict ? '' : 'open_file_cache max=4000;'}
+  proxy_cache_path ${folder}/cache levels=1:2 ${cache};
+  proxy_cache_path ${folder}/awake keys_zone=awake:1m inactive=0 manager_files=1 manager_sleep=5ms;
+  upstream origin { server 127.0.0.1:${origin.port}; keepalive 64; }
   server {
     listen 127.0.0.1:${port} backlog=4096;
-    location / {
-      proxy_pass http://origin;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_cache bench;
-      proxy_cache_lock on;
-      add_header X-Cache $upstream_cache_status;
-    }
-  }
-}
-`
-}
-
-/** Varnish with bodies in RAM; undefined where it is not installed. */
-export async function startVarnish(
-  origin: EdgeServer,
-  size: EdgeCacheSize,
-): Promise<EdgeServer | undefined> {
-  const binary = ['/usr/sbin/varnishd', '/usr/bin/varnishd'].find(existsSync)
-  if (binary === undefined) return undefined
-  const folder = await mkdtemp(join(tmpdir(), 'kairo-bench-varnish-'))
-  const port = await freePort()
-  const [command = '', ...words] = onCore('server', [
-    ...[binary, '-F', '-n', folder, '-j', 'none'],
-    ...['-a', `127.0.0.1:${port}`, '-b', `127.0.0.1:${origin.port}`],
-    ...['-s', `malloc,${size.memoryBytes}`, '-t', '86400', '-p', 'timeout_idle=600'],
-  ])
-  const program = startProgram(command, words)
-  await portOpens(port, 10_000)
-  const { stderr } = await run(binary, ['-V'])
+    location / { ${proxy} proxy_cache bench; proxy_cache_lock on; add_header X-Cache $upstream_cache_status; }
+    location /hold { ${proxy} proxy_cache awake; proxy_read_timeout 1h; }
+  }`,
+  })
+  if (server === undefined) return undefined
+  const letGo = isStrict ? await wakeManager(server.port) : () => {}
   return {
-    ...served('varnish', /varnish-([\d.]+)/.exec(stderr)?.[1] ?? 'unknown', port, program),
+    ...server,
+    heldBytes: () => fileBytes(join(server.folder, 'cache')),
     stop: async () => {
-      await program.stop()
-      await rm(folder, { recursive: true, force: true })
+      letGo()
+      await server.stop()
     },
   }
+}
+
+/**
+ * Keeps nginx's cache manager awake. It sleeps for ten seconds whenever all its caches are within their sizes, in which time a fast trace
+ * brings many times what the cache may hold. A second cache, whose objects expire at once and into which one is being read for as long
+ * as the bench runs, gives it something to come back to every 5 ms; each time it looks at the first one too.
+ */
+async function wakeManager(port: number): Promise<() => void> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  socket.on('error', () => {})
+  socket.write('GET /hold HTTP/1.1\r\nHost: bench\r\n\r\n')
+  // It looked when it was started, and sleeps now.
+  await new Promise((resolve) => setTimeout(resolve, MANAGER_SLEEP_MS))
+  if (socket.closed) throw new Error('nginx does not hold a request')
+  return () => socket.destroy()
+}
+
+async function fileBytes(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile())
+  const sizes = await Promise.all(
+    files.map(({ parentPath, name }) =>
+      // Deleted while this looks.
+      stat(join(parentPath, name)).then(
+        ({ blocks }) => blocks * 512,
+        () => 0,
+      ),
+    ),
+  )
+  return sizes.reduce((sum, size) => sum + size, 0)
 }

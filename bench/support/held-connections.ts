@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { load } from './http-load.ts'
-import { rssBytes } from './serve-server.ts'
+import { rssBytes } from './process-tree.ts'
 
 /** What is asked of a server. */
 export interface HeldOptions {
@@ -36,7 +36,7 @@ const perAddress = 500
 export async function holdConnections(options: HeldOptions): Promise<HeldResult> {
   const { server, path, idle, active, seconds } = options
   await load({ port: server.port, path, connections: active, seconds: Math.min(seconds, 3) })
-  const before = await rssBytes(server.pid)
+  const before = rssBytes(server.pid)
   const sockets: Socket[] = []
   try {
     while (sockets.length < idle) {
@@ -46,11 +46,11 @@ export async function holdConnections(options: HeldOptions): Promise<HeldResult>
       )
       sockets.push(...(await Promise.all(opened)))
     }
-    const held = await rssBytes(server.pid)
+    const held = rssBytes(server.pid)
     const { requestsPerSecond } = await load({
       ...{ port: server.port, path, connections: active, seconds },
     })
-    const after = await rssBytes(server.pid)
+    const after = rssBytes(server.pid)
     let idleHeld = 0
     for (let first = 0; first < sockets.length; first += batch) {
       const answers = sockets

@@ -1,14 +1,15 @@
 /** Kairo peers as their users run them: one process each, on loopback and free ports. */
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type ChildProgram, startProgram } from './child-program.ts'
+import { onCore } from './cores.ts'
+import { withOpenFiles } from './open-files.ts'
+import { tempFolder } from './temp-folder.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** From process start to its ready line, on a loaded machine. */
-const READY_MS = 30_000
+const READY_MS = 90_000
 
 /** What `kairo up --json` prints first. */
 export interface ReadyLine {
@@ -35,19 +36,35 @@ export function kairoVersion(): string {
   return JSON.parse(readFileSync(join(root, 'node/package.json'), 'utf8')).version
 }
 
+/** How a peer is started, beside its arguments. */
+export interface KairoOptions {
+  /** `cdn` is a shared cache in front of the `--origin` among the arguments. Default `up`. */
+  readonly command?: 'up' | 'cdn'
+  /** Where it runs; anywhere without it. */
+  readonly core?: 'server'
+  /** Files, connections among them, that it must be able to have open. */
+  readonly openFiles?: number
+}
+
 /** Starts a peer without the built-in test stream; its home folder goes when it stops. */
-export async function startKairo(extra: readonly string[] = []): Promise<KairoProcess> {
-  const home = await mkdtemp(join(tmpdir(), 'kairo-bench-'))
-  const program = startProgram(process.execPath, [
-    join(root, 'node/src/cli.ts'),
-    ...['up', '--json', '--no-test-stream', '--home', home],
+export async function startKairo(
+  extra: readonly string[] = [],
+  { command = 'up', core, openFiles = 0 }: KairoOptions = {},
+): Promise<KairoProcess> {
+  const { path: home, remove } = tempFolder('home')
+  const plain = [
+    ...[process.execPath, join(root, 'node/src/cli.ts')],
+    ...[command, '--json', '--no-test-stream', '--home', home],
     ...['--http', '127.0.0.1:0', '--rtmp', '127.0.0.1:0', '--srt', '127.0.0.1:0'],
-    ...['--listen', '/ip4/127.0.0.1/tcp/0'],
+    ...['--listen', '/ip4/127.0.0.1/tcp/0', '--peer-https', '127.0.0.1:0'],
     ...extra,
-  ])
+  ]
+  const able = withOpenFiles(openFiles, plain)
+  const [binary = '', ...words] = core === undefined ? able : onCore(core, able)
+  const program = startProgram(binary, words)
   const stop = async (signal?: NodeJS.Signals): Promise<void> => {
     await program.stop(signal)
-    await rm(home, { recursive: true, force: true })
+    remove()
   }
   try {
     return { ...program, stop, ready: await readyLine(program) }
@@ -55,6 +72,20 @@ export async function startKairo(extra: readonly string[] = []): Promise<KairoPr
     await stop()
     throw error
   }
+}
+
+/** What a peer's metrics page says: the sum over all series of a metric whose labels hold `labels`. */
+export async function readMetric(ready: ReadyLine, name: string, labels = ''): Promise<number> {
+  const { origin, searchParams } = new URL(ready.admin)
+  const answer = await fetch(`${origin}/metrics`, {
+    headers: { authorization: `Bearer ${searchParams.get('token')}` },
+  })
+  if (!answer.ok) throw new Error(`no metrics: ${answer.status}`)
+  return (await answer.text())
+    .split('\n')
+    .filter((line) => line.startsWith(name) && /[ {]/.test(line[name.length] ?? ''))
+    .filter((line) => line.includes(labels))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
 }
 
 /** Makes more streams at a running peer, with the operator token of its admin address; their stream keys. */

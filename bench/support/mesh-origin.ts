@@ -1,30 +1,61 @@
 /** Five peers in front of one origin, all asked at once for what none of them has: how often the origin is asked. */
 import { askAtOnce, cdnArguments, untilAcquainted } from '../../node/test/support/cdn-peers.ts'
+import { until } from '../../node/test/support/until.ts'
 import { startVersionedOrigin, versionIn } from '../../node/test/support/versioned-origin.ts'
-import { type KairoProcess, startKairo } from './kairo-process.ts'
+import { type KairoProcess, readMetric, startKairo } from './kairo-process.ts'
 
 const PEERS = 5
 const MISSES = 1_000
 /** 20 KB, by its name. */
 const PATH = '/wanted/20000'
+const HOLD_MS_MAX = 15_000
+
+/** What became of the misses. */
+export interface OriginMisses {
+  readonly originRequests: number
+  /** Requests, those of peers to their shields among them, that waited for what another one had asked for. */
+  readonly waited: number
+}
 
 /**
- * Requests that reached the origin for {@link MISSES} simultaneous ones of clients.
- * @throws Error when an answer is not what the origin has.
+ * The origin answers only when all clients wait: those that a peer has asked for, and the others, which wait for these.
+ * @throws Error when an answer is not what the origin has, or when not all come to wait.
  */
-export async function countOriginRequests(): Promise<number> {
+export async function missAtOnce(): Promise<OriginMisses> {
   const origin = await startVersionedOrigin()
   const peers: KairoProcess[] = []
   try {
     for (let index = 0; index < PEERS; index += 1) {
       const joined = peers.flatMap(({ ready }) => ['--join', ready.multiaddrs[0] as string])
-      const extra = ['--no-mdns', '--peer-https', '127.0.0.1:0', ...joined]
-      peers.push(await startKairo([...cdnArguments(origin.url), ...extra]))
+      peers.push(await startKairo([...cdnArguments(origin.url), '--no-mdns', ...joined]))
     }
     const readies = peers.map(({ ready }) => ready)
     await untilAcquainted(readies)
-    for (const answer of await askAtOnce(readies, PATH, MISSES)) versionIn(PATH, answer)
-    return origin.requests(PATH)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    origin.gate = promise
+    const asking = askAtOnce(readies, PATH, MISSES)
+    const ofAll = async (name: string, labels?: string): Promise<number> => {
+      const values = readies.map((ready) => readMetric(ready, name, labels))
+      return (await Promise.all(values)).reduce((sum, value) => sum + value, 0)
+    }
+    try {
+      await until(
+        async () => {
+          const inLane = await ofAll('kairo_http_connections', 'state="waiting"')
+          const handedOver = await ofAll('kairo_http_connections', 'state="handed"')
+          return inLane + handedOver >= MISSES && origin.requests(PATH) > 0
+        },
+        `all ${MISSES} clients wait`,
+        HOLD_MS_MAX,
+      )
+    } finally {
+      resolve()
+    }
+    for (const answer of await asking) versionIn(PATH, answer)
+    return {
+      originRequests: origin.requests(PATH),
+      waited: await ofAll('kairo_cdn_collapsed_total'),
+    }
   } finally {
     await Promise.all(peers.map((peer) => peer.stop()))
     await origin.stop()

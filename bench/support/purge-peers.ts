@@ -1,92 +1,85 @@
-/** Peers with purges as processes of their own, each connected to every other. */
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+/** A network of whole peers that are caches in front of one origin, each a process of its own. */
+import {
+  askSite,
+  cdnArguments,
+  isHit,
+  type PurgeView,
+  purgeAt,
+  untilAcquainted,
+} from '../../node/test/support/cdn-peers.ts'
+import {
+  SITE_HOST,
+  startVersionedOrigin,
+  type VersionedOrigin,
+  versionIn,
+} from '../../node/test/support/versioned-origin.ts'
+import { type KairoProcess, startKairo } from './kairo-process.ts'
 
-const PROGRAM = fileURLToPath(new URL('../../node/test/support/purge-process.ts', import.meta.url))
-
-/** Attempts to connect two peers. */
-const DIALS_MAX = 5
-
-/** One running peer. */
-export interface PurgePeerProcess {
-  readonly peerId: string
-  readonly multiaddrs: readonly string[]
-  /** Says something to it and waits for the answer. */
-  call<Value>(command: object): Promise<Value>
-}
+/** Peers that start at the same time. */
+const START_AT_ONCE = 4
 
 /** Running peers. */
 export interface PurgePeers {
-  readonly peers: readonly PurgePeerProcess[]
+  /** Has every peer cache a path and looks that each serves it from its cache. */
+  cache(path: string): Promise<void>
+  /** Purges a path by one command at one of the peers, by its number; how long it took until the answer, and what that says. */
+  purge(issuer: number, path: string): Promise<{ readonly ms: number; readonly report: PurgeView }>
   stop(): Promise<void>
 }
 
-/** Starts peers and connects each with every other. */
+/** Starts peers that know each other. */
 export async function startPurgePeers(count: number): Promise<PurgePeers> {
-  const home = await mkdtemp(join(tmpdir(), 'kairo-bench-purge-'))
-  const children: ChildProcess[] = []
+  const origin = await startVersionedOrigin()
+  const peers: KairoProcess[] = []
   const stop = async (): Promise<void> => {
-    const ends = children.map((child) => once(child, 'exit'))
-    for (const child of children) child.kill('SIGKILL')
-    await Promise.all(ends)
-    await rm(home, { recursive: true, force: true })
+    await Promise.all(peers.map((peer) => peer.stop()))
+    await origin.stop()
   }
   try {
-    for (let index = 0; index < count; index += 1) {
-      children.push(fork(PROGRAM, [join(home, String(index)), 'no']))
+    await startAll(origin, peers, count)
+    const readies = peers.map(({ ready }) => ready)
+    await untilAcquainted(readies)
+    return {
+      cache: async (path) => {
+        for (const isCached of [false, true]) {
+          const answers = await Promise.all(readies.map(({ http }) => askSite(http, path)))
+          for (const answer of answers) {
+            versionIn(path, answer)
+            if (isCached && !isHit(answer)) throw new Error(`${path} is not cached everywhere`)
+          }
+        }
+      },
+      purge: async (issuer, path) => {
+        const selector = { by: 'url', url: `http://${SITE_HOST}${path}` } as const
+        const startedMs = performance.now()
+        const report = await purgeAt(readies[issuer % count] as KairoProcess['ready'], selector)
+        return { ms: performance.now() - startedMs, report }
+      },
+      stop,
     }
-    const peers = await Promise.all(children.map(peerOf))
-    for (const [index, peer] of peers.entries()) {
-      for (const { multiaddrs } of peers.slice(0, index)) await connect(peer, multiaddrs)
-    }
-    return { peers, stop }
   } catch (error) {
     await stop()
     throw error
   }
 }
 
-/** A handshake may run out of time while twenty programs start on few processors. */
-async function connect(peer: PurgePeerProcess, multiaddrs: readonly string[]): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await peer.call({ op: 'dial', multiaddrs })
-      return
-    } catch (error) {
-      if (attempt === DIALS_MAX) throw error
+/** The first alone, the others to it, a few at a time. */
+async function startAll(
+  origin: VersionedOrigin,
+  peers: KairoProcess[],
+  count: number,
+): Promise<void> {
+  const startOne = async (): Promise<void> => {
+    const joined = peers[0] === undefined ? [] : ['--join', peers[0].ready.multiaddrs[0] as string]
+    peers.push(await startKairo([...cdnArguments(origin.url), '--no-mdns', ...joined]))
+  }
+  await startOne()
+  let left = count - 1
+  const lane = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1
+      await startOne()
     }
   }
-}
-
-interface Answer {
-  readonly id: number
-  readonly value?: unknown
-  readonly error?: string
-}
-
-async function peerOf(child: ChildProcess): Promise<PurgePeerProcess> {
-  const waiting = new Map<number, (answer: Answer) => void>()
-  let lastId = 0
-  const [{ ready }] = (await once(child, 'message')) as [
-    { ready: { peerId: string; multiaddrs: string[] } },
-  ]
-  child.on('message', (answer: Answer) => waiting.get(answer.id)?.(answer))
-  return {
-    ...ready,
-    call: async <Value>(command: object): Promise<Value> => {
-      lastId += 1
-      const id = lastId
-      const { value, error } = await new Promise<Answer>((resolve) => {
-        waiting.set(id, resolve)
-        child.send({ id, command })
-      })
-      waiting.delete(id)
-      if (error !== undefined) throw new Error(error)
-      return value as Value
-    },
-  }
+  await Promise.all(Array.from({ length: START_AT_ONCE }, lane))
 }

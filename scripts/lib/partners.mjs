@@ -13,7 +13,10 @@ const packages = {
   ffprobe: 'ffmpeg',
   chromium: 'chromium',
   nginx: 'nginx',
+  varnishd: 'varnish',
+  wrk: 'wrk',
   dig: 'bind9-dnsutils',
+  faketime: 'faketime',
 }
 
 /** @typedef {keyof typeof packages} Partner */
