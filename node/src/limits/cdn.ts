@@ -76,8 +76,8 @@ export const cdnLimits = {
   shieldHeadTimeoutMs: 20_000,
   /** A request that waits for a turn at a busy machine's event loop is no sign of trouble; so long is silence looked at in turns. */
   shieldLookMs: 250,
-  /** So many turns without an answer to a ping, and a shield counts as hanging: longer than what a busy machine holds up a process for. */
-  shieldLooks: 6,
+  /** So many turns without an answer to a ping, and a shield counts as hanging: as long as a pause in which purges may be missed. */
+  shieldLooks: 8,
   /** A shield that waits for its origin is pinged again so often, lest it hang since. */
   shieldAgainMs: 1_000,
   /** Shields whose latencies and failures are kept; the one unused for the longest goes. */
