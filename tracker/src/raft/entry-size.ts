@@ -38,13 +38,23 @@ export function payloadSize(entries: readonly Entry[]): number {
   return size
 }
 
-/** The longest prefix of at most `bytesMax` encoded bytes, but at least one entry when there is one. */
-export function limitSize(entries: Entry[], bytesMax: number): Entry[] {
-  if (bytesMax >= noLimit) return entries
+/**
+ * The longest run of `entries[from, to)` of at most `bytesMax` encoded bytes, but at least one entry when there is one.
+ * Looks no further than it takes: a follower that is far behind asks for a long range again and again.
+ */
+export function sliceWithin(
+  entries: readonly Entry[],
+  from: number,
+  to: number,
+  bytesMax: number,
+): Entry[] {
+  if (bytesMax >= noLimit) return entries.slice(from, to)
   let size = 0
-  for (let count = 0; count < entries.length; count += 1) {
-    size += entrySize(entries[count] as Entry)
-    if (count > 0 && size > bytesMax) return entries.slice(0, count)
+  let end = from
+  while (end < to) {
+    size += entrySize(entries[end] as Entry)
+    if (size > bytesMax && end > from) break
+    end += 1
   }
-  return entries
+  return entries.slice(from, end)
 }

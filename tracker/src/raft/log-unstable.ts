@@ -3,6 +3,7 @@
  * handed out for writing stays here ("in progress") until the write is confirmed, so that the log can be read whole
  * meanwhile.
  */
+import { noLimit, sliceWithin } from './entry-size.ts'
 import { invariant } from './raft-error.ts'
 import type { Entry, RaftLogger, Snapshot } from './types.ts'
 
@@ -116,20 +117,20 @@ export class UnstableLog {
     }
     if (from !== this.offset + this.entries.length) {
       this.#logger.info?.(`truncate the unstable entries before index ${from}`)
-      this.entries = this.slice(this.offset, from)
+      this.entries = this.slice(this.offset, from, noLimit)
       // A write under way still holds what was cut off here; the next write replaces it.
       this.offsetInProgress = Math.min(this.offsetInProgress, from)
     }
     for (const entry of added) this.entries.push(entry)
   }
 
-  /** Entries `[low, high)`, all of which must be here. */
-  slice(low: number, high: number): Entry[] {
+  /** Entries `[low, high)`, all of which must be here, up to a size, but at least one. */
+  slice(low: number, high: number, bytesMax: number): Entry[] {
     const end = this.offset + this.entries.length
     invariant(
       low <= high && low >= this.offset && high <= end,
       () => `unstable entries [${low},${high}) asked for, [${this.offset},${end}) held`,
     )
-    return this.entries.slice(low - this.offset, high - this.offset)
+    return sliceWithin(this.entries, low - this.offset, high - this.offset, bytesMax)
   }
 }

@@ -2,7 +2,7 @@
  * The log of one member: the stable part in storage and the unstable end as one, with the three positions that only
  * grow: `applied <= applying <= committed`.
  */
-import { entriesSize, limitSize } from './entry-size.ts'
+import { entriesSize } from './entry-size.ts'
 import { UnstableLog } from './log-unstable.ts'
 import { invariant } from './raft-error.ts'
 import type { Entry, RaftLogger, Snapshot, Storage } from './types.ts'
@@ -181,13 +181,13 @@ export class RaftLog {
     )
     if (low === high) return []
     const { offset } = this.unstable
-    if (low >= offset) return limitSize(this.unstable.slice(low, high), bytesMax)
+    if (low >= offset) return this.unstable.slice(low, high, bytesMax)
     const cut = Math.min(high, offset)
     const stable = this.#storage.entries(low, cut, bytesMax)
     if (stable === undefined || high <= offset || stable.length < cut - low) return stable
     const size = entriesSize(stable)
     if (size >= bytesMax) return stable
-    const rest = limitSize(this.unstable.slice(offset, high), bytesMax - size)
+    const rest = this.unstable.slice(offset, high, bytesMax - size)
     // One entry comes even when it is too large; here there is something before it, so it waits.
     if (rest.length === 1 && size + entriesSize(rest) > bytesMax) return stable
     return [...stable, ...rest]

@@ -2,7 +2,7 @@
  * A stable log in memory: what a driver with a write-ahead log keeps as its readable half, and what simulations and
  * conformance runs use alone.
  */
-import { limitSize } from './entry-size.ts'
+import { sliceWithin } from './entry-size.ts'
 import { invariant, RaftError } from './raft-error.ts'
 import {
   type ConfState,
@@ -55,7 +55,7 @@ export class MemoryStorage implements Storage {
       high <= this.lastIndex() + 1,
       () => `entries up to ${high} asked for, storage ends at ${this.lastIndex()}`,
     )
-    return limitSize(this.#entries.slice(low - first, high - first), bytesMax)
+    return sliceWithin(this.#entries, low - first, high - first, bytesMax)
   }
 
   snapshot(): Snapshot {

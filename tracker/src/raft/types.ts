@@ -245,8 +245,7 @@ export type Refusal =
 
 /** No bytes; shared by all entries and requests that carry none. */
 export const noBytes: Uint8Array = new Uint8Array(0)
-/** No entries. */
-export const noEntries: readonly Entry[] = Object.freeze([])
+const noEntries: readonly Entry[] = Object.freeze([])
 const noMessages: readonly Message[] = Object.freeze([])
 
 /** A message of which everything that is not given is empty. */

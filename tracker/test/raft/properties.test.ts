@@ -14,8 +14,8 @@ import { emptyConfiguration, toConfState } from '../../src/raft/configuration.ts
 import {
   entriesSize,
   entrySize,
-  limitSize,
   noLimit,
+  sliceWithin,
   varintSize,
 } from '../../src/raft/entry-size.ts'
 import { Inflights } from '../../src/raft/inflights.ts'
@@ -283,8 +283,9 @@ test('sizes are those of the protobuf encoding', async (t) => {
 
 test('entries are cut to a size, but never to nothing', async () => {
   fc.assert(
-    fc.property(fc.array(entry, { maxLength: 6 }), fc.nat(900), (entries, limit) => {
-      const kept = limitSize(entries, limit)
+    fc.property(fc.array(entry, { maxLength: 6 }), fc.nat(900), fc.nat(2), (all, limit, from) => {
+      const entries = all.slice(from)
+      const kept = sliceWithin(all, from, Math.max(from, all.length), limit)
       const next = entries.slice(0, kept.length + 1)
       const fits = kept.length <= 1 || entriesSize(kept) <= limit
       const isLongest = kept.length === entries.length || entriesSize(next) > limit
