@@ -5,6 +5,7 @@
 import type { Registry } from 'prom-client'
 import { loadOperatorToken, type OperatorToken } from './auth/operator-token.ts'
 import { type Clock, systemClock } from './clock.ts'
+import type { DvrServer } from './content/dvr/dvr-server.ts'
 import { Audience } from './delivery/audience.ts'
 import { type Identity, loadIdentity } from './host/identity.ts'
 import { Join } from './host/join.ts'
@@ -82,6 +83,7 @@ export interface Components
   readonly downloads: Downloads
   readonly tellOfOwnVideos: () => void
   readonly archives: StreamArchives
+  readonly dvrServer: DvrServer
   readonly storyboards: LiveStoryboards
   readonly restreaming: RestreamService
   readonly pulls: PullService

@@ -196,7 +196,7 @@ export class Peer {
   async #startContent(components: Components): Promise<void> {
     const { sequences, store, host, peerHttp, directory, providers, fetches } = components
     const { feeds, replicas, load, geo, nearest, catalog, replication, ipfs } = components
-    const { videos, networkVideos } = components
+    const { videos, networkVideos, remoteDvr } = components
     await this.#lockHome(sequences)
     await this.#begin('store', store)
     await this.#begin('host', host)
@@ -212,6 +212,7 @@ export class Peer {
     await this.#begin('replicas', replicas)
     await this.#begin('videos of the network', videos)
     this.#started.push({ name: 'videos of others', stop: () => networkVideos.stop() })
+    this.#started.push({ name: 'rewinding at others', stop: () => remoteDvr.stop() })
     await this.#begin('replication', replication)
     if (ipfs !== undefined) await this.#begin('ipfs', ipfs)
     ensureStreams(components, this.#init.settings.testStream)
@@ -244,6 +245,7 @@ export class Peer {
     await this.#begin('library', components.library)
     components.tellOfOwnVideos()
     await this.#begin('archives', archives)
+    components.dvrServer.start()
     await this.#begin('storyboards', components.storyboards)
     await this.#begin('uploads', components.uploads)
     await this.#begin('pipeline', components.pipeline)

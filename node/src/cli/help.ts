@@ -48,7 +48,7 @@ const commandTexts: Readonly<Record<string, CommandText>> = {
       ...['vod', 'vod add <file> [title]', 'vod remove <id>'],
       'vod captions <id> <file.vtt> [language] [label]',
     ],
-    text: 'Lists the videos of the running peer, adds a file to them, removes one, or gives one captions.',
+    text: 'Lists the videos of the running peer and of others, adds a file to its own, removes one, or gives one captions.',
     settings: 'home',
   },
   cdn: {

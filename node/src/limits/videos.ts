@@ -9,6 +9,8 @@ export const videoLimits = {
   listTtlMs: 7 * 24 * 3_600_000,
   /** Longest life that a list may claim. */
   listTtlMsMax: 14 * 24 * 3_600_000,
+  /** Times at which a change is announced again: neighbours that have just come may not hear gossip yet. */
+  announceAgainMs: [2_000, 10_000, 60_000],
   /** Time between announcements of the own list when nothing changes; new neighbours ask for it at once. */
   announceIntervalMs: 10 * 60_000,
   /** Wait after a change before it is announced, so that several make one list. */

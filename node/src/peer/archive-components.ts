@@ -1,6 +1,8 @@
 /** The room that keeps what has been live: DVR windows and recordings of this peer's own streams. */
 import { strict as assert } from 'node:assert'
+import { DvrServer } from '../content/dvr/dvr-server.ts'
 import type { ContentStore } from '../content/store/store.ts'
+import type { PeerHttp } from '../host/peer-http.ts'
 import type { Publications } from '../ingest/publications.ts'
 import type { OwnedStream, StreamKeys } from '../ingest/stream-keys.ts'
 import type { StreamOptionsStore } from '../ingest/stream-options.ts'
@@ -16,6 +18,7 @@ import type { Base, ComponentsInit } from './base.ts'
 /** What archives stand on. */
 export interface ArchiveParts {
   readonly store: ContentStore
+  readonly peerHttp: Pick<PeerHttp, 'handle'>
   readonly keys: StreamKeys
   readonly streamOptions: StreamOptionsStore
   readonly publications: Publications
@@ -27,6 +30,8 @@ export interface ArchiveParts {
 /** What keeps what has been live. */
 export interface ArchiveRooms {
   readonly archives: StreamArchives
+  /** Tells other peers what the archives keep. */
+  readonly dvrServer: DvrServer
   readonly storyboards: LiveStoryboards
 }
 
@@ -64,7 +69,8 @@ export function createArchives(
   })
   streamOptions.onChange((name) => archives.optionsChanged(name))
   observers.push(archives, storyboards)
-  return { archives, storyboards }
+  const dvrServer = new DvrServer({ ...base, http: parts.peerHttp, source: archives })
+  return { archives, dvrServer, storyboards }
 }
 
 function keepOptions(

@@ -1,4 +1,5 @@
 /** The content plane: who is there, what is stored, and how objects come from other peers. */
+import { RemoteDvr } from '../content/dvr/remote-dvr.ts'
 import { FeedServer } from '../content/feed/server.ts'
 import { Fetcher } from '../content/fetch/fetch-client.ts'
 import { FetchServer } from '../content/fetch/fetch-server.ts'
@@ -73,22 +74,13 @@ export function createContent(
     store,
     rttOf: (peerId) => catalog().get(peerId)?.rttMs,
   })
+  const remoteDvr = new RemoteDvr({
+    ...{ ...network, http: peerHttp, records: directory, peerId: host.peerId },
+  })
   const replicas = new Replicas(
-    { ...network, store, fetcher, records: directory, providers, random },
+    { ...network, store, fetcher, records: directory, providers, random, dvr: remoteDvr },
     { idleMs: settings.replicaIdleMs },
   )
-  const videos = new VideoDirectory(
-    {
-      ...{ ...network, store, fetcher, gossip: host.gossip, peers: host },
-      signer: peerSigner(identity.privateKey),
-    },
-    { directory: home.videosDirectory },
-  )
-  const networkVideos = new NetworkVideos({
-    ...{ ...network, store, fetcher, videos, providers },
-    alivePeers: () => alive(catalog()),
-    isAlive: (peerId) => isAlive(catalog().get(peerId)),
-  })
   const ipfs = settings.ipfs
     ? new IpfsService(
         {
@@ -119,8 +111,8 @@ export function createContent(
     directory,
     providers,
     replicas,
-    videos,
-    networkVideos,
+    remoteDvr,
+    ...createVideos(base, { identity, catalog, store, fetcher, providers }, home.videosDirectory),
     feeds: new FeedServer({ ...network, streams: replicas }),
     peerHttp,
     fetcher,
@@ -131,6 +123,36 @@ export function createContent(
     /** Peers whose cached copies are believed (docs/decisions/0015), and that can be asked. */
     believedPeers: () => alive(catalog()).filter(({ peerId }) => isBelieved(peerId)),
   }
+}
+
+/** Videos on demand of the network: what others tell, and playing it here. */
+function createVideos(
+  base: Base,
+  {
+    identity,
+    catalog,
+    ...parts
+  }: Pick<ContentParts, 'identity' | 'catalog'> & {
+    readonly store: ContentStore
+    readonly fetcher: Fetcher
+    readonly providers: ProviderService
+  },
+  directory: string,
+) {
+  const { host } = base
+  const videos = new VideoDirectory(
+    {
+      ...{ ...base, ...parts, transport: host, gossip: host.gossip, peers: host },
+      signer: peerSigner(identity.privateKey),
+    },
+    { directory },
+  )
+  const networkVideos = new NetworkVideos({
+    ...{ ...base, ...parts, videos },
+    alivePeers: () => alive(catalog()),
+    isAlive: (peerId) => isAlive(catalog().get(peerId)),
+  })
+  return { videos, networkVideos }
 }
 
 /** Peers that take requests now. */

@@ -12,6 +12,7 @@ import type { HostPort } from '../config/address.ts'
 import type { LoadedSettings } from '../config/load.ts'
 import { PlayableVideos } from '../content/videos/playable-videos.ts'
 import { createHlsHandler } from '../delivery/hls-handler.ts'
+import type { LiveArchive } from '../delivery/live-archive.ts'
 import { createLiveStoryboardHandler } from '../delivery/live-storyboard.ts'
 import { createTimeHandler } from '../delivery/time-handler.ts'
 import { createVodHandler } from '../delivery/vod/vod-handler.ts'
@@ -74,8 +75,14 @@ export async function createHttpServers(
 async function ownAnswers({ components, loaded, rtmp, srt, report }: HttpServersParts) {
   const { replicas, operatorToken, archives, keys, networkVideos } = components
   const presentations = new PlayableVideos(archives, networkVideos)
+  const archive: LiveArchive = {
+    segments: (stream, rendition) => {
+      const own = archives.segments(stream, rendition)
+      return own.length > 0 ? own : components.remoteDvr.segments(stream, rendition)
+    },
+  }
   const plainHandlers: PlainHandler[] = [
-    createHlsHandler({ ...components, streams: replicas, archive: archives }),
+    createHlsHandler({ ...components, streams: replicas, archive }),
     createLiveStoryboardHandler({ ...components, streams: replicas }),
     createVodHandler({ ...components, presentations }),
     createTimeHandler(components),

@@ -6,10 +6,10 @@ import { silentLogger } from '../../src/logger.ts'
 import { MediaPool } from '../../src/media/child/pool.ts'
 import type { LadderPlan, LadderSource } from '../../src/media/ladder/plan.ts'
 import type { VideoRung } from '../../src/media/ladder/rung.ts'
-import { newVideoId } from './video-ids.ts'
 import { VodLibrary } from '../../src/vod/library.ts'
 import { VodPipeline, type VodPipelineInit } from '../../src/vod/pipeline.ts'
 import type { VodStatus } from '../../src/vod/vod-status.ts'
+import { newVideoId } from './video-ids.ts'
 
 /** Everything that makes videos. */
 export interface VodPeer {

@@ -7,6 +7,7 @@ import type { Transport } from '../../host/transport.ts'
 import { contentLimits } from '../../limits.ts'
 import type { Logger } from '../../logger.ts'
 import type { Digest } from '../digest.ts'
+import type { RemoteDvr } from '../dvr/remote-dvr.ts'
 import type { FeedMetrics } from '../feed/feed-metrics.ts'
 import type { Fetcher } from '../fetch/fetch-client.ts'
 import type { WindowedRendition } from '../index/live-rendition.ts'
@@ -38,6 +39,8 @@ export interface ReplicaComponents {
   readonly providers: StreamProviders
   /** A number in [0, 1). */
   readonly random: () => number
+  /** How far streams can be rewound; without it there are their live windows. */
+  readonly dvr?: Pick<RemoteDvr, 'prepare' | 'has' | 'forget'>
 }
 
 /** One replicated stream. */
@@ -48,6 +51,9 @@ export class Replica implements ServedStream {
   readonly #key: StreamPublicKey
   readonly #pool: ProviderPool
   readonly #followed = new Map<string, FollowedRendition>()
+  /** Renditions of which it is asked, and those of which it is known, how far they can be rewound; only the latter are shown. */
+  readonly #prepared = new Map<FollowedRendition, Promise<void>>()
+  readonly #shown = new Set<FollowedRendition>()
   #record: StreamRecord
   #touchedMs: number
   #provided = false
@@ -112,12 +118,13 @@ export class Replica implements ServedStream {
     }
     const followed = known ?? this.#follow(name)
     const rendition = await followed.ready(options.signal)
+    await this.#prepare(name, followed)
     if (info !== undefined && info !== rendition.info) rendition.describe(info)
     return rendition
   }
 
   followed(): readonly WindowedRendition[] {
-    return [...this.#followed.values()].flatMap(({ rendition }) => rendition ?? [])
+    return [...this.#shown].flatMap(({ rendition }) => rendition ?? [])
   }
 
   peek(digest: Digest): Buffer | undefined {
@@ -131,7 +138,7 @@ export class Replica implements ServedStream {
     }
     const stored = await store.read(digest, options)
     if (stored !== undefined) return stored
-    if (!this.#names(digest)) {
+    if (!this.#names(digest) && this.#components.dvr?.has(this.id, digest) !== true) {
       throw new KairoError('ERR_NOT_FOUND', 'the object has left the window of the stream')
     }
     return await fetcher.fetch(digest, this.#fetchOrder(), { ...options, owner: this.#owner() })
@@ -144,6 +151,20 @@ export class Replica implements ServedStream {
     const reason = new KairoError('ERR_STOPPED', 'the stream is no longer followed')
     for (const followed of this.#followed.values()) followed.stop(reason)
     if (this.#provided) this.#components.providers.cancel(this.id)
+    this.#components.dvr?.forget(this.id)
+  }
+
+  /** A playlist must not reach back further later on, so it waits for the first word of how far it does. */
+  #prepare(name: string, followed: FollowedRendition): Promise<void> {
+    const known = this.#prepared.get(followed)
+    if (known !== undefined) return known
+    const prepared = (
+      this.#components.dvr?.prepare(this.id, name, () => followed.rendition) ?? Promise.resolve()
+    ).then(() => {
+      this.#shown.add(followed)
+    })
+    this.#prepared.set(followed, prepared)
+    return prepared
   }
 
   #follow(name: string): FollowedRendition {
@@ -168,6 +189,8 @@ export class Replica implements ServedStream {
       this.#logger.error({ err: error, rendition: name }, 'following a rendition failed')
       followed.stop(new KairoError('ERR_NO_PROVIDER', 'following failed', { cause: error }))
       this.#followed.delete(name)
+      this.#prepared.delete(followed)
+      this.#shown.delete(followed)
     })
     return followed
   }
@@ -217,8 +240,8 @@ export class Replica implements ServedStream {
   }
 
   #names(digest: Digest): boolean {
-    return this.followed().some(({ entries }) =>
-      entries.some((entry) => entry.digest === digest || entry.initDigest === digest),
+    return [...this.#followed.values()].some(({ rendition }) =>
+      rendition?.entries.some((entry) => entry.digest === digest || entry.initDigest === digest),
     )
   }
 }

@@ -131,7 +131,7 @@ export class VideoDirectory implements ObjectSource {
     await transport.handle(VIDEOS_PROTOCOL, (stream) => this.#exchange.answer(stream))
     this.#unwatch = peers.watch(VIDEOS_PROTOCOL, (peerId) => this.#exchange.ask(peerId))
     this.#tell()
-    this.#announceLater()
+    this.#announceLater(limits.announceIntervalMs)
   }
 
   /** Stops listening and telling; the own list stays known to others. Must come before the host's stop. */
@@ -205,16 +205,22 @@ export class VideoDirectory implements ObjectSource {
     if (this.#own === undefined && digests.length === 0 && this.#sequence === 0) return
     if (this.#own?.head.pages.join() === digests.join()) return
     this.#announce(named, videos.length)
+    const [first = 0, ...later] = limits.announceAgainMs
+    this.#announceLater(first, ...later, limits.announceIntervalMs)
   }
 
   #announce(pages: ReadonlyMap<Digest, Buffer>, videos: number): void {
-    const { clock, signer, gossip } = this.#components
+    const { clock, signer } = this.#components
     const sequence = Math.max(Math.floor(clock.now()), this.#sequence + 1)
     const fields = { sequence, expiresAtMs: sequence + limits.listTtlMs, pages: [...pages.keys()] }
     const signed = encodeSignedList(signer, fields)
     this.#sequence = sequence
     this.#own = { head: { ...fields, owner: signer.peerId }, signed, pages, videos }
-    const publishing = gossip.publish(VIDEOS_TOPIC, signed).then(
+    this.#publish(signed)
+  }
+
+  #publish(signed: Uint8Array): void {
+    const publishing = this.#components.gossip.publish(VIDEOS_TOPIC, signed).then(
       () => this.#metrics.announcements.inc({ outcome: 'ok' }),
       (error: Error) => {
         this.#metrics.announcements.inc({ outcome: 'failed' })
@@ -225,11 +231,18 @@ export class VideoDirectory implements ObjectSource {
     void publishing.finally(() => this.#publishing.delete(publishing))
   }
 
-  #announceLater(): void {
-    const { clock } = this.#components
-    this.#cancelAnnounce = clock.after(limits.announceIntervalMs, () => {
-      if (this.#own !== undefined) this.#announce(this.#own.pages, this.#own.videos)
-      this.#announceLater()
+  /** Says the same again after each of these times, and anew when there are none left. */
+  #announceLater(delayMs: number, ...later: readonly number[]): void {
+    this.#cancelAnnounce?.()
+    this.#cancelAnnounce = this.#components.clock.after(delayMs, () => {
+      const [next, ...rest] = later
+      if (next === undefined) {
+        if (this.#own !== undefined) this.#announce(this.#own.pages, this.#own.videos)
+        this.#announceLater(limits.announceIntervalMs)
+        return
+      }
+      if (this.#own !== undefined) this.#publish(this.#own.signed)
+      this.#announceLater(next, ...rest)
     })
   }
 

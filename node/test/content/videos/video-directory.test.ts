@@ -76,8 +76,16 @@ test('nothing is told that did not change, and a peer without videos is silent',
   a.share(one)
   await net.clock.pass(SOON)
   t.equal(await metric(a.registry, 'kairo_videos_announcements_total'), 1)
+  const again = videoLimits.announceAgainMs.length
+  await net.clock.pass(100_000)
+  t.equal(await metric(a.registry, 'kairo_videos_announcements_total'), 1 + again, 'said again')
+  t.equal(
+    await metric(b.registry, 'kairo_videos_heard_total', { outcome: 'kept' }),
+    1,
+    'which is no news',
+  )
   await net.clock.pass(videoLimits.announceIntervalMs)
-  t.equal(await metric(a.registry, 'kairo_videos_announcements_total'), 2, 'but now and then')
+  t.equal(await metric(a.registry, 'kairo_videos_announcements_total'), 2 + again, 'now and then')
   t.same(titles(b), ['one'])
 })
 
