@@ -12,6 +12,8 @@ export interface Folder {
   list(): Promise<string[]>
   /** Opens a file for reading and writing. */
   open(name: string): Promise<FolderFile>
+  /** Opens a file for writes that are to be durable one by one. */
+  openToCommit(name: string): Promise<CommitFile>
   /** Makes an empty file; fails with EEXIST when the name is taken. */
   create(name: string): Promise<FolderFile>
   /** Takes the place of a file that is there. */
@@ -32,4 +34,24 @@ export interface FolderFile {
   /** Makes content and size durable (fdatasync). After an error nothing is known of what was written before it. */
   sync(): Promise<void>
   close(): Promise<void>
+}
+
+/** One file that is written and synced in one go. */
+export interface CommitFile {
+  /**
+   * Writes all of `bytes` over bytes that the file has, durably. The bytes must stay as they are meanwhile.
+   * @throws SyncError when they were written and could not be synced; for all else the file system's error, after which
+   *   the same write may be tried again
+   */
+  commit(bytes: Uint8Array, position: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** A sync that failed: the system may have dropped what it could not write, and a second sync would not tell. */
+export class SyncError extends Error {
+  override readonly name = 'SyncError'
+
+  constructor(cause: unknown) {
+    super('the sync of a file failed', { cause })
+  }
 }

@@ -200,7 +200,7 @@ function typeNumber(type: EntryType): number {
 
 /** Entries' data end at multiples of four, which keeps the words after them aligned. */
 function padded(bytes: number): number {
-  return (bytes + 3) & ~3
+  return Math.ceil(bytes / 4) * 4
 }
 
 /** Where the payload of a record at `at` begins. */

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import type { Entry, HardState } from '../raft/types.ts'
 import { AppendBuffer, type BufferPart } from './append-buffer.ts'
-import type { FolderFile } from './folder.ts'
+import type { CommitFile } from './folder.ts'
 import {
   entryBytes,
   fixedBytes,
@@ -44,7 +44,7 @@ export interface LiveSegment {
   /** Up to here all is on disk. */
   durable: number
   /** Open from the first write on. */
-  file: FolderFile | undefined
+  file: CommitFile | undefined
 }
 
 /** Memory with what must be done when it is durable. */
@@ -120,10 +120,10 @@ export class LogTail {
     const { group, snapshot, hardState } = append
     const entries = append.entries ?? noEntries
     this.#admit(append, entries)
-    let state = this.#states.get(group)
-    if (state === undefined) {
-      state = this.#adopt(group)
-    }
+    const known = this.#states.get(group)
+    const state = known ?? emptyState()
+    // It may have been here before and left: entries of now must not be free because those of then are.
+    if (known === undefined) this.#retention.note({ group, snapshotIndex: 0 })
     let from = 0
     do {
       const to = this.#recordEnd(entries, from)
@@ -143,6 +143,8 @@ export class LogTail {
         to,
       })
       from = to
+      // Not before its first record is laid out: a segment that begins with it must not name the group yet.
+      if (known === undefined) this.#states.set(group, state)
     } while (from < entries.length)
     assert(state.commit <= state.lastIndex, 'what is committed is in the log')
   }
@@ -159,10 +161,11 @@ export class LogTail {
 
   /** Forgets a group. */
   remove(group: number): void {
-    if (!this.#states.delete(group)) return
+    if (!this.#states.has(group)) return
     const { at, position, segment } = this.#room(recordSize(0))
     const kind = { type: recordTypes.removed, flags: 0, group }
     sealRecord(this.#buffer.memory, at, kind, 0, segment.seed, position)
+    this.#states.delete(group)
     this.#retention.note({ group, snapshotIndex: Number.POSITIVE_INFINITY })
   }
 
@@ -199,14 +202,6 @@ export class LogTail {
 
   #groupsMax(): number {
     return Math.min(walLimits.groupsMax, Math.floor(this.#segmentBytes / 4 / checkpointBytes))
-  }
-
-  #adopt(group: number): GroupState {
-    const state = emptyState()
-    this.#states.set(group, state)
-    // It may have been here before and left: entries of now must not be free because those of then are.
-    this.#retention.note({ group, snapshotIndex: 0 })
-    return state
   }
 
   /** Where the entries of one record end; at least one goes in. */

@@ -51,7 +51,6 @@ export class Retention {
 
   /** The changes since the last call, to be given to {@link apply} once they are durable. */
   takeNoted(): readonly Release[] {
-    if (this.#noted.length === 0) return this.#noted
     const noted = this.#noted
     this.#noted = []
     return noted

@@ -2,7 +2,7 @@
  * Files for new segments. Their blocks are written before they are needed, so that a sync of the log has no file
  * system metadata to wait for; and a released segment is used again instead of being deleted, for the same reason.
  */
-import type { Folder, FolderFile } from './folder.ts'
+import type { CommitFile, Folder } from './folder.ts'
 import { WalError } from './wal-error.ts'
 import { walLimits } from './wal-limits.ts'
 
@@ -62,7 +62,7 @@ export class SegmentSupply {
    * @param quick take a small new file rather than wait for a large one
    * @throws the file system's error, when a file cannot be made; nothing is left of it then
    */
-  async take(name: string, quick = false): Promise<{ file: FolderFile; bytes: number }> {
+  async take(name: string, quick = false): Promise<{ file: CommitFile; bytes: number }> {
     if (!quick) await this.#making
     let spare = this.#spares.pop()
     let bytes = this.#segmentBytes
@@ -77,7 +77,7 @@ export class SegmentSupply {
       throw error
     }
     await this.#folder.sync()
-    return { file: await this.#folder.open(name), bytes }
+    return { file: await this.#folder.openToCommit(name), bytes }
   }
 
   /** Takes a segment out of the log, durably: kept as a spare where one is wanted, else removed. */

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import type { AppendBuffer, BufferPart } from './append-buffer.ts'
-import type { Folder, FolderFile } from './folder.ts'
+import type { CommitFile, Folder } from './folder.ts'
 import type { SnapshotMarker } from './group-record.ts'
 import { type GroupAppend, type LiveSegment, LogTail, type TailBuffer } from './log-tail.ts'
 import { writeMark } from './record.ts'
@@ -254,18 +254,12 @@ export class WriteAheadLog {
       const { seed, durable: durableBytes } = segment
       writeMark(buffer.memory, from, { durableBytes, logId: this.#tail.logId, seed, position })
     }
-    let file: FolderFile
     try {
-      file = segment.file ?? (await this.#nextFile(segment))
-      await file.write(buffer.memory.bytes.subarray(from, to), position)
+      const file = segment.file ?? (await this.#nextFile(segment))
+      await file.commit(buffer.memory.bytes.subarray(from, to), position)
     } catch (error) {
+      // A failed sync is never tried again, for whatever reason it failed.
       throw isDiskFull(error) ? this.#noteFull(error) : this.#fail(error)
-    }
-    try {
-      await file.sync()
-    } catch (error) {
-      // Never tried again: the pages may be marked clean without being written, and a second sync would lie.
-      throw this.#fail(error)
     }
     segment.durable = position + to - from
     this.#durableSequence = segment.sequence
@@ -275,7 +269,7 @@ export class WriteAheadLog {
     if (segment.durable > segment.capacity / 2) this.#supply.prepare()
   }
 
-  async #nextFile(segment: LiveSegment): Promise<FolderFile> {
+  async #nextFile(segment: LiveSegment): Promise<CommitFile> {
     const { file } = await this.#supply.take(segment.name)
     segment.file = file
     await this.#current.file?.close()

@@ -3,7 +3,7 @@
  * by sector and in any order; names likewise. It can lose power, fill up, fail a sync (and then forget what was to be
  * written, as Linux does), and flip bits.
  */
-import type { Folder, FolderFile } from '../../src/wal/folder.ts'
+import { type CommitFile, type Folder, type FolderFile, SyncError } from '../../src/wal/folder.ts'
 
 /** What a disk writes at once. */
 const SECTOR_BYTES = 512
@@ -118,6 +118,19 @@ export class SimulatedFolder implements Folder {
     return this.#file(name, this.#content(name))
   }
 
+  async openToCommit(name: string): Promise<CommitFile> {
+    const file = await this.open(name)
+    return {
+      commit: async (bytes, position) => {
+        await file.write(bytes, position)
+        await file.sync().catch((error: unknown) => {
+          throw new SyncError(error)
+        })
+      },
+      close: () => file.close(),
+    }
+  }
+
   async create(name: string): Promise<FolderFile> {
     this.#call('create', name)
     if (this.#names.has(name)) throw systemError('EEXIST')
@@ -218,14 +231,17 @@ export class SimulatedFolder implements Folder {
   }
 
   #surviving(content: Content, options: { flipBits?: boolean }): Content {
-    const changed = [...content.unsynced.keys()]
+    const before = options.flipBits ? content.disk.slice() : content.disk
+    const sectors = [...content.unsynced.keys()]
     this.#flushSome(content)
     const size = this.#draw(2) === 0 ? content.diskSize : content.size
     const bytes = grown(content.disk, size)
-    if (options.flipBits && changed.length > 0) {
-      const sector = changed[this.#draw(changed.length)] as number
+    if (options.flipBits) {
+      // Only of what was being written: durable bytes beside it in its sector stay.
+      const sector = sectors[this.#draw(sectors.length)] ?? 0
       const at = sector * SECTOR_BYTES + this.#draw(SECTOR_BYTES)
-      if (at < size) bytes[at] = (bytes[at] as number) ^ (1 << this.#draw(8))
+      if (at < size && bytes[at] !== before[at])
+        bytes[at] = (bytes[at] as number) ^ (1 << this.#draw(8))
     }
     const found = emptyContent()
     found.seen = bytes.slice(0, Math.max(size, 1))
