@@ -60,6 +60,17 @@ test('a condition on what is for one client costs one request of the origin', as
   t.equal(origin.requests.length, 3)
 })
 
+test('the body of a private response that its client has is not fetched', async (t) => {
+  const { promise: left, resolve } = Promise.withResolvers<void>()
+  const { cdn, stop } = await stage((_message, reply) => {
+    reply.once('close', resolve)
+    reply.writeHead(200, { 'cache-control': 'private', etag: '"1"' }).write('the beginning')
+  })
+  t.teardown(stop)
+  t.equal((await cdn.get('/a', { 'if-none-match': '"1"' })).status, 304)
+  await left
+})
+
 test('the client that brings a text gets it compressed, as it comes', async (t) => {
   const decoders = { br: brotliDecompressSync, gzip: gunzipSync, zstd: zstdDecompressSync }
   const { origin, cdn, stop } = await stage((message, reply) => {
@@ -175,9 +186,9 @@ test('informational responses other than hints pass, too (RFC 9110 15.2)', async
 })
 
 test('a client with credentials does not keep a response from all others', async (t) => {
-  const { origin, cdn, stop } = await stage((_message, reply) =>
-    reply.writeHead(200, { 'cache-control': 'max-age=60' }).end('page'),
-  )
+  const { origin, cdn, stop } = await stage((_message, reply) => {
+    setTimeout(() => reply.writeHead(200, { 'cache-control': 'max-age=60' }).end('page'), 50)
+  })
   t.teardown(stop)
   for (const [name, value] of [
     ['authorization', 'x'],
@@ -186,7 +197,8 @@ test('a client with credentials does not keep a response from all others', async
     const before = origin.requests.length
     const path = `/${name}`
     await cdn.get(path, { [name]: value })
-    await cdn.get(path)
+    // They still wait for one answer, and it is kept.
+    await Promise.all(Array.from({ length: 10 }, () => cdn.get(path)))
     t.match((await cdn.get(path)).headers['cache-status'], /; hit/)
     t.equal(origin.requests.length, before + 2)
   }
