@@ -125,6 +125,35 @@ test('asynchronous writes: what is lost in a crash was never promised', async (t
   }
 })
 
+test('asynchronous writes: an old write that happens to look right confirms nothing', async (t) => {
+  const member = new LoneMember([2, 3], { asyncStorageWrites: true })
+  const hear = (term: number, from: number, index: number, logTerm: number, terms: number[]) => {
+    const entries = terms.map((of, at): Entry => {
+      return { term: of, index: index + 1 + at, type: 'EntryNormal', data: bytes('') }
+    })
+    const message = { type: 'MsgApp' as const, to: 1, from, term, index, logTerm, entries }
+    const refusal = member.node.step(createMessage(message))
+    t.equal(refusal, undefined)
+  }
+  // Entry 2 of term 1, then of term 2, then of term 1 again from the first leader, now in term 3; all still to be written.
+  hear(1, 2, 1, 1, [1])
+  member.process()
+  hear(2, 3, 1, 1, [2])
+  member.process()
+  hear(3, 2, 1, 1, [1])
+  member.process()
+  // The first write is done, and then the second one lies on the disk.
+  member.workAppend()
+  member.workAppend()
+  t.strictSame(member.log, ['2/2'])
+  hear(3, 2, 2, 1, [3])
+  t.match(member.work(), [
+    { type: 'MsgAppResp', reject: false, index: 2 },
+    { type: 'MsgAppResp', reject: false, index: 3 },
+  ])
+  t.strictSame(member.log, ['1/2', '3/3'])
+})
+
 test('a local message goes to its own member', async (t) => {
   const member = new LoneMember([2])
   const message = createMessage({ type: 'MsgStorageApplyResp', to: 2, from: localApplyThread })
