@@ -78,6 +78,9 @@ export const cdnLimits = {
   shieldLookMs: 250,
   /** So many turns without an answer to a ping, and a shield counts as hanging: as long as a pause in which purges may be missed. */
   shieldLooks: 8,
+  /** The same for one that has told a load of this or more: a machine whose processors are all in use holds up a process for longer. */
+  shieldBusyLooks: 32,
+  shieldBusyLoad: 0.9,
   /** A shield that waits for its origin is pinged again so often, lest it hang since. */
   shieldAgainMs: 1_000,
   /** Shields whose latencies and failures are kept; the one unused for the longest goes. */

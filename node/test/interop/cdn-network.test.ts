@@ -8,6 +8,8 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { t as root, type Test, test } from 'tap'
+import { rankByRendezvous } from '../../src/content/rendezvous.ts'
+import { cdnLimits } from '../../src/limits/cdn.ts'
 import {
   askAtOnce,
   askSite,
@@ -21,6 +23,7 @@ import { CdnWatch } from '../support/cdn-watch.ts'
 import { type PeerProcess, startPeer } from '../support/peer-process.ts'
 import { needsSmallDisk, smallDisk } from '../support/small-disk.ts'
 import { tcpProxy } from '../support/tcp-proxy.ts'
+import { uncountedChildren } from '../support/uncounted.ts'
 import { until } from '../support/until.ts'
 import {
   SHARED_TAG,
@@ -30,6 +33,8 @@ import {
   type VersionedOrigin,
   versionIn,
 } from '../support/versioned-origin.ts'
+
+uncountedChildren()
 
 root.setTimeout(300_000)
 
@@ -62,6 +67,12 @@ test('five peers in front of one origin', async (t) => {
   await t.test('a thousand misses at once are one request to the origin', async (t) => {
     await missesAtOnce(t, network)
   })
+  await t.test(
+    'a shield that is stopped holds up nobody, and the origin sees few requests',
+    async (t) => {
+      await stoppedShield(t, network)
+    },
+  )
   await t.test('killed, stopped, cut off and purged', async (t) => {
     await faults(t, network)
   })
@@ -154,6 +165,52 @@ async function missesAtOnce(t: Test, { origin, members }: Network): Promise<void
   origin.gate = undefined
   t.equal(answers.filter((answer) => versionIn(path, answer) === 1).length, MISSES)
   t.equal(origin.requests(path), 1)
+}
+
+/** Its connections live, and it says nothing: who asks it goes on to the next one long before they break. */
+async function stoppedShield(t: Test, { origin, members }: Network): Promise<void> {
+  const everyone = members.map(({ peer }) => peer)
+  const { peer: shield, process } = members[3]
+  const others = everyone.filter(({ peerId }) => peerId !== shield.peerId)
+  // Paths that all agree to ask this very peer for.
+  const paths: string[] = []
+  for (let index = 0; paths.length < 8; index += 1) {
+    const path = `/shielded-${index}/${30_000 + index}`
+    if (rankByRendezvous(`http://${SITE_HOST}${path}`, everyone)[0] === shield.peerId)
+      paths.push(path)
+  }
+  const [early = '', ...later] = paths
+  for (const { http } of others) t.equal(versionIn(early, await askSite(http, early)), 1)
+  t.equal(origin.requests(early), 1)
+  process.child.kill('SIGSTOP')
+  const asked = later.flatMap((path) =>
+    others.flatMap(({ http }) => [ask(http, path), ask(http, path)]),
+  )
+  for (const { path, answer } of await Promise.all(asked)) t.equal(versionIn(path, answer), 1)
+  const requests = later.map((path) => origin.requests(path))
+  t.ok(
+    requests.every((count) => count >= 1 && count <= 2),
+    `${requests} requests to the origin`,
+  )
+  // What is purged meanwhile it must not serve when it goes on.
+  for (const path of paths) origin.bump(path)
+  const { complete, peers } = await purgeAt(others[0] as CdnPeer, { by: 'everything' })
+  t.equal(complete, false)
+  t.match(
+    peers.filter(({ status }) => status !== 'done').map(({ peerId }) => peerId),
+    [shield.peerId],
+  )
+  const first = askSite(shield.http, early)
+  process.child.kill('SIGCONT')
+  t.equal(versionIn(early, await first), 2, 'not even the first answer is from before the purge')
+  for (const { http } of everyone) {
+    for (const path of paths) t.equal(versionIn(path, await askSite(http, path)), 2)
+  }
+  await untilAcquainted(everyone)
+
+  async function ask(http: string, path: string) {
+    return { path, answer: await askSite(http, path, {}, cdnLimits.shieldHeadTimeoutMs - 2_000) }
+  }
 }
 
 async function faults(t: Test, { origin, members, cut, mend }: Network): Promise<void> {

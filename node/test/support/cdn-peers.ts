@@ -34,8 +34,9 @@ export function askSite(
   http: string,
   path: string,
   headers: Record<string, string> = {},
+  timeoutMs = 60_000,
 ): Promise<Answer> {
-  return httpRequest(http + path, { headers: { ...headers, host: SITE_HOST }, timeoutMs: 60_000 })
+  return httpRequest(http + path, { headers: { ...headers, host: SITE_HOST }, timeoutMs })
 }
 
 /** True for an answer that was not fetched from anywhere first. */

@@ -42,7 +42,10 @@ export class ShieldHealth {
     if (!shield.breaker.isOpen) return true
     const trial = shield.breaker.begin()
     if (trial === undefined) return false
-    void this.#probe(peerId, shield).then((isAlive) => trial.end(isAlive ? 'succeeded' : 'failed'))
+    const { shieldLooks } = cdnLimits
+    void this.#probe(peerId, shield, shieldLooks).then((isAlive) =>
+      trial.end(isAlive ? 'succeeded' : 'failed'),
+    )
     return false
   }
 
@@ -70,20 +73,29 @@ export class ShieldHealth {
     if (!breaker.isOpen) breaker.begin()?.end('failed')
   }
 
-  /** Whether it gives a sign of life, a while at most. @throws the signal's reason. */
-  async isAlive(peerId: string, signal: AbortSignal): Promise<boolean> {
-    return await unlessAborted(this.#probe(peerId, this.#of(peerId)), signal)
+  /**
+   * Whether it gives a sign of life, a while at most.
+   * @param options `isBusy`: it was busy before it fell silent, and gets more time.
+   * @throws the signal's reason.
+   */
+  async isAlive(
+    peerId: string,
+    { isBusy, signal }: { readonly isBusy: boolean; readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    const looks = isBusy ? cdnLimits.shieldBusyLooks : cdnLimits.shieldLooks
+    return await unlessAborted(this.#probe(peerId, this.#of(peerId), looks), signal)
   }
 
-  #probe(peerId: string, shield: KnownShield): Promise<boolean> {
-    shield.probe ??= this.#look(peerId, shield).finally(() => {
+  /** One at a time, whoever wants to know. */
+  #probe(peerId: string, shield: KnownShield, looks: number): Promise<boolean> {
+    shield.probe ??= this.#look(peerId, shield, looks).finally(() => {
       shield.probe = undefined
     })
     return shield.probe
   }
 
   /** In turns: what came while this very process was held up is read before the next turn is over. */
-  async #look(peerId: string, shield: KnownShield): Promise<boolean> {
+  async #look(peerId: string, shield: KnownShield, looks: number): Promise<boolean> {
     const { clock, logger } = this.#components
     const startMs = clock.monotonicMs()
     const own = new AbortController()
@@ -99,7 +111,7 @@ export class ShieldHealth {
         ping = undefined
       }
     }
-    for (let look = 0; look < cdnLimits.shieldLooks; look += 1) {
+    for (let look = 0; look < looks; look += 1) {
       ping ??= send()
       await turn(clock, ping, () => isAlive)
       if (isAlive || shield.heardMs > startMs) break

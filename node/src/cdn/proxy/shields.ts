@@ -31,6 +31,8 @@ export interface BelievedPeer {
   readonly peerId: string
   /** The operator's word for where it stands. */
   readonly region: string
+  /** Share of what it can do that is used, as it has told, 0 to 1. */
+  readonly load: number
 }
 
 /** What shields work with. */
@@ -126,11 +128,16 @@ export class Shields {
   async #untilItHangs(peerId: string, signal: AbortSignal): Promise<void> {
     const { clock, metrics } = this.#components
     await pause(clock, this.#health.usualMs(peerId), signal)
-    while (await this.#health.isAlive(peerId, signal)) {
+    while (await this.#health.isAlive(peerId, { isBusy: this.#isBusy(peerId), signal })) {
       await pause(clock, cdnLimits.shieldAgainMs, signal)
     }
     metrics.shields.inc({ result: 'hangs' })
     this.#health.failed(peerId)
+  }
+
+  #isBusy(peerId: string): boolean {
+    const shield = this.#components.believedPeers().find((peer) => peer.peerId === peerId)
+    return shield !== undefined && shield.load >= cdnLimits.shieldBusyLoad
   }
 
   async #askOne(

@@ -6,6 +6,7 @@ import { rankByRendezvous } from '../../../src/content/rendezvous.ts'
 import { unlessAborted } from '../../../src/deadline.ts'
 import { KairoError } from '../../../src/errors.ts'
 import type { PeerHttp, PeerHttpHandler } from '../../../src/host/peer-http.ts'
+import { cdnLimits } from '../../../src/limits/cdn.ts'
 import { type CdnStage, sendVersion, startCdn, startOrigin } from '../../support/cdn-stage.ts'
 
 const body = randomBytes(3_000)
@@ -17,6 +18,8 @@ class PeerNet {
   /** Peers whose process is stopped: they take what they are sent, and say nothing. */
   readonly stopped = new Set<string>()
   readonly pings: string[] = []
+  /** What peers have told of their load. */
+  readonly loads = new Map<string, number>()
   /** Peers that were asked. */
   readonly asked = new Set<string>()
   requests = 0
@@ -77,7 +80,8 @@ async function startRegion(
       covers: (stamp: string) => Number(stamp) <= (stamps.get(peerId) ?? 0),
     }
     const believed = joined ? ids.slice(0, index === 0 ? 0 : 1) : ids
-    const believedPeers = () => believed.map((id) => ({ peerId: id, region: '' }))
+    const believedPeers = () =>
+      believed.map((id) => ({ peerId: id, region: '', load: net.loads.get(id) ?? 0 }))
     const ping: CdnServiceComponents['ping'] = (to, { signal }) => net.ping(to, signal)
     const components = { peers: net.of(peerId), ping, believedPeers, purges }
     const isShield = !joined
@@ -250,6 +254,21 @@ test('a shield that waits for a slow origin is waited for', async (t) => {
   t.ok(answers.every((answer) => answer.body.equals(body)))
   t.equal(origin.requests.length, 1)
   t.equal(new Set(net.pings).size, 1, `only ${order(ids, path)[0]} was looked at`)
+})
+
+test('a shield that was busy before it fell silent gets more time', async (t) => {
+  const { net, ids, peers, stop } = await startRegion()
+  t.teardown(stop)
+  const path = '/busy'
+  const [first, , third] = order(ids, path) as [string, string, string]
+  const asker = peers[ids.indexOf(third)] as CdnStage
+  net.stopped.add(first)
+  net.loads.set(first, 0.95)
+  const before = asker.clock.monotonicMs()
+  t.ok((await passing([asker], asker.get(path, site))).body.equals(body))
+  const passedMs = asker.clock.monotonicMs() - before
+  const { shieldBusyLooks, shieldLookMs, shieldHeadTimeoutMs } = cdnLimits
+  t.ok(passedMs > shieldBusyLooks * shieldLookMs && passedMs < shieldHeadTimeoutMs)
 })
 
 test('where all shields hang the origin is asked, and one that is back is found by a ping', async (t) => {
