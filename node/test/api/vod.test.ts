@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { test } from 'tap'
 import { vodSchema, vodsSchema } from '../../src/api/schemas-vod.ts'
-import { vodRoutes, vodStreamRoutes } from '../../src/api/vod.ts'
+import { type VodRouteComponents, vodRoutes, vodStreamRoutes } from '../../src/api/vod.ts'
 import { attachment } from '../../src/http/content-disposition.ts'
 import { captionUploadLimits } from '../../src/limits/upload.ts'
 import { silentLogger } from '../../src/logger.ts'
@@ -15,6 +15,7 @@ import { ManualClock } from '../support/manual-clock.ts'
 import { MemoryPresentations } from '../support/memory-presentations.ts'
 import { needs } from '../support/needs.ts'
 import { encodeFlv, libraryOf, packagePresentation } from '../support/packaged-presentation.ts'
+import { makeVideo } from '../support/videos.ts'
 
 test('the library by HTTP', { skip: needs('ffmpeg') }, async (t) => {
   const folder = t.testdir({})
@@ -28,7 +29,15 @@ test('the library by HTTP', { skip: needs('ffmpeg') }, async (t) => {
   )
   await downloads.start()
   const { library, calls } = fakeLibrary(made)
-  const components = { library, downloads, ...alone }
+  const { record } = makeVideo('another peer', 'Theirs', { createdAtMs: 1_800_000_000_000 })
+  const theirs = { owner: 'another peer', video: record }
+  const networkVideos: VodRouteComponents['networkVideos'] = {
+    count: 7,
+    known: (id) => (id === record.id ? theirs : undefined),
+    newest: () => [theirs],
+    status: () => 'known',
+  }
+  const components = { library, downloads, ...alone, networkVideos }
   const started = await startTestServer({
     routes: vodRoutes(components, { access: 'local' }),
     streamRoutes: vodStreamRoutes(components, { access: 'local' }),
@@ -43,6 +52,7 @@ test('the library by HTTP', { skip: needs('ffmpeg') }, async (t) => {
     t.same(
       list.videos.map(({ id, state, progress, etaS }) => [id, state, progress, etaS]),
       [
+        [record.id, 'ready', 1, null],
         ['clip', 'ready', 1, null],
         ['making', 'transcoding', 0.5, 1.5],
       ],
@@ -57,9 +67,32 @@ test('the library by HTTP', { skip: needs('ffmpeg') }, async (t) => {
         ['audio', 'audio'],
       ],
     )
-    t.equal(list.videos[1]?.urls, null)
+    t.equal(list.videos[2]?.urls, null)
     t.equal((await httpRequest(`${url}/api/vods/none`)).status, 404)
     t.equal((await httpRequest(`${url}/api/vods/..%2fx`)).status, 400)
+  })
+
+  t.test('videos of other peers', async (t) => {
+    const list = vodsSchema.parse(JSON.parse((await httpRequest(`${url}/api/vods`)).text))
+    t.equal(list.networkVideos, 7)
+    t.same(
+      list.videos.map(({ status, originPeer }) => [status, originPeer]),
+      [
+        ['known', 'another peer'],
+        ['origin', 'this peer'],
+        ['origin', 'this peer'],
+      ],
+    )
+    const path = `${url}/api/vods/${record.id}`
+    const one = vodSchema.parse(JSON.parse((await httpRequest(path)).text))
+    t.match(one, { title: 'Theirs', urls: { hls: `/vod/${record.id}/master.m3u8` } })
+    t.match(one, { storyboard: { count: 6 }, captions: [{ language: 'en' }], bytes: 3_000 })
+    const body = { headers: json, body: '{"title":"Mine"}' }
+    const before = calls.length
+    t.equal((await httpRequest(path, { method: 'PATCH', ...body })).status, 403)
+    const removed = await httpRequest(path, { method: 'DELETE' })
+    t.match(JSON.parse(removed.text), { status: 403, detail: /another peer/ })
+    t.equal(calls.length, before)
   })
 
   t.test('changes, by this machine and the pages of this peer only', async (t) => {

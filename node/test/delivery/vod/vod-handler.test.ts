@@ -7,6 +7,7 @@ import type { ArchivedSegment, Presentation } from '../../../src/content/archive
 import { createVodHandler } from '../../../src/delivery/vod/vod-handler.ts'
 import { parseVodRequest } from '../../../src/delivery/vod/vod-request.ts'
 import { vodRoutes } from '../../../src/delivery/vod/vod-routes.ts'
+import { KairoError } from '../../../src/errors.ts'
 import type { PreparedResponse } from '../../../src/http/prepared-response.ts'
 import { DashChecker } from '../../support/dash-checker.ts'
 import { audioInfo, captionsInfo, videoInfo } from '../../support/fake-stream.ts'
@@ -220,4 +221,39 @@ test('mpd-parser reads the manifest', async (t) => {
     "const {parse}=require('mpd-parser');let t='';process.stdin.on('data',(d)=>{t+=d}).on('end',()=>{const m=parse(t,{manifestUri:'http://a/vod/a1/manifest.mpd'});console.log(JSON.stringify({n:m.playlists.length,s:m.playlists[0].segments.length,d:m.duration,u:m.playlists[0].segments[4].resolvedUri}))})"
   const out = execFileSync(process.execPath, ['-e', code], { input: text }).toString()
   t.same(JSON.parse(out), { n: 1, s: 5, d: 10, u: 'http://a/vod/a1/source/4.m4s' })
+})
+
+test('a video of another peer: pictures at once, all else when its segments are known', async (t) => {
+  const { source, presentation, ask } = setUp()
+  let opened = 0
+  let failure: Error | undefined
+  source.get = () => undefined
+  source.outline = (id) => source.presentations.get(id)
+  source.open = async (id) => {
+    opened += 1
+    if (failure !== undefined) throw failure
+    const found = source.presentations.get(id)
+    if (found === undefined) throw new KairoError('ERR_NOT_FOUND', 'no such video')
+    return found
+  }
+  t.match(textOf(await ask('a1/storyboard.vtt')), /^WEBVTT/)
+  t.equal(textOf(await ask('a1/storyboard/0.jpg')), 'sprite 0')
+  t.equal(opened, 0)
+  for (const path of ['source/media.m3u8', 'source/2.m4s', 'captions-de/captions.vtt']) {
+    t.equal((await ask(`a1/${path}`)).status, 200, path)
+  }
+  t.equal(opened, 3)
+  failure = new KairoError('ERR_NO_PROVIDER', 'nobody has it')
+  const away = await ask('a1/master.m3u8')
+  t.match(away, { status: 503, headers: { 'retry-after': /\d/ } })
+  failure = undefined
+  source.objects.clear()
+  await t.rejects(ask('a1/source/2.m4s'), { code: 'ERR_NOT_FOUND' })
+  for (const path of ['master.m3u8', 'storyboard.vtt', 'storyboard/0.jpg']) {
+    await t.rejects(ask(`none/${path}`), { code: 'ERR_NOT_FOUND' }, path)
+  }
+  source.presentations.set('a1', { ...presentation, storyboard: undefined })
+  for (const path of ['storyboard.vtt', 'storyboard/0.jpg']) {
+    await t.rejects(ask(`a1/${path}`), { code: 'ERR_NOT_FOUND' }, path)
+  }
 })
