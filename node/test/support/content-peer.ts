@@ -5,7 +5,7 @@ import { Fetcher } from '../../src/content/fetch/fetch-client.ts'
 import { FetchServer } from '../../src/content/fetch/fetch-server.ts'
 import { Publication, type PublishedPart } from '../../src/content/publication/publication.ts'
 import type { SequenceCursor } from '../../src/content/publication/sequence-store.ts'
-import { Replicas } from '../../src/content/replica/replicas.ts'
+import { Replicas, type ReplicasComponents } from '../../src/content/replica/replicas.ts'
 import { ContentStore } from '../../src/content/store/store.ts'
 import type { LiveStream, RenditionInfo, StreamId, StreamRecord } from '../../src/content/stream.ts'
 import { generateStreamKey, type StreamKey } from '../../src/content/stream-key.ts'
@@ -116,6 +116,7 @@ export class ContentPeer {
       readonly clock: ManualClock
       readonly directory: SharedDirectory
       readonly memoryBytesMax?: number
+      readonly dvr?: ReplicasComponents['dvr']
     },
   ) {
     this.peerId = peerId
@@ -139,6 +140,7 @@ export class ContentPeer {
         records: seen,
         providers: seen,
         random: shared.net.random,
+        ...(shared.dvr !== undefined && { dvr: shared.dvr }),
       },
       { idleMs: REPLICA_IDLE_MS },
     )
