@@ -123,13 +123,14 @@ export class RaftCore {
   send(given: Outgoing): void {
     const { type } = given
     const isVote = voteTypes.has(type)
-    invariant(
-      isVote === (given.term !== undefined && given.term > 0),
-      () => `the term of a ${type} was ${given.term}`,
-    )
+    const asked = given.term ?? 0
+    invariant(isVote === asked > 0, () => `the term of a ${type} was ${given.term}`)
     // Proposals and read requests are passed on like local ones: they belong to no term.
-    const term = isVote ? given.term : type === 'MsgProp' || type === 'MsgReadIndex' ? 0 : this.term
-    const message = createMessage({ ...given, from: given.from || this.id, term })
+    const isTermless = type === 'MsgProp' || type === 'MsgReadIndex'
+    const term = isVote ? asked : isTermless ? 0 : this.term
+    const message: { -readonly [field in keyof Message]: Message[field] } = createMessage(given)
+    message.from ||= this.id
+    message.term = term
     if (promiseTypes.has(type)) {
       this.messagesAfterAppend.push(message)
       return

@@ -182,6 +182,24 @@ test('4.1 of the thesis: one change of members at a time', async (t) => {
   t.strictSame(group.member(1).node.status().confState.voters, [1])
 })
 
+test('4.1 of the thesis: a new leader waits for the change that it inherits', async (t) => {
+  const group = RaftGroup.start(3)
+  group.elect(1)
+  group.change(1, [{ type: 'ConfChangeAddLearnerNode', nodeId: 4 }])
+  group.process(1)
+  group.deliver()
+  group.process(2)
+  group.drop()
+  group.isolate(1)
+  group.member(2).node.campaign()
+  group.settle(({ type }) => type === 'MsgApp')
+  t.equal(group.member(2).state, 'StateLeader')
+  group.change(2, [{ type: 'ConfChangeRemoveNode', nodeId: 3 }])
+  group.settle()
+  const { voters, learners } = group.member(2).node.status().confState
+  t.strictSame([voters, learners], [[1, 2, 3], [4]])
+})
+
 test('a change that would stop every member is void', async (t) => {
   const group = RaftGroup.start(3)
   group.elect(1)

@@ -51,6 +51,9 @@ test('a leader that was replaced answers no read', async (t) => {
   group.heal()
   group.tickAll(3)
   t.strictSame(group.member(1).reads, [], 'nor later, when it does')
+  group.elect(1)
+  group.tickAll(3)
+  t.strictSame(group.member(1).reads, [], 'nor when it leads again')
 })
 
 test('a new leader answers when it has committed an entry of its term', async (t) => {
