@@ -166,7 +166,7 @@ export class Shields {
       }
       metrics.shields.inc({ result: 'answered' })
       this.#health.answered(peerId, clock.monotonicMs() - startMs)
-      return fromPeer(response)
+      return this.#watched(peerId, response, parent)
     } catch (error) {
       this.#judge(peerId, error, { parent, ms: clock.monotonicMs() - startMs })
       throw error
@@ -174,6 +174,16 @@ export class Shields {
       limit.signal.removeEventListener('abort', onLate)
       limit.clear()
     }
+  }
+
+  /** The response of a shield, which is left alone when it stops in the middle: the rest is asked of others. */
+  #watched(peerId: string, response: PeerHttpResponse, parent: AbortSignal): OriginResponse {
+    const { [ANSWER_FIELD]: _, ...headers } = response.headers
+    const { status, body } = response
+    const fail = (): void => {
+      if (!parent.aborted) this.#health.failed(peerId)
+    }
+    return { status, headers, body: watched(body, fail) }
   }
 
   /** What a failure says of the shield; nothing when it is the client that is gone. */
@@ -226,7 +236,14 @@ async function fired(signal: AbortSignal, end: AbortSignal): Promise<void> {
   })
 }
 
-function fromPeer(response: PeerHttpResponse): OriginResponse {
-  const { [ANSWER_FIELD]: _, ...headers } = response.headers
-  return { status: response.status, headers, body: response.body }
+async function* watched(
+  body: AsyncIterable<Uint8Array>,
+  onBroken: () => void,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body
+  } catch (error) {
+    onBroken()
+    throw error
+  }
 }

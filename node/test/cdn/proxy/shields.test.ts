@@ -17,6 +17,8 @@ class PeerNet {
   readonly broken = new Set<string>()
   /** Peers whose process is stopped: they take what they are sent, and say nothing. */
   readonly stopped = new Set<string>()
+  /** Peers that stop in the middle of an answer. */
+  readonly cutting = new Set<string>()
   readonly pings: string[] = []
   /** What peers have told of their load. */
   readonly loads = new Map<string, number>()
@@ -44,7 +46,8 @@ class PeerNet {
         }
         const incoming = { peerId, method, path, headers, body: new Uint8Array() }
         const { status, headers: fields = {}, body: pieces = [] } = await handler(incoming, signal)
-        return { status, headers: fields, body: iterate(pieces) }
+        const whole = iterate(pieces)
+        return { status, headers: fields, body: this.cutting.has(to) ? broken(whole) : whole }
       },
     }
   }
@@ -54,6 +57,14 @@ async function* iterate(
   pieces: readonly Uint8Array[] | AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
   yield* pieces
+}
+
+/** The first piece, and no more. */
+async function* broken(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const piece of body) {
+    yield piece
+    throw new KairoError('ERR_TIMEOUT', 'the other peer stopped in the middle of an answer')
+  }
 }
 
 /** @param options.joined all peers joined the first one and believe nobody else; otherwise each believes all. */
@@ -269,6 +280,22 @@ test('a shield that was busy before it fell silent gets more time', async (t) =>
   const passedMs = asker.clock.monotonicMs() - before
   const { shieldBusyLooks, shieldLookMs, shieldHeadTimeoutMs } = cdnLimits
   t.ok(passedMs > shieldBusyLooks * shieldLookMs && passedMs < shieldHeadTimeoutMs)
+})
+
+test('a shield that stops in the middle of a body is left alone, and the rest comes from others', async (t) => {
+  const bytes = randomBytes(8 * 65_536)
+  const rule = { sliceBytes: 65_536 }
+  const { net, ids, peers, stop } = await startRegion([rule, rule, rule], { bytes })
+  t.teardown(stop)
+  const path = '/breaks-off'
+  const [first, , third] = order(ids, path) as [string, string, string]
+  const asker = peers[ids.indexOf(third)] as CdnStage
+  net.cutting.add(first)
+  t.ok((await asker.get(path, site)).body.equals(bytes), 'no byte is wrong or missing')
+  net.asked.clear()
+  const others = Array.from({ length: 12 }, (_, index) => `/others-${index}`)
+  for (const other of others) t.ok((await asker.get(other, site)).body.equals(bytes))
+  t.notOk(net.asked.has(first))
 })
 
 test('where all shields hang the origin is asked, and one that is back is found by a ping', async (t) => {
