@@ -12,6 +12,7 @@ import {
   edgeResult,
 } from './support/edge-result.ts'
 import {
+  type EdgeCacheSize,
   type EdgeOrigin,
   startKairoCache,
   startNginxCache,
@@ -59,7 +60,7 @@ export async function run({ isQuick }: BenchOptions): Promise<BenchResult> {
   const origin = await startOrigin()
   try {
     const compared = await compare(origin, work)
-    const hits = await compareHits(origin, work)
+    const hits = await compareHits(work)
     const memory = await kairoMemory(origin, work)
     return edgeResult({ ...compared, hits, memory, wrk, idle: work.idle })
   } finally {
@@ -87,12 +88,12 @@ async function compare(
     // The first round only fills the caches and warms up.
     for (let repetition = 0; repetition <= repetitions; repetition += 1) {
       progress(repetition === 0 ? 'warming up' : `speed, round ${repetition} of ${repetitions}`)
-      for (const { label, path, bytes, connections } of edgeKinds) {
+      for (const kind of edgeKinds) {
         for (const server of servers) {
-          if (repetition === 0) await checkBody(server, path, bytes)
+          if (repetition === 0) await checkBody(server, kind.path, kind.bytes)
           const long = repetition === 0 ? Math.min(2, seconds) : seconds
-          const sample = await measure(server, path, { connections, seconds: long })
-          const key = `${server.name} ${label}`
+          const sample = await measure(server, kind, long)
+          const key = `${server.name} ${kind.label}`
           if (repetition > 0) samples.set(key, [...(samples.get(key) ?? []), sample])
         }
       }
@@ -115,34 +116,57 @@ async function checkBody({ name, port }: ServedProcess, path: string, bytes: num
   }
 }
 
-/** The trace at Kairo and at nginx, each with room for a tenth of the catalogue as it counts it itself. */
-async function compareHits(origin: EdgeOrigin, work: Work): Promise<Map<string, EdgeHits>> {
+/**
+ * The trace at Kairo and at nginx, each with room for a tenth of the catalogue as it counts it itself, each with an origin of its own. Both at the
+ * same time and on any core: what is counted does not depend on who is faster.
+ */
+async function compareHits(work: Work): Promise<Map<string, EdgeHits>> {
+  progress(`the trace, ${work.traceRequests} requests`)
   const { bodies, nginxFiles } = traceBytes()
+  const kairoBytes = Math.round(bodies * CACHE_SHARE)
+  const nginxBytes = Math.round(nginxFiles * CACHE_SHARE)
+  const [kairo, nginx] = await Promise.all([
+    traceAt(work, kairoBytes, async (origin, size) => {
+      const cache = await startKairoCache(origin, size, { isPinned: false })
+      const heldBytes = (): Promise<number> => readMetric(cache.ready, 'kairo_content_stored_bytes')
+      return { ...cache, heldBytes }
+    }),
+    traceAt(work, nginxBytes, (origin, size) => startNginxCache(origin, size, { isStrict: true })),
+  ])
   const hits = new Map<string, EdgeHits>()
-  const run = async (server: ServedProcess, roomBytes: number, held: () => Promise<number>) => {
+  if (kairo !== undefined) hits.set('kairo', kairo)
+  if (nginx !== undefined) hits.set('nginx', nginx)
+  return hits
+}
+
+/** What comes of the trace at one cache; undefined for one that is not installed. */
+async function traceAt(
+  { traceRequests: requests }: Work,
+  memoryBytes: number,
+  start: (
+    origin: EdgeOrigin,
+    size: EdgeCacheSize,
+  ) => Promise<(ServedProcess & { readonly heldBytes: () => Promise<number> }) | undefined>,
+): Promise<EdgeHits | undefined> {
+  const origin = await startOrigin()
+  try {
+    const server = await start(origin, { memoryBytes, diskBytes: 0 })
+    if (server === undefined) return undefined
     try {
-      progress(`the trace at ${server.name}`)
       await origin.counts()
-      const most = watchMost(held, 1_000)
-      const { seconds } = await runTask<{ seconds: number }>({
-        ...{ task: 'trace', port: server.port, requests: work.traceRequests },
-      })
-      const fill = (await most()) / roomBytes
+      const most = watchMost(server.heldBytes, 1_000)
+      const { port } = server
+      const { seconds } = await runTask<{ seconds: number }>({ task: 'trace', port, requests })
+      const fill = (await most()) / memoryBytes
       const asked = (await origin.counts())['/z'] ?? 0
-      hits.set(server.name, { ratio: 1 - asked / work.traceRequests, seconds, fill })
+      progress(`the trace at ${server.name} is done`)
+      return { ratio: 1 - asked / requests, seconds, fill }
     } finally {
       await server.stop()
     }
+  } finally {
+    await origin.stop()
   }
-  const memoryBytes = Math.round(bodies * CACHE_SHARE)
-  const kairo = await startKairoCache(origin, { memoryBytes, diskBytes: 0 })
-  await run(kairo, memoryBytes, () => readMetric(kairo.ready, 'kairo_content_stored_bytes'))
-  const nginxBytes = Math.round(nginxFiles * CACHE_SHARE)
-  const nginxSize = { memoryBytes: nginxBytes, diskBytes: 0 }
-  const nginx = await startNginxCache(origin, nginxSize, { isStrict: true })
-  if (nginx === undefined) return hits
-  await run(nginx, nginxBytes, nginx.heldBytes)
-  return hits
 }
 
 async function kairoMemory(origin: EdgeOrigin, work: Work): Promise<EdgeMemory> {

@@ -12,7 +12,7 @@ import { Libp2pHost } from '../node/src/host/libp2p-host.ts'
 import { PeerHttps } from '../node/src/host/peer-https/peer-https.ts'
 import { silentLogger } from '../node/src/logger.ts'
 import { createRegistry } from '../node/src/metrics/registry.ts'
-import { type BenchOptions, type BenchResult, formatTable } from './result.ts'
+import { type BenchOptions, type BenchResult, formatTable, progress } from './result.ts'
 import { kairoVersion } from './support/kairo-process.ts'
 import { type MeshSize, meshCopies, meshSizes } from './support/mesh-objects.ts'
 import { missAtOnce, type OriginMisses } from './support/mesh-origin.ts'
@@ -55,6 +55,7 @@ export async function run({ isQuick }: BenchOptions): Promise<BenchResult> {
   } finally {
     await Promise.all(sides.map((side) => side.stop()))
   }
+  progress('a thousand misses at five peers')
   return result(samples, await missAtOnce())
 }
 
@@ -63,6 +64,7 @@ type Samples = ReadonlyMap<string, readonly Sample[]>
 async function measure(sides: readonly Side[], wantedBytes: number): Promise<Samples> {
   const samples = new Map<string, Sample[]>()
   for (let repetition = 0; repetition <= repetitions; repetition += 1) {
+    progress(repetition === 0 ? 'warming up' : `round ${repetition} of ${repetitions}`)
     for (const size of Object.keys(meshSizes) as MeshSize[]) {
       for (const side of sides) {
         const sample = await measureOnce(side, size, wantedBytes)

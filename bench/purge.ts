@@ -2,7 +2,7 @@
  * Purges over a network of twenty peers, each the whole program in a process of its own, in front of one origin: from the command at the
  * API of one of them until its answer, which comes when the last of the others has acknowledged that its cache has forgotten.
  */
-import { type BenchOptions, type BenchResult, formatTable } from './result.ts'
+import { type BenchOptions, type BenchResult, formatTable, progress } from './result.ts'
 import { kairoVersion } from './support/kairo-process.ts'
 import { type PurgePeers, startPurgePeers } from './support/purge-peers.ts'
 import { quantile, round } from './support/statistics.ts'
@@ -11,6 +11,7 @@ import { quantile, round } from './support/statistics.ts'
 export const deadlineMs = 8 * 60_000
 
 const PEERS = 20
+const PEERS_QUICK = 5
 /** Commands that are not counted: code that runs often is compiled by then. */
 const WARM_UP = 20
 const PURGES = 200
@@ -22,15 +23,19 @@ const PAUSE_MS = 25
 /** Runs the bench; its figures are named in bench/README.md. */
 export async function run({ isQuick }: BenchOptions): Promise<BenchResult> {
   const purges = isQuick ? PURGES_QUICK : PURGES
-  const network = await startPurgePeers(PEERS)
+  const count = isQuick ? PEERS_QUICK : PEERS
+  progress(`starting ${count} peers`)
+  const network = await startPurgePeers(count)
   try {
+    progress('warming up')
     await measure(network, 0, WARM_UP)
+    progress(`${purges} purges`)
     const { timesMs, incomplete } = await measure(network, WARM_UP, purges)
     const values = {
       p50Ms: round(quantile(timesMs, 0.5)),
       p99Ms: round(quantile(timesMs, 0.99)),
       maxMs: round(Math.max(...timesMs)),
-      peers: PEERS,
+      peers: count,
       purges,
       incomplete,
     }
@@ -66,7 +71,7 @@ async function measure(
     const { ms, report } = await network.purge(index, path)
     timesMs.push(ms)
     const forgot = report.peers.filter(({ status, purged }) => status === 'done' && purged > 0)
-    if (!report.complete || forgot.length !== PEERS) incomplete += 1
+    if (!report.complete || forgot.length !== network.count) incomplete += 1
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
   }
   return { timesMs, incomplete }

@@ -1,8 +1,9 @@
-/** Load for the `edge` bench: wrk with its latencies, and the tasks of edge-load-worker.ts, away from the core of the servers. */
+/** Load for the `edge` bench, away from the core of the servers: wrk or the own generator with their latencies, and the tasks of edge-load-worker.ts. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { onCore } from './cores.ts'
+import { loadWithOwn } from './http-load.ts'
 import { withOpenFiles } from './open-files.ts'
 import { cpuUs } from './process-tree.ts'
 import type { ServedProcess } from './served-process.ts'
@@ -28,31 +29,52 @@ export async function wrkVersion(): Promise<string | undefined> {
   return /^wrk (\S+)/.exec(said.stdout)?.[1] ?? 'unknown'
 }
 
+/** How a path is loaded. */
+export interface EdgeLoad {
+  readonly path: string
+  readonly connections: number
+  /** wrk spends the least on a small answer, the own generator on a large one, which it reads in larger pieces. */
+  readonly generator: 'wrk' | 'own'
+}
+
 /** Loads one path over keep-alive connections. @throws Error when an answer was not good. */
 export async function measure(
   server: ServedProcess,
-  path: string,
-  load: { readonly connections: number; readonly seconds: number },
+  load: EdgeLoad,
+  seconds: number,
 ): Promise<EdgeSample> {
-  const [command = '', ...words] = onCore('load', [
-    ...[wrk ?? 'wrk', '-t1', `-c${load.connections}`, `-d${load.seconds}s`],
-    ...['--latency', '--timeout', '60s', `http://127.0.0.1:${server.port}${path}`],
-  ])
   const beforeUs = cpuUs(server.pid)
-  const { stdout } = await run(command, words)
+  const { path, connections } = load
+  const { requests, rps, p99Ms } =
+    load.generator === 'wrk'
+      ? await loadWithWrk(server, load, seconds)
+      : await loadWithOwn({ port: server.port, path, connections, seconds }, (plain) =>
+          onCore('load', plain),
+        ).then((done) => ({ ...done, rps: done.requestsPerSecond }))
   const spentUs = cpuUs(server.pid) - beforeUs
-  if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`${server.name} failed:\n${stdout}`)
-  const [, requests, seconds, unit] = /(\d+) requests in ([\d.]+)(s|m)/.exec(stdout) ?? []
-  const sample = {
-    rps: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]),
-    p99Ms: milliseconds(/99%\s+([\d.]+)(us|ms|s)/.exec(stdout)),
-    cpuUs: spentUs / Number(requests),
-    busy: spentUs / 1e6 / (Number(seconds) * (unit === 'm' ? 60 : 1)),
-  }
+  const sample = { rps, p99Ms, cpuUs: spentUs / requests, busy: (spentUs / 1e6) * (rps / requests) }
   if (!Object.values(sample).every((value) => value > 0)) {
-    throw new Error(`wrk says what is not understood:\n${stdout}`)
+    throw new Error(`${server.name} and its load say what cannot be: ${JSON.stringify(sample)}`)
   }
   return sample
+}
+
+async function loadWithWrk(
+  server: ServedProcess,
+  { path, connections }: EdgeLoad,
+  seconds: number,
+): Promise<{ requests: number; rps: number; p99Ms: number }> {
+  const [command = '', ...words] = onCore('load', [
+    ...[wrk ?? 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`],
+    ...['--latency', '--timeout', '60s', `http://127.0.0.1:${server.port}${path}`],
+  ])
+  const { stdout } = await run(command, words)
+  if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`${server.name} failed:\n${stdout}`)
+  return {
+    requests: Number(/(\d+) requests in/.exec(stdout)?.[1]),
+    rps: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]),
+    p99Ms: milliseconds(/99%\s+([\d.]+)(us|ms|s)/.exec(stdout)),
+  }
 }
 
 function milliseconds(match: RegExpExecArray | null): number {

@@ -9,8 +9,8 @@ const MiB = 1024 * 1024
 
 /** The cached objects that are asked for, and over how many connections. */
 export const edgeKinds = [
-  { label: '2k', path: '/2k', bytes: 2_048, connections: 64 },
-  { label: '1m', path: '/1m', bytes: MiB, connections: 16 },
+  { label: '2k', path: '/2k', bytes: 2_048, connections: 64, generator: 'wrk' },
+  { label: '1m', path: '/1m', bytes: MiB, connections: 16, generator: 'own' },
 ] as const
 
 const rpsTargets = { '2k': 0.9, '1m': 0.7 }
@@ -93,7 +93,7 @@ export function edgeResult(findings: EdgeFindings): BenchResult {
     values,
     peers: {
       ...Object.fromEntries(servers.map(({ name, version }) => [name, version])),
-      load: `wrk ${wrk}`,
+      load: `wrk ${wrk} (2k), own on Node ${process.versions.node} (1m)`,
     },
     ...(missing.length > 0 && { missing }),
     table: formatTable(rows),

@@ -40,7 +40,10 @@ export async function startOrigin(): Promise<EdgeOrigin> {
 export async function startKairoCache(
   origin: ServedProcess,
   { memoryBytes, diskBytes }: EdgeCacheSize,
-  { openFiles = 0 }: { readonly openFiles?: number } = {},
+  {
+    openFiles = 0,
+    isPinned = true,
+  }: { readonly openFiles?: number; readonly isPinned?: boolean } = {},
 ): Promise<ServedProcess & { readonly ready: ReadyLine }> {
   const sizes = [
     ...['--memory-bytes-max', String(memoryBytes)],
@@ -49,7 +52,7 @@ export async function startKairoCache(
   const url = `http://127.0.0.1:${origin.port}`
   const peer = await startKairo(['--origin', url, '--no-mdns', ...sizes], {
     command: 'cdn',
-    core: 'server',
+    ...(isPinned && { core: 'server' }),
     openFiles,
   })
   const port = Number(new URL(peer.ready.http).port)
@@ -85,7 +88,8 @@ export async function startNginxCache(
     use_temp_path=off manager_files=10000 manager_threshold=1s manager_sleep=5ms`
   const proxy = `proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection "";`
   const server = await startNginx({
-    core: 'server',
+    // How strict it is says nothing of its speed, which is then not looked at.
+    ...(!isStrict && { core: 'server' }),
     connectionsMax: NGINX_CONNECTIONS_MAX,
     prepare: async (folder) => {
       await mkdir(join(folder, 'cache'))

@@ -4,7 +4,8 @@
  * kernel's work.
  */
 import { connect } from 'node:net'
-import type { LoadOptions, LoadResult } from './http-load.ts'
+import type { LoadOptions, OwnLoadResult } from './http-load.ts'
+import { quantile } from './statistics.ts'
 
 const options = JSON.parse(process.argv[2] ?? '{}') as LoadOptions
 const request = Buffer.from(
@@ -12,6 +13,7 @@ const request = Buffer.from(
 )
 const shared = Buffer.allocUnsafe(1024 * 1024)
 let requests = 0
+const latenciesMs: number[] = []
 let isOver = false
 
 function answerBytes(first: string): number {
@@ -26,6 +28,11 @@ function answerBytes(first: string): number {
 function open(): void {
   let expected = 0
   let received = 0
+  let askedMs = 0
+  const ask = (): void => {
+    askedMs = performance.now()
+    socket.write(request)
+  }
   const socket = connect({
     host: '127.0.0.1',
     port: options.port,
@@ -40,15 +47,14 @@ function open(): void {
         if (received >= expected) {
           received -= expected
           requests += 1
-          if (!isOver) {
-            socket.write(request)
-          }
+          latenciesMs.push(performance.now() - askedMs)
+          if (!isOver) ask()
         }
         return true
       },
     },
   })
-  socket.on('connect', () => socket.write(request))
+  socket.on('connect', ask)
   socket.on('error', (error) => {
     throw error
   })
@@ -66,7 +72,8 @@ const beganMs = performance.now()
 setTimeout(() => {
   isOver = true
   const seconds = (performance.now() - beganMs) / 1000
-  const result: LoadResult = { requests, requestsPerSecond: requests / seconds }
+  const p99Ms = quantile(latenciesMs, 0.99)
+  const result: OwnLoadResult = { requests, requestsPerSecond: requests / seconds, p99Ms }
   console.log(JSON.stringify(result))
   process.exit(0)
 }, options.seconds * 1000)

@@ -26,6 +26,12 @@ export interface LoadResult {
   readonly requestsPerSecond: number
 }
 
+/** What a run of the own generator did. */
+export interface OwnLoadResult extends LoadResult {
+  /** From a request to the last byte of its answer. */
+  readonly p99Ms: number
+}
+
 /** Loads one server; throws when an answer was not 200 or a connection broke. */
 export async function load(options: LoadOptions): Promise<LoadResult> {
   return wrk === undefined ? await loadWithOwn(options) : await loadWithWrk(wrk, options)
@@ -46,8 +52,13 @@ async function loadWithWrk(binary: string, options: LoadOptions): Promise<LoadRe
   }
 }
 
-async function loadWithOwn(options: LoadOptions): Promise<LoadResult> {
+/** The same with the own generator, whatever is installed; `command` may say on which core it runs. */
+export async function loadWithOwn(
+  options: LoadOptions,
+  command: (plain: readonly string[]) => readonly string[] = (plain) => plain,
+): Promise<OwnLoadResult> {
   const worker = new URL('./http-load-worker.ts', import.meta.url).pathname
-  const { stdout } = await run(process.execPath, [worker, JSON.stringify(options)])
-  return JSON.parse(stdout) as LoadResult
+  const [binary = '', ...words] = command([process.execPath, worker, JSON.stringify(options)])
+  const { stdout } = await run(binary, words)
+  return JSON.parse(stdout) as OwnLoadResult
 }

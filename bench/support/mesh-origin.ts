@@ -2,7 +2,8 @@
 import { askAtOnce, cdnArguments, untilAcquainted } from '../../node/test/support/cdn-peers.ts'
 import { until } from '../../node/test/support/until.ts'
 import { startVersionedOrigin, versionIn } from '../../node/test/support/versioned-origin.ts'
-import { type KairoProcess, readMetric, startKairo } from './kairo-process.ts'
+import { startNetwork } from './kairo-network.ts'
+import { type KairoProcess, readMetric } from './kairo-process.ts'
 
 const PEERS = 5
 const MISSES = 1_000
@@ -23,12 +24,9 @@ export interface OriginMisses {
  */
 export async function missAtOnce(): Promise<OriginMisses> {
   const origin = await startVersionedOrigin()
-  const peers: KairoProcess[] = []
+  let peers: KairoProcess[] = []
   try {
-    for (let index = 0; index < PEERS; index += 1) {
-      const joined = peers.flatMap(({ ready }) => ['--join', ready.multiaddrs[0] as string])
-      peers.push(await startKairo([...cdnArguments(origin.url), '--no-mdns', ...joined]))
-    }
+    peers = await startNetwork(PEERS, cdnArguments(origin.url))
     const readies = peers.map(({ ready }) => ready)
     await untilAcquainted(readies)
     const { promise, resolve } = Promise.withResolvers<void>()
