@@ -10,7 +10,7 @@ export interface Asked {
   readonly key: string
 }
 
-/** As a GET: what a HEAD asks anew is kept with its body, or the stored one would be lost. */
+/** As a GET: what a HEAD asks for is kept with its body, and answers those who come next. */
 export function whole(asked: Asked): Asked {
   const { exchange } = asked
   if (exchange.request.method !== 'HEAD') return asked

@@ -225,15 +225,16 @@ export class CacheProxy {
     const { site, exchange, key } = asked
     const { request } = exchange
     const isLikelyPrivate = this.#passes.has(key)
-    if (request.method === 'HEAD' || (isLikelyPrivate && isForOneClient(request))) {
-      return await this.#past.pass(asked, reason)
-    }
-    const isWhole = suffix === WHOLE
+    if (isLikelyPrivate && isForOneClient(request)) return await this.#past.pass(asked, reason)
+    const question = whole(asked)
+    const isWhole = suffix === WHOLE || request.method === 'HEAD'
     const slice = isWhole ? undefined : firstSlice(request.headers.range, site.rule.sliceBytes)
     const id = slice === undefined ? `${key}${suffix}` : `${key}${suffix} ${slice}`
     const flight = isLikelyPrivate ? unshared(id) : id
     const { value, isLeader } = await this.#join(asked, flight, (context) =>
-      slice === undefined ? filler.fetch(asked, context) : filler.fetchSlice(asked, slice, context),
+      slice === undefined
+        ? filler.fetch(question, context)
+        : filler.fetchSlice(question, slice, context),
     )
     return await this.#settle(asked, value, { isLeader, reason })
   }
@@ -398,7 +399,8 @@ function firstSlice(range: string | undefined, sliceBytes: number): number | und
 }
 
 /** True for a request whose answer would be of no use to others, or of which only the origin can give the part. */
-function isForOneClient({ headers }: CacheRequest): boolean {
+function isForOneClient({ method, headers }: CacheRequest): boolean {
+  if (method === 'HEAD') return true
   const names = ['cookie', 'range', ...conditionalFields]
   return names.some((name) => headers[name] !== undefined)
 }

@@ -274,3 +274,31 @@ test('what is changed by one scheme is forgotten for both', async (t) => {
   await cdn.get('/a')
   t.equal(origin.requests.length, 3)
 })
+
+test('a HEAD brings what the next request gets', async (t) => {
+  const { origin, cdn, stop } = await stage((message, reply) => {
+    const isPrivate = message.url === '/private'
+    const headers = { 'cache-control': isPrivate ? 'private' : 'max-age=60', 'x-a': '1' }
+    reply.writeHead(200, { ...headers, 'content-length': lines.length }).end(lines)
+  })
+  t.teardown(stop)
+  const head = await cdn.get('/a', { range: 'bytes=0-1' }, 'HEAD')
+  t.match([head.status, head.text, head.headers['x-a']], [200, '', '1'])
+  t.equal(head.headers['content-length'], String(lines.length))
+  t.match((await cdn.get('/a', {}, 'HEAD')).headers['cache-status'], /; hit/)
+  const got = await cdn.get('/a')
+  t.match([got.text, got.headers['cache-status']], [lines, /; hit/])
+  t.strictSame(
+    origin.requests.map(({ method }) => method),
+    ['GET'],
+  )
+  for (const round of [1, 2]) {
+    const own = await cdn.get('/private', {}, 'HEAD')
+    t.match([own.status, own.text], [200, ''], `round ${round}`)
+  }
+  t.equal(
+    origin.requests.at(-1)?.method,
+    'HEAD',
+    'what is not kept is not fetched with its body again',
+  )
+})
