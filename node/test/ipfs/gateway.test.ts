@@ -141,7 +141,13 @@ test('the gateway', async (t) => {
     t.same((await carOf(`${at}-10:*`)).names, [file.toString(), chunk(3)])
     t.equal((await carOf(`${at}0:*`)).names.length, 5)
     t.same((await carOf(`${at}900000:9000000`)).names, [file.toString(), chunk(3)])
-    t.same((await carOf(`${at}10:5`)).names, [file.toString()], 'no bytes are the root alone')
+    t.same(
+      (await carOf(`${at}900000:-900000`)).names,
+      [file.toString()],
+      'no bytes: the root alone',
+    )
+    t.equal((await ask(`${at}10:5`)).status, 400)
+    t.equal((await ask(`${at}-5:-10`)).status, 400)
     t.equal((await ask(`${at}1000000:*`)).status, 400)
     t.same((await carOf(`/ipfs/${cid}?format=car&entity-bytes=0:5`)).names, [cid], 'a folder')
   })
@@ -176,7 +182,7 @@ test('the gateway', async (t) => {
     t.equal(await status(`/ipfs/${cid}?format=car&dag-scope=more`), 400)
     t.equal(await status(`/ipfs/${cid}?format=car&entity-bytes=a:b`), 400)
     t.equal(await status(`/ipfs/${cid}?format=car&car-version=2`), 400)
-    t.equal(await status(`/ipfs/${cid}?format=tar`), 400)
+    t.equal(await status(`/ipfs/${cid}?format=tar`), 406)
     t.equal(await status(`/ipfs/${file}`, { 'service-worker': 'script' }), 400)
     t.equal(await status(`/ipfs/${cid}`, { accept: 'text/html' }), 406)
     t.equal(await status(`/ipfs/${cid}`, { accept: 'application/vnd.ipld.car;version=2' }), 406)

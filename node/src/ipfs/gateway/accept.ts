@@ -37,9 +37,7 @@ export function wantedFormat(
     const range = ranges.find(({ type, parameters }) => type === CAR && isPossible(parameters))
     return withQuery(range?.parameters ?? new Map(), query)
   }
-  if (format !== null) {
-    throw new KairoError('ERR_INVALID_INPUT', 'format is raw or car')
-  }
+  if (format !== null) return undefined
   for (const { type, parameters } of ranges) {
     if (type === RAW) return { format: 'raw' }
     if (type === CAR && isPossible(parameters)) return withQuery(parameters, query)

@@ -14,6 +14,8 @@ export interface EntityBytes {
 
 /** A request. */
 export interface GatewayRequest {
+  /** As it came, without the query. */
+  readonly path: string
   readonly root: CID
   /** Names below the root. */
   readonly segments: readonly string[]
@@ -55,6 +57,7 @@ export function readGatewayRequest(url: string, headers: IncomingHttpHeaders): G
   const entityBytes = readEntityBytes(query.get('entity-bytes'))
   const filename = query.get('filename')?.slice(0, gatewayLimits.filenameCharsMax)
   return {
+    path,
     root: parseCid(decodeSegment(cid)),
     segments,
     wanted,
@@ -79,7 +82,16 @@ function readEntityBytes(text: string | null): EntityBytes | undefined {
   if (from === undefined || to === undefined) {
     throw new KairoError('ERR_INVALID_INPUT', 'entity-bytes is <from>:<to>, as 0:1023 or -1024:*')
   }
-  return { from: Number(from), to: to === '*' ? to : Number(to) }
+  const bounds = { from: Number(from), to: to === '*' ? to : Number(to) }
+  if (isBackwards(bounds)) {
+    throw new KairoError('ERR_INVALID_INPUT', 'entity-bytes begins after its end')
+  }
+  return bounds
+}
+
+/** RFC 9110 14.1.1; that of two bounds from different ends depends on the file. */
+function isBackwards({ from, to }: EntityBytes): boolean {
+  return to !== '*' && from < 0 === to < 0 && from > to
 }
 
 function decodeSegment(text: string): string {

@@ -13,6 +13,7 @@ import { problemAnswer } from '../../http/problem-answer.ts'
 import { rangedAnswer } from '../../http/ranged-answer.ts'
 import type { StreamAnswer } from '../../http/stream-route.ts'
 import { gatewayLimits } from '../../limits/ipfs.ts'
+import { parseCid } from '../block-name.ts'
 import type { BlockSources } from '../block-sources.ts'
 import { writeCar } from '../car/car-writer.ts'
 import type { ByteSpan } from '../dag/entity.ts'
@@ -38,6 +39,9 @@ export interface GatewayInput {
 
 /** What a CID names never changes: a year less some. */
 const IMMUTABLE = 'public, max-age=29030400, immutable'
+
+/** The root of a CAR in which no tree is whole: the CID of no bytes, inline. */
+const NOTHING = parseCid('bafkqaaa')
 
 /** Answers `/ipfs/`. */
 export class Gateway {
@@ -141,7 +145,8 @@ export class Gateway {
       ...(duplicates ? { blocksMax: gatewayLimits.duplicateBlocksMax } : {}),
     })
     const blocks = this.#ended(prefixed(path.blocks, walk))
-    return { status: 200, headers, body: writeCar(request.root, blocks) }
+    // The root of the CAR is where the path ends: whoever imports it has the whole tree below that.
+    return { status: 200, headers, body: writeCar(path.cid, blocks) }
   }
 
   /** What of the tree is wanted, once it is known how long the file is. */
@@ -206,7 +211,7 @@ function absence(
 ): StreamAnswer {
   const headers = carHeaders(request, { cid: request.root, roots }, duplicates)
   if (hasCar(input, headers)) return { status: 304, headers }
-  return { status: 200, headers, body: writeCar(request.root, prefixed(blocks, [])) }
+  return { status: 200, headers, body: writeCar(NOTHING, prefixed(blocks, [])) }
 }
 
 function carHeaders(
@@ -254,13 +259,12 @@ function commonHeaders(
   request: GatewayRequest,
   path: Pick<ResolvedPath, 'roots'>,
 ): Record<string, string> {
-  const segments = request.segments.map((segment) => `/${encodeURIComponent(segment)}`)
   const { contentLocation } = request
   return {
     ...(contentLocation === undefined ? {} : { 'content-location': contentLocation }),
     'cache-control': IMMUTABLE,
     'x-content-type-options': 'nosniff',
-    'x-ipfs-path': `/ipfs/${request.root}${segments.join('')}`,
+    'x-ipfs-path': request.path,
     'x-ipfs-roots': path.roots.join(','),
     vary: 'accept',
   }

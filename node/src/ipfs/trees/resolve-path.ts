@@ -12,10 +12,11 @@ import type { Block, BlockReader } from '../dag/walk.ts'
 
 /** Where a path leads. */
 export interface ResolvedPath {
+  /** The block at its end, or that in which the value at its end is. */
   readonly cid: CID
   /** Blocks read on the way, the root first; that of `cid` is not among them. */
   readonly blocks: readonly Block[]
-  /** The CID after each segment, the root first. */
+  /** The CID after each segment, the root first; within a block it stays that of the block. */
   readonly roots: readonly CID[]
 }
 
@@ -67,6 +68,8 @@ export async function resolvePath(
       const blocks = [...read.values()]
       throw error instanceof NameMissing ? new PathMissing(error, { blocks, roots }) : error
     })
+    const within = left.length - step.left.length - 1
+    for (let count = 0; count < within; count += 1) roots.push(cid)
     cid = step.cid
     left = step.left
     roots.push(cid)
@@ -89,7 +92,7 @@ async function follow(
   const [name = '', ...left] = segments
   const bytes = await reader.get(cid, options)
   if (bytes.byteLength > ipfsLimits.blockBytesMax) throw noPath(name)
-  if (cid.code === codecs.dagCbor) return followCbor(decodeCbor(bytes).value, segments)
+  if (cid.code === codecs.dagCbor) return followCbor(cid, decodeCbor(bytes).value, segments)
   if (cid.code !== codecs.dagPb) throw noPath(name)
   const node = decodePbNode(bytes)
   const type = node.data === undefined ? undefined : decodeUnixFs(node.data).type
@@ -100,8 +103,8 @@ async function follow(
   return { cid: link.cid, left }
 }
 
-/** Within one block up to the first link; a path must end at a block. */
-function followCbor(root: CborValue, segments: readonly string[]): Step {
+/** Within one block up to the first link, or to a value of the block. */
+function followCbor(cid: CID, root: CborValue, segments: readonly string[]): Step {
   let value: CborValue | undefined = root
   for (const [index, name] of segments.entries()) {
     if (value instanceof Map) value = value.get(name)
@@ -110,7 +113,7 @@ function followCbor(root: CborValue, segments: readonly string[]): Step {
     if (value instanceof CID) return { cid: value, left: segments.slice(index + 1) }
     if (value === undefined) throw noPath(name)
   }
-  throw new NameMissing('ERR_NOT_FOUND', 'the path ends within a block; ask for the block itself')
+  return { cid, left: [] }
 }
 
 /** Folders with many entries are hash tries, whose hash function the library brings along. */
