@@ -82,7 +82,7 @@ function readEntityBytes(text: string | null): EntityBytes | undefined {
   if (from === undefined || to === undefined) {
     throw new KairoError('ERR_INVALID_INPUT', 'entity-bytes is <from>:<to>, as 0:1023 or -1024:*')
   }
-  const bounds = { from: Number(from), to: to === '*' ? to : Number(to) }
+  const bounds: EntityBytes = { from: Number(from), to: to === '*' ? to : Number(to) }
   if (isBackwards(bounds)) {
     throw new KairoError('ERR_INVALID_INPUT', 'entity-bytes begins after its end')
   }
