@@ -302,6 +302,21 @@ test('3.10 of the thesis: leadership is handed over without an election timeout'
   t.strictSame(group.member(3).applied, ['missed'])
 })
 
+test('3.10 of the thesis: a transfer ends when its target may no longer lead', async (t) => {
+  const group = RaftGroup.start(3)
+  group.elect(1)
+  group.change(1, [{ type: 'ConfChangeAddLearnerNode', nodeId: 3 }])
+  group.process(1)
+  group.member(1).node.transferLeader(3)
+  t.equal(group.member(1).node.status().leadTransferee, 3)
+  group.settle(({ to }) => to === 3)
+  t.strictSame(group.member(1).node.status().confState.learners, [3])
+  t.equal(group.member(1).node.status().leadTransferee, 0)
+  t.equal(group.propose(1, 'taken'), undefined)
+  group.member(1).node.transferLeader(3)
+  t.equal(group.member(1).node.status().leadTransferee, 0, 'a learner is no target')
+})
+
 test('7: a follower that is too far behind gets a snapshot', async (t) => {
   const group = RaftGroup.start(3)
   group.elect(1)
