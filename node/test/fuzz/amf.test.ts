@@ -4,7 +4,7 @@ import { test } from 'tap'
 import type { AmfValue } from '../../src/ingest/rtmp/amf-value.ts'
 import { decodeAmf0, encodeAmf0 } from '../../src/ingest/rtmp/amf0.ts'
 import { rtmpLimits } from '../../src/limits.ts'
-import { parseOrRefuse } from '../support/fuzz.ts'
+import { fuzzRuns, parseOrRefuse } from '../support/fuzz.ts'
 import { mutate, mutations } from '../support/mutate.ts'
 
 const SEEDS = [
@@ -54,7 +54,7 @@ test('changed real messages', async () => {
     fc.property(fc.constantFrom(...SEEDS), mutations(), (seed, changes) => {
       check(mutate(seed, changes))
     }),
-    { numRuns: 20_000 },
+    { numRuns: fuzzRuns(20_000) },
   )
 })
 
@@ -63,7 +63,7 @@ test('noise rich in markers', async () => {
   const bytes = fc.array(byte, { maxLength: 64 }).map((list) => Uint8Array.from([0x11, ...list]))
   fc.assert(
     fc.property(bytes, fc.boolean(), (noise, amf3) => check(amf3 ? noise : noise.subarray(1))),
-    { numRuns: 20_000 },
+    { numRuns: fuzzRuns(20_000) },
   )
 })
 
@@ -82,6 +82,6 @@ test('what is encoded is decoded', async (t) => {
   }))
   fc.assert(
     fc.property(value, (sent) => t.matchOnly(decodeAmf0(encodeAmf0([sent])), [sent]) || false),
-    { numRuns: 300 },
+    { numRuns: fuzzRuns(300) },
   )
 })

@@ -19,6 +19,7 @@ import { storable, storedHead } from '../../src/cdn/rules/storable.ts'
 import { surrogateTags } from '../../src/cdn/rules/surrogate-tags.ts'
 import { normalise, varyFields } from '../../src/cdn/rules/vary.ts'
 import { after, get, plainPolicy, START_MS } from '../support/cdn-messages.ts'
+import { fuzzRuns } from '../support/fuzz.ts'
 
 const names = [
   ...['cache-control', 'cdn-cache-control', 'kairo-cdn-cache-control', 'pragma', 'expires', 'date'],
@@ -129,7 +130,7 @@ test('no message makes a rule throw', async () => {
         throw new Error('a hit that is not fresh')
       if (merged !== undefined && responseControl(merged).isPrivate) throw new Error('private')
     }),
-    { numRuns: 3_000 },
+    { numRuns: fuzzRuns(3_000) },
   )
 })
 

@@ -13,7 +13,7 @@ import { avcConfigFrom, h264FromAnnexB } from '../../src/media/codecs/h264-annex
 import { hevcConfigFrom } from '../../src/media/codecs/hevc.ts'
 import { hevcFromAnnexB } from '../../src/media/codecs/hevc-annexb.ts'
 import { openVideoBitstream } from '../../src/media/codecs/video-bitstream.ts'
-import { parseOrRefuse } from '../support/fuzz.ts'
+import { fuzzRuns, parseOrRefuse } from '../support/fuzz.ts'
 import { mutate, mutations } from '../support/mutate.ts'
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex')
@@ -98,7 +98,7 @@ test('changed configuration records', async () => {
     fc.property(fc.constantFrom(...VIDEO), mutations(4), ([codec, record, sample], changes) =>
       checkVideo(codec, mutate(record, changes), [sample]),
     ),
-    { numRuns: 15_000 },
+    { numRuns: fuzzRuns(15_000) },
   )
 })
 
@@ -107,7 +107,7 @@ test('changed samples', async () => {
     fc.property(fc.constantFrom(...VIDEO), mutations(4), ([codec, record, sample], changes) =>
       checkVideo(codec, record, [mutate(sample, changes), sample]),
     ),
-    { numRuns: 10_000 },
+    { numRuns: fuzzRuns(10_000) },
   )
 })
 
@@ -116,7 +116,7 @@ test('changed audio headers', async () => {
     fc.property(fc.constantFrom(...AUDIO), mutations(4), ([codec, header], changes) =>
       checkConfig(parseOrRefuse(() => audioConfigFrom(codec, mutate(header, changes)))),
     ),
-    { numRuns: 5_000 },
+    { numRuns: fuzzRuns(5_000) },
   )
 })
 
@@ -130,7 +130,7 @@ test('changed parameter sets between start codes', async () => {
     fc.property(fc.constantFrom(hevc, h264), mutations(4), (seed, changes) =>
       checkStartCodes(mutate(seed, changes)),
     ),
-    { numRuns: 5_000 },
+    { numRuns: fuzzRuns(5_000) },
   )
 })
 
@@ -146,6 +146,6 @@ test('noise', async () => {
       parseOrRefuse(() => adtsFrames(noise))
       parseOrRefuse(() => readColourInfo(noise))
     }),
-    { numRuns: 3_000 },
+    { numRuns: fuzzRuns(3_000) },
   )
 })

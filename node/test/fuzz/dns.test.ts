@@ -6,6 +6,7 @@ import { test } from 'tap'
 import { DnsResponder } from '../../src/dns/dns-responder.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { dnsQuery } from '../support/dns-client.ts'
+import { fuzzRuns } from '../support/fuzz.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { mutate, mutations } from '../support/mutate.ts'
 import { nearestStage } from '../support/nearest-stage.ts'
@@ -40,7 +41,7 @@ test('changed queries', (t) => {
     fc.property(fc.constantFrom(...seeds), mutations(), (seed, changes) =>
       check(mutate(seed, changes)),
     ),
-    { numRuns: 5_000 },
+    { numRuns: fuzzRuns(5_000) },
   )
   t.end()
 })
@@ -48,7 +49,7 @@ test('changed queries', (t) => {
 test('noise', (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 1_400 }), (bytes) => check(Buffer.from(bytes))),
-    { numRuns: 2_000 },
+    { numRuns: fuzzRuns(2_000) },
   )
   t.end()
 })

@@ -23,6 +23,7 @@ import type { PeerStream, Transport } from '../../src/host/transport.ts'
 import { encodeFrameHeader, FrameDecoder } from '../../src/protocol/frame-codec.ts'
 import { FeedFrameSchema } from '../../src/protocol/generated/feed_pb.js'
 import { never } from '../support/content-peer.ts'
+import { fuzzRuns } from '../support/fuzz.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { mutate, mutations } from '../support/mutate.ts'
 
@@ -206,7 +207,7 @@ test('noise', async (t) => {
         return decode(bytes, piece) === decode(bytes, 512)
       },
     ),
-    { numRuns: NOISE_RUNS },
+    { numRuns: fuzzRuns(NOISE_RUNS) },
   )
   t.pass(`${NOISE_RUNS} inputs`)
 })
@@ -217,7 +218,7 @@ test('changed feeds, frame by frame', async (t) => {
       const bytes = mutate(feed, changes)
       return decode(bytes, piece) === decode(bytes, bytes.byteLength || 1)
     }),
-    { numRuns: MUTATION_RUNS },
+    { numRuns: fuzzRuns(MUTATION_RUNS) },
   )
   t.pass(`${MUTATION_RUNS} inputs`)
 })
@@ -227,7 +228,7 @@ test('changed feeds, all the way to the sink', async (t) => {
     fc.asyncProperty(mutations(3), fc.integer({ min: 20, max: 2_000 }), async (changes, piece) => {
       await subscribe(mutate(feed, changes), piece)
     }),
-    { numRuns: FEED_RUNS },
+    { numRuns: fuzzRuns(FEED_RUNS) },
   )
   t.pass(`${FEED_RUNS} inputs`)
 })
@@ -247,12 +248,14 @@ test('index messages', async (t) => {
       if (!isKairoError(error, 'ERR_PROTOCOL')) throw error
     }
   }
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), check), { numRuns: CODEC_RUNS })
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), check), {
+    numRuns: fuzzRuns(CODEC_RUNS),
+  })
   fc.assert(
     fc.property(fc.nat(2), mutations(), (which, changes) => {
       check(mutate(Buffer.from(seeds[which] ?? []), changes))
     }),
-    { numRuns: CODEC_RUNS },
+    { numRuns: fuzzRuns(CODEC_RUNS) },
   )
   t.pass(`${2 * CODEC_RUNS} inputs`)
 })

@@ -7,7 +7,7 @@ import { parseH264Config } from '../../src/media/codecs/h264.ts'
 import { readH264Sample } from '../../src/media/codecs/h264-sample.ts'
 import { parseAudioTag } from '../../src/media/flv/audio-tag.ts'
 import { parseVideoTag } from '../../src/media/flv/video-tag.ts'
-import { parseOrRefuse } from '../support/fuzz.ts'
+import { fuzzRuns, parseOrRefuse } from '../support/fuzz.ts'
 import { mutate, mutations } from '../support/mutate.ts'
 import { AUDIO_CONFIG_TAG, audioTag, VIDEO_CONFIG_TAG, videoTag } from '../support/rtmp-wire.ts'
 
@@ -85,7 +85,7 @@ test('changed video tags', async () => {
     fc.property(fc.constantFrom(...VIDEO_SEEDS), mutations(), (seed, changes) =>
       checkVideo(mutate(seed, changes)),
     ),
-    { numRuns: 15_000 },
+    { numRuns: fuzzRuns(15_000) },
   )
 })
 
@@ -93,7 +93,7 @@ test('changed H.264 configurations', async () => {
   const record = VIDEO_CONFIG_TAG.subarray(5)
   fc.assert(
     fc.property(mutations(4), (changes) => checkConfig(mutate(record, changes, 8))),
-    { numRuns: 10_000 },
+    { numRuns: fuzzRuns(10_000) },
   )
 })
 
@@ -102,7 +102,7 @@ test('changed audio tags', async () => {
     fc.property(fc.constantFrom(...AUDIO_SEEDS), mutations(), (seed, changes) =>
       checkAudio(mutate(seed, changes)),
     ),
-    { numRuns: 5_000 },
+    { numRuns: fuzzRuns(5_000) },
   )
 })
 
@@ -113,6 +113,6 @@ test('noise', async () => {
       checkAudio(noise)
       checkAac(noise)
     }),
-    { numRuns: 10_000 },
+    { numRuns: fuzzRuns(10_000) },
   )
 })

@@ -5,6 +5,7 @@
 import fc from 'fast-check'
 import { t as root, test } from 'tap'
 import type { PlainHandler } from '../../src/http/prepared-response.ts'
+import { fuzzRuns } from '../support/fuzz.ts'
 import {
   metric,
   normalised,
@@ -17,7 +18,7 @@ import {
 // Longer than the runner's 30 s, for busy machines.
 root.setTimeout(300_000)
 
-const samples = 10_000
+const samples = fuzzRuns(4_000)
 const parallel = 200
 /** A request that waits for more bytes is answered when its client closes its half after this. */
 const quietMs = 250

@@ -7,7 +7,7 @@ import {
   encodeUnitHead,
   WireReader,
 } from '../../src/media/child/wire.ts'
-import { parseOrRefuse } from '../support/fuzz.ts'
+import { fuzzRuns, parseOrRefuse } from '../support/fuzz.ts'
 
 const data = Buffer.alloc(40, 5)
 const seed = Buffer.concat([
@@ -47,7 +47,7 @@ test('a damaged stream', async (t) => {
         }
       })
     }),
-    { numRuns: 500 },
+    { numRuns: fuzzRuns(500) },
   )
   t.pass('every stream is read or refused')
 })

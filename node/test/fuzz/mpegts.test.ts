@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { SectionReader } from '../../src/media/mpegts/section-reader.ts'
 import { DemuxingRun } from '../support/demuxing-run.ts'
-import { parseOrRefuse } from '../support/fuzz.ts'
+import { fuzzRuns, parseOrRefuse } from '../support/fuzz.ts'
 import { mutate, mutations } from '../support/mutate.ts'
 import { adtsFrame, descriptor, h264Picture, opusUnit, TsWriter } from '../support/ts-writer.ts'
 
@@ -42,7 +42,7 @@ test('mutated streams', async () => {
         return data.byteLength > 0 && Number.isSafeInteger(dts) && Number.isSafeInteger(pts)
       })
     }),
-    { numRuns: 1_500 },
+    { numRuns: fuzzRuns(1_500) },
   )
 })
 
@@ -54,7 +54,7 @@ test('mutated table and header bytes, where they hurt most', async () => {
       for (const { packet, at, value } of changes) bytes[packet * 188 + at] = value
       parseOrRefuse(() => new DemuxingRun().push(bytes, 1_316).end())
     }),
-    { numRuns: 1_500 },
+    { numRuns: fuzzRuns(1_500) },
   )
 })
 
@@ -64,7 +64,7 @@ test('noise', async () => {
       const run = new DemuxingRun()
       parseOrRefuse(() => run.push(Buffer.from(bytes), 100).end())
     }),
-    { numRuns: 1_000 },
+    { numRuns: fuzzRuns(1_000) },
   )
 })
 
@@ -78,7 +78,7 @@ test('sections out of any payloads', async () => {
       const reader = new SectionReader()
       for (const { bytes, start } of payloads) reader.push(Buffer.from(bytes), start)
     }),
-    { numRuns: 1_000 },
+    { numRuns: fuzzRuns(1_000) },
   )
 })
 
@@ -95,6 +95,6 @@ test('lost packets of a stream lose units, and never mix them', async () => {
         return data.byteLength === (track === 0 ? 100 : 80)
       })
     }),
-    { numRuns: 500 },
+    { numRuns: fuzzRuns(500) },
   )
 })

@@ -4,7 +4,7 @@ import { test } from 'tap'
 import { nearestLimits } from '../../src/limits/nearest.ts'
 import { decodeSignedAdvert, encodeSignedAdvert } from '../../src/nearest/signed-advert.ts'
 import { advertOf, newSigner } from '../support/adverts.ts'
-import { parseOrRefuse } from '../support/fuzz.ts'
+import { fuzzRuns, parseOrRefuse } from '../support/fuzz.ts'
 import { mutate, mutations } from '../support/mutate.ts'
 
 test('changed adverts', async (t) => {
@@ -23,7 +23,7 @@ test('changed adverts', async (t) => {
       const verified = parseOrRefuse(() => unchecked.verify() ?? true) === true
       if (verified && !isSame) forged += 1
     }),
-    { numRuns: 3_000 },
+    { numRuns: fuzzRuns(3_000) },
   )
   t.equal(forged, 0)
 })

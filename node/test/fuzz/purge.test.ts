@@ -21,7 +21,7 @@ import {
   PurgeStateSchema,
   SignedPurgeSchema,
 } from '../../src/protocol/generated/purge_pb.js'
-import { parseOrRefuse } from '../support/fuzz.ts'
+import { fuzzRuns, parseOrRefuse } from '../support/fuzz.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { mutate, mutations } from '../support/mutate.ts'
 import { MemoryPurgeStorage } from '../support/purge-network.ts'
@@ -190,7 +190,7 @@ test('purges and states of any bytes', (t) => {
       })
       if (read !== undefined && JSON.stringify(read.purge) !== wanted) forged += 1
     }),
-    { numRuns: 2_000 },
+    { numRuns: fuzzRuns(2_000) },
   )
   t.equal(forged, 0)
   const stateSeed = Buffer.from(toBinary(PurgeStateSchema, state))
@@ -204,7 +204,7 @@ test('purges and states of any bytes', (t) => {
         t.ok(floor <= through && beyond.every((sequence) => sequence > through))
       }
     }),
-    { numRuns: 2_000 },
+    { numRuns: fuzzRuns(2_000) },
   )
   t.end()
 })
@@ -246,7 +246,7 @@ test('requests of any bytes take nothing that their issuer has not signed', asyn
       t.notOk(peer.cache.responses.has(TAKEN))
       await peer.purges.stop()
     }),
-    { numRuns: RUNS },
+    { numRuns: fuzzRuns(RUNS) },
   )
   for (let end = 0; end < requests.byteLength; end += 7) {
     const peer = await peerBeside(() => scripted(Buffer.alloc(0), 1).stream)
@@ -271,7 +271,7 @@ test('answers of any bytes make a peer forget too much at most, and never serve 
       t.notOk(report?.complete === true && peer.cache.responses.has(KEPT))
       await peer.purges.stop()
     }),
-    { numRuns: RUNS },
+    { numRuns: fuzzRuns(RUNS) },
   )
 })
 
@@ -284,6 +284,6 @@ test('noise on both sides', async () => {
       await peer.clock.pass(2_000)
       await peer.purges.stop()
     }),
-    { numRuns: RUNS },
+    { numRuns: fuzzRuns(RUNS) },
   )
 })

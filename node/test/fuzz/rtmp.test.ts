@@ -9,7 +9,7 @@ import { rtmpLimits } from '../../src/limits.ts'
 import { silentLogger } from '../../src/logger.ts'
 import type { AccessUnit, TrackConfig } from '../../src/media/access-unit.ts'
 import type { PublicationSink } from '../../src/media/sink.ts'
-import { parseOrRefuse } from '../support/fuzz.ts'
+import { fuzzRuns, parseOrRefuse } from '../support/fuzz.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { mutate, mutations } from '../support/mutate.ts'
 import { needs } from '../support/needs.ts'
@@ -166,7 +166,7 @@ test('changed chunks', async () => {
       const bytes = mutate(seed, changes)
       parseOrRefuse(() => readAll(bytes, pieceBytes))
     }),
-    { numRuns: 10_000 },
+    { numRuns: fuzzRuns(10_000) },
   )
 })
 
@@ -176,17 +176,17 @@ test('noise', async (t) => {
     fc.property(noise, pieces, (bytes, pieceBytes) => {
       parseOrRefuse(() => readAll(bytes, pieceBytes))
     }),
-    { numRuns: 10_000 },
+    { numRuns: fuzzRuns(10_000) },
   )
   fc.assert(
     fc.property(noise, (bytes) => feed(bytes, 1_000_000)),
-    { numRuns: 6_000 },
+    { numRuns: fuzzRuns(6_000) },
   )
   // A publisher may announce 16 MiB, which takes its time to reserve, so there are fewer of these.
   const published = publishBytes()
   fc.assert(
     fc.property(noise, (bytes) => feed(Buffer.concat([published, bytes]), 1_000_000)),
-    { numRuns: 1_000 },
+    { numRuns: fuzzRuns(1_000) },
   )
   await expectNoFaults(t)
 })

@@ -6,6 +6,7 @@ import { readKeyMaterial } from '../../src/ingest/srt/key-material.ts'
 import { readDropRange, readPacket } from '../../src/ingest/srt/packet.ts'
 import { ReceiveBuffer } from '../../src/ingest/srt/receive-buffer.ts'
 import { addSequence, sequenceDistance } from '../../src/ingest/srt/sequence.ts'
+import { fuzzRuns } from '../support/fuzz.ts'
 import { mutate, mutations } from '../support/mutate.ts'
 import { RecordingPublishing } from '../support/recording-publishing.ts'
 import { AdmissionRun, keyMaterial, TestCaller } from '../support/srt-caller.ts'
@@ -22,14 +23,14 @@ test('parsers take any bytes', async () => {
       readKeyMaterial(buffer)
       readDropRange(buffer)
     }),
-    { numRuns: 2_000 },
+    { numRuns: fuzzRuns(2_000) },
   )
   const material = keyMaterial(PASSPHRASE, Buffer.alloc(32, 1), 1)
   fc.assert(
     fc.property(mutations(), (changes) => {
       readKeyMaterial(mutate(material, changes))
     }),
-    { numRuns: 1_000 },
+    { numRuns: fuzzRuns(1_000) },
   )
 })
 
@@ -47,7 +48,7 @@ test('strangers get no more than they sent, whatever they send', async (t) => {
         answered.every(({ packet }) => packet.byteLength <= Math.max(64, bytes.byteLength))
       )
     }),
-    { numRuns: 2_000 },
+    { numRuns: fuzzRuns(2_000) },
   )
   t.equal(await run.metric('connections'), 0)
 })
@@ -69,7 +70,7 @@ test('handshakes of callers with a cookie end in an answer', async (t) => {
       t.ok(run.sent.length <= 1)
       run.admission.stop()
     }),
-    { numRuns: 60 },
+    { numRuns: fuzzRuns(60) },
   )
 })
 
@@ -102,7 +103,7 @@ test('an admitted caller may send anything', async (t) => {
       }
       run.admission.stop()
     }),
-    { numRuns: 100 },
+    { numRuns: fuzzRuns(100) },
   )
 })
 
@@ -138,6 +139,6 @@ test('a receive buffer hands on every number at most once, in order', async () =
       }
       return true
     }),
-    { numRuns: 1_000 },
+    { numRuns: fuzzRuns(1_000) },
   )
 })

@@ -7,6 +7,7 @@ import { test } from 'tap'
 import { decodeSignedRecord, encodeSignedRecord } from '../../src/content/records/stream-record.ts'
 import { generateStreamKey } from '../../src/content/stream-key.ts'
 import { KairoError } from '../../src/errors.ts'
+import { fuzzRuns } from '../support/fuzz.ts'
 import { recordFields } from '../support/records.ts'
 
 const key = generateStreamKey()
@@ -34,7 +35,7 @@ test('random bytes', async () => {
     fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
       outcome(bytes)
     }),
-    { numRuns: 60_000 },
+    { numRuns: fuzzRuns(20_000) },
   )
 })
 
@@ -63,7 +64,7 @@ test('a record with bytes changed, cut out or put in', async (t) => {
       }
       throw new Error('a changed record passed its signature')
     }),
-    { numRuns: 60_000 },
+    { numRuns: fuzzRuns(20_000) },
   )
   t.ok(read > 0, `${read} changed records were well-formed`)
 })

@@ -1,6 +1,4 @@
-/**
- * What every fuzz test asserts of a parser: it returns or throws a KairoError, nothing else.
- */
+/** What fuzz tests share: what they assert of a parser, which returns or throws a KairoError and nothing else; and how long they look. */
 import { isKairoError } from '../../src/errors.ts'
 
 /** The result of `parse`, or undefined when it refused in the agreed way; any other exception passes through. */
@@ -11,4 +9,9 @@ export function parseOrRefuse<T>(parse: () => T): T | undefined {
     if (isKairoError(error)) return undefined
     throw error
   }
+}
+
+/** Inputs of one property: so many, and `KAIRO_FUZZ_RUNS` times that where a run is to look harder. */
+export function fuzzRuns(count: number): number {
+  return Math.round(count * Number(process.env.KAIRO_FUZZ_RUNS ?? 1))
 }

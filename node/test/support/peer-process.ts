@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { nodeCommand } from './uncounted.ts'
 
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
@@ -100,7 +101,7 @@ function spawnCli(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): { child: ChildProcess; log: () => string } {
-  const child = spawn(process.execPath, [CLI, ...args], {
+  const child = spawn(...nodeCommand(CLI, args), {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   })
