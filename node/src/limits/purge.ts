@@ -87,8 +87,8 @@ export const purgeLimits = {
   inTouchNoteMs: 10 * 60_000,
   /** A peer that was alive so short a while ago may come back with all that it has cached; a purge is not done everywhere before it has. */
   awayMsMax: 15 * 60_000,
-  /** Peers that are remembered for that; the one seen longest ago goes. */
-  membersMax: 4_096,
+  /** Peers that are remembered for that; the one seen longest ago goes. More than a catalog holds, or each look at it would push some out. */
+  membersMax: 16_384,
   /** Own purges whose reports are kept. */
   reportsMax: 100,
   /** Time for which peers that have not acknowledged are asked again, beyond the caller's wait. */

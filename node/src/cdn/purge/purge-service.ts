@@ -115,8 +115,10 @@ export class PurgeService {
     const onState: PurgeReports['note'] = (peerId, state) => reports.note(peerId, state)
     this.#sync = new PurgeSync({
       ...{ ...shared, onState, wanted: () => reports.unsettled() },
-      members: () => members.alive(),
-      onRound: () => this.#noteInTouch(),
+      onRound: () => {
+        members.alive()
+        this.#noteInTouch()
+      },
     })
     const onAhead = (peerId: string): void => this.#sync.ask(peerId)
     this.#answers = new PurgeAnswers({ ...shared, onState, onAhead })
