@@ -95,16 +95,11 @@ export function vodRoutes(components: VodRouteComponents, init: VodRouteInit): R
 }
 
 function changingRoutes(
-  { library, networkVideos }: VodRouteComponents,
+  components: VodRouteComponents,
   init: VodRouteInit,
   view: (id: string) => VodView,
 ): Route[] {
-  /** What another peer has made is that peer's to change. */
-  const expectOwn = (id: string): void => {
-    const owner = library.status(id) === undefined ? networkVideos.known(id)?.owner : undefined
-    if (owner === undefined) return
-    throw new KairoError('ERR_FORBIDDEN', `peer ${owner} has this video: it can be changed there`)
-  }
+  const { library } = components
   const rule = {
     access: 'operator',
     localAccess: init.access === 'local' ? 'public' : 'operator',
@@ -119,7 +114,7 @@ function changingRoutes(
       body: vodChangeSchema,
       response: { 200: vodSchema },
       handler: async ({ params, body }) => {
-        expectOwn(params.id)
+        expectOwn(components, params.id)
         await library.rename(params.id, body.title)
         return { status: 200, body: view(params.id) }
       },
@@ -131,7 +126,7 @@ function changingRoutes(
       summary: 'Removes a video for good; one that is being made is stopped.',
       response: { 200: doneSchema },
       handler: async ({ params }) => {
-        expectOwn(params.id)
+        expectOwn(components, params.id)
         await library.remove(params.id)
         return { status: 200, body: { done: true as const } }
       },
@@ -143,6 +138,7 @@ function changingRoutes(
       summary: 'Puts a failed video in the queue again.',
       response: { 200: vodSchema },
       handler: async ({ params }) => {
+        expectOwn(components, params.id)
         await library.retry(params.id)
         return { status: 200, body: view(params.id) }
       },
@@ -202,6 +198,7 @@ export function vodStreamRoutes(components: VodRouteComponents, init: VodRouteIn
       requestsMax: captionUploadLimits.requestsMax,
       requestsPerAddressMax: captionUploadLimits.requestsPerAddressMax,
       handler: async ({ params, query, body }) => {
+        expectOwn(components, params.id)
         const file = await readBody(body, captionUploadLimits.bytesMax)
         await library.addCaptions(params.id, query.language, query.label, file)
         const status = library.status(params.id)
@@ -215,6 +212,16 @@ export function vodStreamRoutes(components: VodRouteComponents, init: VodRouteIn
       },
     }),
   ]
+}
+
+/** What another peer has made is that peer's to change. */
+function expectOwn(
+  { library, networkVideos }: Pick<VodRouteComponents, 'library' | 'networkVideos'>,
+  id: string,
+): void {
+  const owner = library.status(id) === undefined ? networkVideos.known(id)?.owner : undefined
+  if (owner === undefined) return
+  throw new KairoError('ERR_FORBIDDEN', `peer ${owner} has this video: it can be changed there`)
 }
 
 function choiceOf(query: {

@@ -92,6 +92,9 @@ test('the library by HTTP', { skip: needs('ffmpeg') }, async (t) => {
     t.equal((await httpRequest(path, { method: 'PATCH', ...body })).status, 403)
     const removed = await httpRequest(path, { method: 'DELETE' })
     t.match(JSON.parse(removed.text), { status: 403, detail: /another peer/ })
+    t.equal((await httpRequest(`${path}/retry`, { method: 'POST' })).status, 403)
+    const vtt = { headers: { 'content-type': 'text/vtt' }, body: 'WEBVTT\n' }
+    t.equal((await httpRequest(`${path}/captions`, { method: 'POST', ...vtt })).status, 403)
     t.equal(calls.length, before)
   })
 
