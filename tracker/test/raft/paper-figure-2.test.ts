@@ -198,6 +198,9 @@ test('candidates: a majority of the votes makes a leader', async (t) => {
   member.hear({ type: 'MsgVoteResp', from: 2 })
   member.hear({ type: 'MsgVoteResp', from: 2 })
   t.equal(member.state, 'StateCandidate', 'the same vote twice is one vote')
+  member.hear({ type: 'MsgVoteResp', from: 3, reject: true })
+  member.hear({ type: 'MsgVoteResp', from: 3 })
+  t.equal(member.state, 'StateCandidate', 'and the first answer counts')
 })
 
 test('candidates: a leader of the term is followed', async (t) => {

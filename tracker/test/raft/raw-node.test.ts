@@ -102,6 +102,7 @@ test('asynchronous writes: the core goes on while the disk works', async (t) => 
   group.deliver()
   t.equal(leader.commit, 5, 'two others have it on disk, the leader not yet')
   if (leader.node.hasReady()) group.network.push(...leader.process())
+  leader.workApply()
   t.strictSame(leader.applied, [], 'and so it is not applied here')
   group.settle()
   for (const id of [1, 2, 3]) t.strictSame(group.member(id).applied, ['a', 'b', 'c'])
