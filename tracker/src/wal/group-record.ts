@@ -2,7 +2,7 @@
  * What one group appends, as the payload of a record: a snapshot marker, a hard state, entries; each may be absent. One
  * record holds all that belongs together, so that a crash keeps all of it or none.
  */
-import { type Entry, type EntryType, entryTypes, type HardState } from '../raft/types.ts'
+import { type Entry, type EntryType, entryTypes, type HardState, noBytes } from '../raft/types.ts'
 import type { Bytes } from './crc32c.ts'
 import { readInteger, recordHeaderBytes, writeInteger } from './record.ts'
 
@@ -159,11 +159,21 @@ export class GroupRecord {
   }
 
   /**
-   * Visits the entries in their order.
+   * Visits the entries from an index on, in their order.
+   * @param copy makes bytes of their own of `[from, to)` of the source: the entries share them
    * @returns false when their lengths do not add up.
    */
-  readEntries({ bytes, view }: Bytes, visit: (entry: Entry) => void, fromIndex = 0): boolean {
-    let next = this.#entriesAt
+  readEntries(
+    { view }: Bytes,
+    fromIndex: number,
+    copy: (from: number, to: number) => Uint8Array,
+    visit: (entry: Entry) => void,
+  ): boolean {
+    if (this.firstIndex + this.entryCount <= fromIndex) return true
+    const start = this.#entriesAt
+    const { buffer, byteOffset } = copy(start, this.#end)
+    const shift = byteOffset - start
+    let next = start
     for (let each = 0; each < this.entryCount; each++) {
       if (next + ENTRY_HEADER_BYTES > this.#end) return false
       const length = view.getUint32(next, true)
@@ -175,8 +185,9 @@ export class GroupRecord {
       const index = this.firstIndex + each
       if (index < fromIndex) continue
       const term = view.getUint32(data - 8, true) + (high >>> 8) * 2 ** 32
-      // A copy: the bytes read are one large piece that must not live as long as one entry in it.
-      visit({ term, index, type, data: bytes.slice(data, data + length) })
+      // One object for each entry is what reading a long log costs: the bytes are copied together.
+      const bytes = length === 0 ? noBytes : new Uint8Array(buffer, data + shift, length)
+      visit({ term, index, type, data: bytes })
     }
     return next === this.#end
   }

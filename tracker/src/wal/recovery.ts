@@ -46,6 +46,9 @@ interface SegmentSpan {
   bytes: number | undefined
 }
 
+/** Records' bytes lie together in pieces of this size: a buffer of its own for each costs more than most records. */
+const SLAB_BYTES = 64 * 1024
+
 /** Enough for the largest header. */
 const HEADER_READ_BYTES = 4096
 
@@ -129,6 +132,8 @@ class Reader {
   readonly #retention = new Retention()
   readonly #record = new GroupRecord()
   readonly #entries = new Map<number, Entry[]>()
+  #slab = new Uint8Array(SLAB_BYTES)
+  #slabUsed = 0
   #tornBytes = 0
 
   constructor(folder: Folder, spans: SegmentSpan[]) {
@@ -258,7 +263,26 @@ class Reader {
       entries.length = Math.max(0, firstIndex - (entries[0] as Entry).index)
     }
     const list = entries
-    return this.#record.readEntries(bytes, (entry) => list.push(entry), base + 1)
+    return this.#record.readEntries(
+      bytes,
+      base + 1,
+      (start, end) => this.#copy(bytes.bytes, start, end),
+      (entry) => list.push(entry),
+    )
+  }
+
+  /** Entries' bytes apart from those of their segment, which would live as long as one of its entries. */
+  #copy(bytes: Uint8Array, start: number, end: number): Uint8Array {
+    const length = end - start
+    if (length > SLAB_BYTES / 4) return bytes.slice(start, end)
+    if (this.#slabUsed + length > SLAB_BYTES) {
+      this.#slab = new Uint8Array(SLAB_BYTES)
+      this.#slabUsed = 0
+    }
+    const at = this.#slabUsed
+    this.#slab.set(bytes.subarray(start, end), at)
+    this.#slabUsed += length
+    return this.#slab.subarray(at, at + length)
   }
 
   #finish(): Map<number, RecoveredGroup> {

@@ -86,7 +86,7 @@ test('a disk that is full for a while', async (t) => {
   await checkSeeds(async (draw) => {
     const model = new LogModel()
     const folder = new SimulatedFolder(draw)
-    const { log } = await openLog(folder)
+    const { log } = await openLog(folder, { onWarning: () => {} })
     for (let spell = 0; spell < 4; spell++) {
       await live(log, model, draw, draw(40))
       const from = folder.calls + draw(20)
@@ -116,7 +116,8 @@ test('a full disk and then a power cut', async () => {
     const model = new LogModel()
     let folder = new SimulatedFolder(draw)
     for (let lives = 0; lives < 3; lives++) {
-      const { log, groups } = await openLog(folder)
+      // What goes on in the background finds the power off.
+      const { log, groups } = await openLog(folder, { onWarning: () => {} })
       model.recovered(groups)
       const from = folder.calls + draw(40)
       folder.interfere = (call, _, nth) =>
@@ -134,7 +135,7 @@ test('a sync that fails is the end of the log, and nothing acknowledged is lost'
   await checkSeeds(async (draw) => {
     const model = new LogModel()
     const folder = new SimulatedFolder(draw)
-    const { log } = await openLog(folder)
+    const { log } = await openLog(folder, { onWarning: () => {} })
     const failAt = folder.calls + 1 + draw(60)
     // Even a disk that is full must not be asked to sync again.
     const code = draw(2) === 0 ? 'EIO' : 'ENOSPC'
