@@ -8,7 +8,7 @@ import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 /** Programs that tests run Kairo against. */
-export type Partner = 'ffmpeg' | 'ffprobe' | 'chromium' | 'nginx' | 'dig' | 'ipfs'
+export type Partner = 'ffmpeg' | 'ffprobe' | 'chromium' | 'nginx' | 'dig' | 'faketime' | 'ipfs'
 
 /** Where a Kubo that was built for the tests lies. */
 const kubo = join(homedir(), '.cache', 'kairo-bench', 'kubo')
