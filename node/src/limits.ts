@@ -226,8 +226,8 @@ export const httpLimits = {
   sweepMs: 1_000,
   /** Bytes that may wait behind a blocked request of the same connection before reading pauses. */
   pipelineBytesMax: 64 * KiB,
-  /** What was received at once is kept up to this length, for the fields in it to be known again; an idle connection holds as much. */
-  knownFieldsTextMax: 2 * KiB,
+  /** A head up to this length, and its fields, are kept to be known again when they are repeated; an idle connection holds twice as much. */
+  knownHeadBytesMax: 2 * KiB,
   /** Bodies up to this size are copied behind their head into one buffer; larger ones are written as they are. */
   copyBytesMax: 16 * KiB,
   /** Answers in flight get this long at a stop, then their connections are cut. */

@@ -160,7 +160,7 @@ export class LaneConnection {
         this.#keepPartial(bytes.subarray(offset), text.slice(offset), wasPartial && offset === 0)
         return
       }
-      const head = this.#heads.read(text, offset, end)
+      const head = this.#heads.read(bytes, text, offset, end)
       if (head === undefined || !this.#answer(head)) {
         this.#handOver(bytes.subarray(offset))
         return

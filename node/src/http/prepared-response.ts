@@ -18,6 +18,8 @@ export interface PlainRequest {
   readonly acceptEncoding?: string | undefined
   /** True when `Cache-Control`, `Pragma` or a conditional field is there: what a cache has may then not be the answer. */
   readonly asksCache: boolean
+  /** For the handler that answers: a connection that repeats a request asks with the same object again. */
+  answered?: unknown
   /** Lower-case names of all fields. */
   fieldNames(): readonly string[]
   /** A field by its lower-case name; repeated ones are joined by `, `. */

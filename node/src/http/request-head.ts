@@ -96,43 +96,54 @@ export function isForeignStart(text: string): boolean {
 
 /**
  * Reads the heads of one connection. Clients send the same fields with every request, so fields that are byte for byte those of the
- * last head are not judged again.
+ * last head are not judged again, and a request that is repeated as a whole is the same object again.
  */
 export class RequestHeadReader {
-  #knownText = ''
+  /** What was received with the last head, when it was that head and nothing else. */
+  #lastText = ''
+  #last: RequestHead | undefined
+  #knownBytes: Buffer | undefined
   #known: Fields | undefined
 
   /**
-   * Reads one head. `end` is the index of the CRLF CRLF that ends it, `text` is latin1. Returns undefined for whatever
-   * the lane does not fully understand.
+   * Reads one head. `end` is the index of the CRLF CRLF that ends it in `bytes`, of which `text` is the latin1 form. Returns
+   * undefined for whatever the lane does not fully understand.
    */
-  read(text: string, start: number, end: number): RequestHead | undefined {
+  read(bytes: Buffer, text: string, start: number, end: number): RequestHead | undefined {
+    if (start === 0 && text === this.#lastText) {
+      return this.#last
+    }
     requestLine.lastIndex = start
     const line = requestLine.exec(text)
     if (line === null || (line[2] as string).includes('/.')) {
       return undefined
     }
     const source = { text, start: requestLine.lastIndex, end: end + 2 }
-    const fields = this.#fields(source)
+    const fields = this.#fields(bytes, source)
     if (fields === undefined) {
       return undefined
     }
-    return {
+    const head = {
       request: new LaneRequest(line, fields, source),
       origin: fields.origin,
       keepAlive: fields.keepAlive,
     }
+    if (start === 0 && end + 4 === text.length && text.length <= httpLimits.knownHeadBytesMax) {
+      this.#lastText = text
+      this.#last = head
+    }
+    return head
   }
 
-  #fields({ text, start, end }: FieldText): Fields | undefined {
-    const known = this.#knownText
-    if (known.length === end - start && known !== '' && text.startsWith(known, start)) {
+  #fields(bytes: Buffer, { text, start, end }: FieldText): Fields | undefined {
+    const known = this.#knownBytes
+    const isAsLong = known !== undefined && known.length === end - start
+    if (isAsLong && bytes.compare(known, 0, known.length, start, end) === 0) {
       return this.#known
     }
     const fields = parseFields(text, start, end)
-    // A slice keeps the whole text alive, which many pipelined requests may have made long.
-    if (fields !== undefined && text.length <= httpLimits.knownFieldsTextMax) {
-      this.#knownText = text.slice(start, end)
+    if (fields !== undefined && end - start <= httpLimits.knownHeadBytesMax) {
+      this.#knownBytes = Buffer.from(bytes.subarray(start, end))
       this.#known = fields
     }
     return fields
@@ -155,6 +166,7 @@ class LaneRequest implements PlainRequest {
   readonly ifNoneMatch: string | undefined
   readonly acceptEncoding: string | undefined
   readonly asksCache: boolean
+  answered: unknown
   readonly #source: FieldText
 
   constructor(line: RegExpExecArray, fields: Fields, source: FieldText) {
@@ -165,6 +177,7 @@ class LaneRequest implements PlainRequest {
     this.ifNoneMatch = fields.ifNoneMatch
     this.acceptEncoding = fields.acceptEncoding
     this.asksCache = fields.asksCache || fields.ifNoneMatch !== undefined
+    this.answered = undefined
     this.#source = source
   }
 

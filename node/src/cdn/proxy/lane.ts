@@ -20,11 +20,18 @@ export interface LaneComponents {
   readonly trusts: (address: string) => boolean
 }
 
+const none: HotAnswer = { ready: undefined }
+
 /** Signal of what is answered at once. */
 const never = new AbortController().signal
 
+/** Holds an answer until it is forgotten; connections that repeat a request may keep the holder for longer. */
+interface HotAnswer {
+  ready: ReadyAnswer | undefined
+}
+
 /** Answers by path and query. */
-type Targets = Map<string, ReadyAnswer>
+type Targets = Map<string, HotAnswer>
 
 /** Plain requests, answered by the proxy. */
 export class CdnLane {
@@ -45,6 +52,9 @@ export class CdnLane {
 
   /** Forgets all prepared answers: the rules have changed. */
   clear(): void {
+    for (const targets of this.#hot.values()) {
+      for (const hot of targets.values()) hot.ready = undefined
+    }
     this.#hot.clear()
     this.#last = undefined
     this.#hotCount = 0
@@ -56,11 +66,11 @@ export class CdnLane {
     // Most peers cache no origin; their players' requests pay nothing for it.
     if (sites.isEmpty) return undefined
     const isSimple = !request.asksCache && request.method === 'GET'
-    const target = targetOf(request)
     if (isSimple) {
-      const hot = this.#find(request, target)
+      const hot = this.#find(request)
       if (hot !== undefined) return hot
     }
+    const target = targetOf(request)
     const host = bareHost(request.host)
     const site = sites.find(host, request.path)
     if (site === undefined) return undefined
@@ -78,7 +88,7 @@ export class CdnLane {
   }
 
   /** The second is part of what makes an answer right; another one begins with none. */
-  #find(request: PlainRequest, target: string): PreparedResponse | undefined {
+  #find(request: PlainRequest): PreparedResponse | undefined {
     const { clock, purges } = this.#components
     const second = Math.floor(clock.now() / 1_000)
     if (second !== this.#second) {
@@ -86,13 +96,18 @@ export class CdnLane {
       this.clear()
       return undefined
     }
-    const targets = this.#targetsOf(request)
-    const hot = targets?.get(target)
+    const hot = this.#hotOf(request).ready
     if (hot === undefined || !hot.entry.alive || hot.entry.version !== hot.version) return undefined
     if (purges !== undefined && !purges.ready()) return undefined
-    if (hot.use()) return hot.response
-    targets?.delete(target)
-    return undefined
+    return hot.use() ? hot.response : undefined
+  }
+
+  #hotOf(request: PlainRequest): HotAnswer {
+    const known = request.answered as HotAnswer | undefined
+    if (known?.ready !== undefined) return known
+    const hot = this.#targetsOf(request)?.get(targetOf(request)) ?? none
+    request.answered = hot
+    return hot
   }
 
   #targetsOf({ host, acceptEncoding }: PlainRequest): Targets | undefined {
@@ -116,7 +131,9 @@ export class CdnLane {
       targets = new Map()
       this.#hot.set(`${request.host} ${request.acceptEncoding ?? ''}`, targets)
     }
-    targets.set(target, found)
+    const holder = targets.get(target)
+    if (holder === undefined) targets.set(target, { ready: found })
+    else holder.ready = found
   }
 }
 
