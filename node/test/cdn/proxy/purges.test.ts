@@ -1,6 +1,8 @@
 /** Purges, restarts and clock jumps: what was purged is not served again, what was kept is. */
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { Agent, get, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'tap'
@@ -216,4 +218,28 @@ test('an answer whose bytes are still being read from the disk does not begin af
   isOnDisk = false
   release()
   t.equal((await asked).text, 'two')
+})
+
+test('a connection that repeats its request gets what a purge and a new version leave', async (t) => {
+  const { origin } = await startCounting()
+  const cdn = await startCdn({ origin: origin.url })
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(async () => {
+    agent.destroy()
+    await cdn.stop()
+    await origin.stop()
+  })
+  const ask = async (): Promise<string> => {
+    const asked = get(`${cdn.url}/a`, { agent })
+    const [reply] = (await once(asked, 'response')) as [IncomingMessage]
+    const pieces = await reply.toArray()
+    t.ok(Buffer.concat(pieces).equals(body))
+    return String(reply.headers['cache-status']).replace(/^.*; (hit|fwd).*$/, '$1')
+  }
+  t.same([await ask(), await ask(), await ask()], ['fwd', 'hit', 'hit'])
+  cdn.cache.purge({ by: 'everything' }, 'hard')
+  t.same([await ask(), await ask(), await ask()], ['fwd', 'hit', 'hit'])
+  cdn.cache.purge({ by: 'tag', tag: 'all' }, 'hard')
+  t.same([await ask(), await ask()], ['fwd', 'hit'])
+  t.equal(Object.values(agent.freeSockets).flat().length, 1, 'all on one connection')
 })
