@@ -21,6 +21,15 @@ export class VideoNetwork {
   readonly makePeer: (peerId: string) => MemoryPeer = memoryNetwork()
   /** Peers that run. */
   readonly alive = new Set<string>()
+  /** Ends them. */
+  readonly kills: (() => Promise<void>)[] = []
+
+  /** Must come before the test's folder, which would be taken away under peers that still write. */
+  constructor(t: Test) {
+    t.teardown(async () => {
+      for (const kill of this.kills) await kill()
+    })
+  }
 }
 
 /** One of its peers. */
@@ -40,7 +49,6 @@ export interface VideoPeer {
 
 /** Starts a peer; one with an earlier one's signer takes its place. */
 export async function startVideoPeer(
-  t: Test,
   net: VideoNetwork,
   init: { readonly directory: string; readonly signer?: PeerSigner },
 ): Promise<VideoPeer> {
@@ -85,7 +93,7 @@ export async function startVideoPeer(
     await providers.stop()
     await http.stop()
   }
-  t.teardown(kill)
+  net.kills.push(kill)
   return {
     ...{ peerId, signer, network, registry, store, videos, player, kill },
     share: (...made) => {

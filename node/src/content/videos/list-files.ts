@@ -71,15 +71,18 @@ export class ListFiles {
 
   #put(owner: string, list: KnownList | undefined): void {
     this.#queue.set(owner, list)
-    this.#writing ??= this.#work().finally(() => {
-      this.#writing = undefined
-    })
+    this.#writing ??= this.#work()
   }
 
   async #work(): Promise<void> {
     for (;;) {
+      // Not in the same turn, so that the promise of this work is known when it ends.
+      await Promise.resolve()
       const [next] = this.#queue
-      if (next === undefined) return
+      if (next === undefined) {
+        this.#writing = undefined
+        return
+      }
       const [owner, list] = next
       this.#queue.delete(owner)
       const path = join(this.#directory, owner)

@@ -12,9 +12,9 @@ import { type MadeVideo, makeVideo } from '../../support/videos.ts'
 const { signal } = new AbortController()
 
 async function mesh(t: Test) {
+  const net = new VideoNetwork(t)
   const folder = t.testdir({})
-  const net = new VideoNetwork()
-  const peer = (name: string) => startVideoPeer(t, net, { directory: join(folder, name) })
+  const peer = (name: string) => startVideoPeer(net, { directory: join(folder, name) })
   const [a, b, c] = [await peer('a'), await peer('b'), await peer('c')]
   a.network.connect(b.network)
   b.network.connect(c.network)

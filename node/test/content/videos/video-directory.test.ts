@@ -19,11 +19,11 @@ function titles({ videos }: VideoPeer): string[] {
 }
 
 async function three(t: Test) {
+  const net = new VideoNetwork(t)
   const folder = t.testdir({})
-  const net = new VideoNetwork()
   const peer = (name: string, signer?: VideoPeer['signer']) => {
     const directory = join(folder, name)
-    return startVideoPeer(t, net, signer === undefined ? { directory } : { directory, signer })
+    return startVideoPeer(net, signer === undefined ? { directory } : { directory, signer })
   }
   const [a, b, c] = [await peer('a'), await peer('b'), await peer('c')]
   return { net, folder, peer, a, b, c }
