@@ -142,6 +142,17 @@ test('thesis 9.6: a server that was cut off comes back without raising the term'
   }
 })
 
+test('thesis 9.6: a pre-vote changes nothing at whoever is asked', async (t) => {
+  const group = RaftGroup.start(3, { preVote: true })
+  group.member(2).node.campaign()
+  group.process(2)
+  group.deliver()
+  group.process(3)
+  t.match(group.member(3).node.status(), { term: 0, vote: 0, state: 'StateFollower' })
+  const answers = group.network.filter(({ from }) => from === 3)
+  t.match(answers, [{ type: 'MsgPreVoteResp', to: 2, term: 1, reject: false }])
+})
+
 test('6.2 of the thesis: a leader without a quorum steps down', async (t) => {
   for (const checkQuorum of [true, false]) {
     const group = RaftGroup.start(3, { checkQuorum })

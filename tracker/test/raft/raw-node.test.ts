@@ -105,7 +105,10 @@ test('asynchronous writes: the core goes on while the disk works', async (t) => 
   leader.workApply()
   t.strictSame(leader.applied, [], 'and so it is not applied here')
   group.settle()
-  for (const id of [1, 2, 3]) t.strictSame(group.member(id).applied, ['a', 'b', 'c'])
+  for (const id of [1, 2, 3]) {
+    t.strictSame(group.member(id).applied, ['a', 'b', 'c'])
+    t.match(group.member(id).storage.hardState, { term: 1, vote: 1 })
+  }
   t.throws(() => leader.node.advance(), { code: 'ERR_RAFT_INVARIANT' })
 })
 
