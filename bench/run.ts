@@ -26,7 +26,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => p
 function failed(error: unknown): Omit<BenchResult, 'table'> & { error: string } {
   console.error(error)
   const message = error instanceof Error ? error.message : String(error)
-  return { ok: false, ratios: {}, values: {}, peers: {}, error: message }
+  // All of it is on standard error.
+  return { ok: false, ratios: {}, values: {}, peers: {}, error: message.slice(0, 300) }
 }
 
 function finish(result: Omit<BenchResult, 'table'>): never {

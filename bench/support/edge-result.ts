@@ -142,7 +142,12 @@ function reportHits({ ratios, values, rows }: Report, hits: EdgeFindings['hits']
     values[`${name}Fill`] = round(fill, 3)
     values[`traceSeconds${shortNames[name] ?? name}`] = round(seconds)
     const text = `${round(ratio * 100, 2)} % hits, ${round(fill * 100)} % full at most`
-    rows.push(['Zipf trace', name, text, name === 'nginx' ? `<= ${NGINX_FILL_MAX * 100} %` : ''])
+    rows.push([
+      'Zipf trace',
+      name,
+      text,
+      name === 'nginx' ? `<= ${round(NGINX_FILL_MAX * 100)} %` : '',
+    ])
   }
   const [kairo, nginx] = [hits.get('kairo')?.ratio, hits.get('nginx')?.ratio]
   if (kairo === undefined || nginx === undefined) return

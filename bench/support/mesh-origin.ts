@@ -1,5 +1,5 @@
 /** Five peers in front of one origin, all asked at once for what none of them has: how often the origin is asked. */
-import { askAtOnce, cdnArguments, untilAcquainted } from '../../node/test/support/cdn-peers.ts'
+import { askAtOnce, cdnArguments } from '../../node/test/support/cdn-peers.ts'
 import { until } from '../../node/test/support/until.ts'
 import { startVersionedOrigin, versionIn } from '../../node/test/support/versioned-origin.ts'
 import { startNetwork } from './kairo-network.ts'
@@ -28,7 +28,6 @@ export async function missAtOnce(): Promise<OriginMisses> {
   try {
     peers = await startNetwork(PEERS, cdnArguments(origin.url))
     const readies = peers.map(({ ready }) => ready)
-    await untilAcquainted(readies)
     const { promise, resolve } = Promise.withResolvers<void>()
     origin.gate = promise
     const asking = askAtOnce(readies, PATH, MISSES)

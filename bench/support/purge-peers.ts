@@ -5,7 +5,6 @@ import {
   isHit,
   type PurgeView,
   purgeAt,
-  untilAcquainted,
 } from '../../node/test/support/cdn-peers.ts'
 import {
   SITE_HOST,
@@ -36,7 +35,6 @@ export async function startPurgePeers(count: number): Promise<PurgePeers> {
   try {
     peers = await startNetwork(count, cdnArguments(origin.url))
     const readies = peers.map(({ ready }) => ready)
-    await untilAcquainted(readies)
     return {
       count,
       cache: async (path) => {

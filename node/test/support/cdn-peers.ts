@@ -44,14 +44,21 @@ export function isHit({ headers }: Answer): boolean {
   return String(headers['cache-status']).includes('; hit')
 }
 
-/** Waits until each peer knows that all the others can be asked, and that no purge was missed. */
-export async function untilAcquainted(peers: readonly CdnPeer[]): Promise<void> {
+/** Waits until each peer knows that all the others can be asked, and that no purge was missed; for each of them a minute, or what is said. */
+export async function untilAcquainted(
+  peers: readonly CdnPeer[],
+  timeoutMs?: number,
+): Promise<void> {
   for (const peer of peers) {
-    await until(async () => {
-      const known = await operate<z.output<typeof knownPeersSchema>>(peer, '/api/nearest/peers')
-      const reachable = known.peers.filter((one) => one.reachable && one.state === 'serving')
-      return reachable.length >= peers.length - 1 && (await purgesOf(peer)).caughtUp
-    }, `${peer.peerId} knows all others`)
+    await until(
+      async () => {
+        const known = await operate<z.output<typeof knownPeersSchema>>(peer, '/api/nearest/peers')
+        const reachable = known.peers.filter((one) => one.reachable && one.state === 'serving')
+        return reachable.length >= peers.length - 1 && (await purgesOf(peer)).caughtUp
+      },
+      `${peer.peerId} knows all others`,
+      timeoutMs,
+    )
   }
 }
 
