@@ -94,7 +94,8 @@ function drawAppend(
 }
 
 function drawEntries(first: number, term: number, draw: Draw): Entry[] {
-  const bytesMax = [20, 300, 6000][draw(3)] as number
+  // Together less than a record of the smallest segments: what is split is a test of its own.
+  const bytesMax = [20, 300, 3900][draw(3)] as number
   return Array.from({ length: draw(5) }, (_, at) => ({
     ...{ term, index: first + at, type: entryTypes[draw(3)] as EntryType },
     data: Uint8Array.from({ length: draw(bytesMax) }, () => draw(256)),

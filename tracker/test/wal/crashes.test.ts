@@ -7,7 +7,7 @@ import { test } from 'tap'
 import { isDiskFull } from '../../src/wal/wal-error.ts'
 import type { WriteAheadLog } from '../../src/wal/write-ahead-log.ts'
 import { LogModel, textOf } from '../support/log-model.ts'
-import { changeLog, drawChange, drawFrom, openLog } from '../support/log-stage.ts'
+import { changeLog, drawChange, drawFrom, entriesFrom, openLog } from '../support/log-stage.ts'
 import { type Draw, PowerCut, SimulatedFolder, systemError } from '../support/simulated-folder.ts'
 
 const RUNS = 60
@@ -186,4 +186,31 @@ test('the order of reading does not matter to what is read', async () => {
       if (textOf(groups) !== textOf(model.state)) model.recovered(groups)
     }
   }, 40)
+})
+
+test('an append of several records that a power cut halves is a log all the same', async (t) => {
+  const lengths = new Set<number>()
+  for (let cutAt = 14; cutAt < 40; cutAt++) {
+    for (let seed = 0; seed < 4; seed++) {
+      const folder = new SimulatedFolder(drawFrom(seed))
+      const { log } = await openLog(folder, { onWarning: () => {} })
+      folder.interfere = (_, __, nth) => (nth === cutAt ? new PowerCut('now') : undefined)
+      const entries = entriesFrom(1, 40, 3, 4000)
+      log.append({ group: 1, hardState: { term: 3, vote: 1, commit: 40 }, entries })
+      await log.sync().catch((error: unknown) => {
+        if (!isPowerCut(error)) throw error
+      })
+      const found = (await openLog(folder.losePower())).groups.get(1)
+      const kept = found?.entries.length ?? 0
+      lengths.add(kept)
+      if (found === undefined) continue
+      // What is there is a beginning, its term is known, and nothing is called committed that is missing.
+      const hardState = { term: 3, vote: 1, commit: kept }
+      const snapshot = { index: 0, term: 0 }
+      const whole = { hardState: found.hardState, snapshot, entries: entries.slice(0, kept) }
+      t.equal(textOf(new Map([[1, found]])), textOf(new Map([[1, whole]])))
+      t.ok(found.hardState.commit <= hardState.commit && found.hardState.term === 3)
+    }
+  }
+  t.ok(lengths.has(40) && lengths.size > 3, [...lengths].join(' '))
 })
