@@ -69,8 +69,8 @@ export const bitswapLimits = {
   /** Streams of other peers at once, all of them together. */
   inboundStreamsMax: 64,
   outboundStreamsMax: 64,
-  /** Wants of one peer that are remembered. Kubo has at most some dozens open at a time. */
-  wantsPerPeerMax: 512,
+  /** Wants of one peer that are remembered, as many as Kubo remembers: one that is dropped is never answered. */
+  wantsPerPeerMax: 1_024,
   /** One message, either way: what Kubo takes is 4 MiB. */
   messageBytesMax: 4 * MiB - 64 * KiB,
   /** A message that has not left or come in this time ends its stream. */
