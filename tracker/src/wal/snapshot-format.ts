@@ -6,7 +6,7 @@ import { snapshotLimits } from './wal-limits.ts'
 /** "KSNP" as the first four bytes read. */
 const MAGIC = 0x504e534b
 /** A reader refuses a larger one. */
-export const snapshotVersion = 1
+const VERSION = 1
 /** Magic, version, group, bytes of the configuration, index, term, bytes of the data. */
 const FIXED_BYTES = 40
 const MEMBER_BYTES = 8
@@ -40,7 +40,7 @@ export function writeSnapshotHead(group: number, snapshot: Snapshot): Uint8Array
   const configuration = CONFIGURATION_BYTES + count * MEMBER_BYTES
   const { bytes, view } = bytesOf(new Uint8Array(FIXED_BYTES + configuration))
   view.setUint32(0, MAGIC, true)
-  view.setUint32(4, snapshotVersion, true)
+  view.setUint32(4, VERSION, true)
   view.setUint32(8, group, true)
   view.setUint32(12, configuration, true)
   writeInteger(view, 16, snapshot.index)
@@ -66,7 +66,7 @@ export function readSnapshotHead(raw: Uint8Array): SnapshotHead | 'version' | 'd
   const { view } = bytesOf(raw)
   if (raw.length < FIXED_BYTES + CONFIGURATION_BYTES || view.getUint32(0, true) !== MAGIC)
     return 'damaged'
-  if (view.getUint32(4, true) !== snapshotVersion) return 'version'
+  if (view.getUint32(4, true) !== VERSION) return 'version'
   const configuration = view.getUint32(12, true)
   const dataBytes = readInteger(view, 32)
   const size = FIXED_BYTES + configuration

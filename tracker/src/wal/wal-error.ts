@@ -48,11 +48,6 @@ export class WalError extends Error {
   }
 }
 
-/** True for errors of the log itself; others are the file system's. */
-export function isWalError(error: unknown): error is WalError {
-  return error instanceof WalError
-}
-
 /** Shorthand for the error that names damage. */
 export function corrupt(file: string, offset: number, message: string): WalError {
   return new WalError('ERR_WAL_CORRUPT', message, { file, offset })

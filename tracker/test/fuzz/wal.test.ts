@@ -6,7 +6,7 @@ import { GroupRecord } from '../../src/wal/group-record.ts'
 import { bytesOf, recordSize, scanRecords } from '../../src/wal/record.ts'
 import { type Recovery, recoverLog } from '../../src/wal/recovery.ts'
 import { readHeader, segmentName, segmentSeed } from '../../src/wal/segment.ts'
-import { isWalError } from '../../src/wal/wal-error.ts'
+import { WalError } from '../../src/wal/wal-error.ts'
 import { LogModel } from '../support/log-model.ts'
 import { changeLog, drawChange, drawFrom, openLog, testOwner } from '../support/log-stage.ts'
 import { SimulatedFolder } from '../support/simulated-folder.ts'
@@ -17,7 +17,7 @@ async function readOrRefuse(files: ReadonlyMap<string, Uint8Array>): Promise<Rec
   try {
     return await recoverLog(folder, testOwner)
   } catch (error) {
-    if (isWalError(error)) return undefined
+    if (error instanceof WalError) return undefined
     throw error
   }
 }

@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import { type RecoveredGroup, recoverLog } from '../../src/wal/recovery.ts'
-import { isWalError } from '../../src/wal/wal-error.ts'
+import { WalError } from '../../src/wal/wal-error.ts'
 import { LogModel, textOf } from '../support/log-model.ts'
 import {
   changeLog,
@@ -32,7 +32,7 @@ async function readBack(
   try {
     groups = (await recoverLog(folder, testOwner)).groups
   } catch (error) {
-    if (!isWalError(error)) throw error
+    if (!(error instanceof WalError)) throw error
     return error as { code: string; file?: string }
   }
   return textOf(groups)

@@ -4,7 +4,7 @@ import { test } from 'tap'
 import type { Snapshot } from '../../src/raft/types.ts'
 import { openDiskFolder } from '../../src/wal/disk-folder.ts'
 import { SnapshotFiles } from '../../src/wal/snapshot-files.ts'
-import { isWalError } from '../../src/wal/wal-error.ts'
+import { WalError } from '../../src/wal/wal-error.ts'
 import { drawFrom } from '../support/log-stage.ts'
 import { PowerCut, SimulatedFolder, systemError } from '../support/simulated-folder.ts'
 
@@ -104,7 +104,7 @@ test('after a power cut a saved snapshot is whole, and a half one is not taken f
             await files.removeBefore(1, saved)
           }
         } catch (error) {
-          const cause = isWalError(error) ? error.cause : error
+          const cause = error instanceof WalError ? error.cause : error
           if (!(cause instanceof PowerCut)) throw error
         }
         folder = folder.losePower({ flipBits: true })
@@ -130,7 +130,7 @@ test('damage anywhere is told', async (t) => {
     files.load(1, { index: 4, term: 1 }).then(
       () => 'read',
       (error: unknown) => {
-        if (!isWalError(error)) throw error
+        if (!(error instanceof WalError)) throw error
         return error.code
       },
     )
@@ -160,7 +160,7 @@ test('any bytes as a snapshot', async () => {
         await new SnapshotFiles(folder).load(1, { index: 4, term: 1 })
         return false
       } catch (error) {
-        return isWalError(error)
+        return error instanceof WalError
       }
     }),
     { numRuns: 1000 },
