@@ -66,7 +66,13 @@ export async function startPurgeMesh(t: Test, count: number): Promise<PurgeTestP
   for (const [index, peer] of peers.entries()) {
     for (const { multiaddrs } of peers.slice(0, index)) await peer.call({ op: 'dial', multiaddrs })
   }
-  for (const peer of peers) await untilReady(peer)
+  for (const peer of peers) {
+    await untilReady(peer)
+    await until(
+      async () => (await peer.call<{ peers: number }>({ op: 'state' })).peers === count - 1,
+      'all know that the others carry out purges',
+    )
+  }
   return peers
 }
 
