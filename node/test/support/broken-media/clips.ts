@@ -36,7 +36,15 @@ export class Clips {
     const known = this.#made.get(name)
     if (known !== undefined) return known
     const path = join(this.#directory, name)
-    const made = run('ffmpeg', ['-v', 'error', '-nostdin', '-y', ...args, ...SAME_BYTES, path]).then(() => path)
+    const made = run('ffmpeg', [
+      '-v',
+      'error',
+      '-nostdin',
+      '-y',
+      ...args,
+      ...SAME_BYTES,
+      path,
+    ]).then(() => path)
     this.#made.set(name, made)
     return made
   }
