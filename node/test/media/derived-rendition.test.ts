@@ -129,6 +129,12 @@ const plan = fc.record({
     .map((list) => list.toSorted((a, b) => a.after - b.after)),
 })
 
+/** A new encoder that begins within a segment, while the one before is still open. */
+const lateBeginning: typeof plan extends fc.Arbitrary<infer T> ? T : never = {
+  ...{ groups: [10, 10, 18], jumpAfter: null, reorderMs: 0, every: 2, lag: 4 },
+  incidents: [{ after: 1, kind: 'gap', lost: 8, newConfig: false }],
+}
+
 test('segments of a derived rendition begin where the source’s do, through restarts, gaps and lag', async () => {
   await fc.assert(
     fc.asyncProperty(plan, async ({ groups, jumpAfter, reorderMs, ...encoding }) => {
@@ -176,7 +182,12 @@ test('segments of a derived rendition begin where the source’s do, through res
       }
       if (made.parts.at(-1)?.endOfSegment !== true) throw new Error('the last part is not final')
     }),
-    { numRuns: 60, includeErrorInReport: true, interruptAfterTimeLimit: TIME_MS_MAX },
+    {
+      examples: [[lateBeginning]],
+      numRuns: 60,
+      includeErrorInReport: true,
+      interruptAfterTimeLimit: TIME_MS_MAX,
+    },
   )
 })
 

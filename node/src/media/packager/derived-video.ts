@@ -105,7 +105,8 @@ export class DerivedVideo {
     const lateTicks = unit.pts - cut.time
     if (this.#broken && !this.#mayResume(unit)) return undefined
     if (isNew && (unit.keyframe || lateTicks > LATE_TICKS) && this.#mayOpen(lateTicks)) return cut
-    if (isNew && !writer.holds) return undefined
+    // What a new encoder has of a segment whose beginning it missed would move the next cut to a picture that is no keyframe.
+    if (isNew && (!writer.holds || this.#broken)) return undefined
     if (!writer.holds || (this.#broken && this.#next !== undefined)) return undefined
     return writer.parts < packagingLimits.segmentPartsMax &&
       writer.segmentBytes < packagingLimits.segmentBytesMax
