@@ -50,7 +50,12 @@ export interface VideoPeer {
 /** Starts a peer; one with an earlier one's signer takes its place. */
 export async function startVideoPeer(
   net: VideoNetwork,
-  init: { readonly directory: string; readonly signer?: PeerSigner },
+  init: {
+    readonly directory: string
+    readonly signer?: PeerSigner
+    /** Folder of a store on disk; in RAM alone by default. */
+    readonly objects?: string
+  },
 ): Promise<VideoPeer> {
   const signer = init.signer ?? (await newSigner())
   const { peerId } = signer
@@ -58,7 +63,12 @@ export async function startVideoPeer(
   const network = net.makePeer(peerId)
   const registry = new Registry()
   const base = { clock, logger: silentLogger, registry, transport: network }
-  const store = new ContentStore(base, { memoryBytesMax: 2 ** 24, diskBytesMax: 0 })
+  const store = new ContentStore(base, {
+    memoryBytesMax: 2 ** 24,
+    ...(init.objects === undefined
+      ? { diskBytesMax: 0 }
+      : { directory: init.objects, diskBytesMax: 2 ** 24 }),
+  })
   const http = new PeerHttps({ ...base, endpointsOf: () => undefined }, {})
   const fetcher = new Fetcher({ ...base, http, store })
   const videos = new VideoDirectory(
@@ -80,6 +90,7 @@ export async function startVideoPeer(
     has: (digest) => objects.has(digest),
     read: async (digest) => objects.get(digest),
   })
+  await store.start()
   await http.start()
   new FetchServer({ ...base, http, store }).start()
   providers.start()
@@ -92,6 +103,7 @@ export async function startVideoPeer(
     await videos.stop()
     await providers.stop()
     await http.stop()
+    await store.stop()
   }
   net.kills.push(kill)
   return {

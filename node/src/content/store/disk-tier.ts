@@ -164,6 +164,11 @@ export class DiskTier {
     return this.#accounts.usageOf(kind, boundedName(name))
   }
 
+  /** Whose quota an object counts for; undefined when it is not here or nobody's. */
+  ownerOf(digest: Digest): ObjectOwner | undefined {
+    return this.#held.look(digest)?.owned?.owner
+  }
+
   /**
    * Takes stock of what is there: leftovers of a crash and what is over the limits go, and so does any file whose name this tier
    * would not have given it. A folder that can be read and not written is used for reading, and reported.

@@ -156,6 +156,11 @@ export class ContentStore {
     return this.#disk?.usageOf(kind, name) ?? { bytes: 0, objects: 0, bytesMax: 0 }
   }
 
+  /** Whose quota an object on disk counts for; undefined when it is in RAM only, or nobody's. */
+  ownerOf(digest: Digest): ObjectOwner | undefined {
+    return this.#disk?.ownerOf(digest)
+  }
+
   /** Digests that are kept, whether or not they are here, and by whom. */
   get kept(): ReadonlyMap<Digest, KeeperBits> {
     return this.#classes.kept

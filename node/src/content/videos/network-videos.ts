@@ -34,7 +34,7 @@ export interface NetworkVideosComponents {
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
-  readonly store: Pick<ContentStore, 'read' | 'peek' | 'has' | 'delete' | 'kept'>
+  readonly store: Pick<ContentStore, 'read' | 'peek' | 'ownerOf' | 'delete' | 'kept'>
   readonly fetcher: Pick<Fetcher, 'fetch'>
   readonly videos: Pick<VideoDirectory, 'get' | 'newest' | 'count' | 'events'>
   readonly providers: Pick<ProviderService, 'provide' | 'cancel' | 'findProviders'>
@@ -320,30 +320,37 @@ export class NetworkVideos implements PlayableSource {
   }
 
   /** Its owner has removed it: copies go too, but for what is kept here. */
-  #onRemoved({ video }: KnownVideo): void {
+  #onRemoved(known: KnownVideo): void {
+    const { video } = known
     const opened = this.#opened.get(video.id)?.presentation
     this.#forget(video.id)
     this.#found.delete(video.id)
     this.#withdraw(video.id)
-    this.#dropCopies(video, opened).catch((error: Error) => {
+    this.#dropCopies(known, opened).catch((error: Error) => {
       this.#logger.warn({ err: error, vod: video.id }, 'copies of a removed video may be left')
     })
   }
 
-  async #dropCopies(video: VideoRecord, opened: Presentation | undefined): Promise<void> {
+  /** Only what came here for this video: a list may name any object, such as a part of somebody's live stream. */
+  async #dropCopies(
+    { owner: tenant, video }: KnownVideo,
+    opened: Presentation | undefined,
+  ): Promise<void> {
     const { store } = this.#components
     const digests = new Set([
       ...video.captions.map(({ digest }) => digest),
       ...(video.storyboard?.sprites ?? []),
     ])
-    const known = opened?.renditions.flatMap(({ segments }) => segments)
-    for (const { digest, initDigest } of known ?? (await this.#segmentsHere(video))) {
+    const segments = opened?.renditions.flatMap((rendition) => rendition.segments)
+    for (const { digest, initDigest } of segments ?? (await this.#segmentsHere(video))) {
       digests.add(digest).add(initDigest)
     }
     for (const { pages } of video.renditions) for (const page of pages) digests.add(page)
     let dropped = 0
     for (const digest of digests) {
-      if (!store.has(digest) || store.kept.has(digest)) continue
+      const owner = store.ownerOf(digest)
+      const isOfVideo = owner?.tenant === tenant && owner.stream === video.id
+      if (!isOfVideo || store.kept.has(digest)) continue
       store.delete(digest)
       dropped += 1
     }

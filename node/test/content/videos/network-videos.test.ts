@@ -14,7 +14,8 @@ const { signal } = new AbortController()
 async function mesh(t: Test) {
   const net = new VideoNetwork(t)
   const folder = t.testdir({})
-  const peer = (name: string) => startVideoPeer(net, { directory: join(folder, name) })
+  const peer = (name: string) =>
+    startVideoPeer(net, { directory: join(folder, name), objects: join(folder, `${name}-objects`) })
   const [a, b, c] = [await peer('a'), await peer('b'), await peer('c')]
   a.network.connect(b.network)
   b.network.connect(c.network)
@@ -112,7 +113,11 @@ test('what its owner removes is gone, copies too, but for what is kept', async (
   await b.store.keep(second.digest, 'operator')
   // This one has copies, and no longer knows of what.
   const [page = ''] = made.record.renditions[0]?.pages ?? []
-  for (const digest of [page, first.digest]) c.store.put(digest, made.objects.get(digest) as Buffer)
+  const owner = { tenant: a.peerId, stream: id }
+  const copy = (digest: string) => made.objects.get(digest) as Buffer
+  for (const digest of [page, first.digest]) c.store.put(digest, copy(digest), { owner })
+  // And this came here for something else.
+  c.store.put(second.digest, copy(second.digest), { owner: { ...owner, stream: 'another' } })
   a.share()
   await soon()
   t.equal(b.player.get(id), undefined)
@@ -122,6 +127,7 @@ test('what its owner removes is gone, copies too, but for what is kept', async (
   t.ok(b.store.has(second.digest))
   t.notOk(c.store.has(first.digest))
   t.notOk(c.store.has(page))
+  t.ok(c.store.has(second.digest), 'a list takes nothing away from others')
 })
 
 test('segments that are not what the owner said', async (t) => {
