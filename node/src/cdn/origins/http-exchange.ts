@@ -134,7 +134,9 @@ export class HttpExchange {
     outgoing.once('close', () => {
       this.#cancelTimer()
       this.#request.signal.removeEventListener('abort', this.#onAbort)
-      this.#head.reject(new KairoError('ERR_NO_PROVIDER', 'the origin gave no answer'))
+      if (this.#response === undefined) {
+        this.#head.reject(new KairoError('ERR_NO_PROVIDER', 'the origin gave no answer'))
+      }
       this.#closed.resolve()
     })
   }

@@ -39,6 +39,7 @@ class Flight<T> {
   readonly hints = new Set<EarlyHints>()
   result: Promise<T> | undefined
   waiting = 0
+  isAirborne = true
 
   constructor(subject: FlightSubject) {
     this.subject = subject
@@ -110,6 +111,7 @@ export class Flights<T> {
     flight.result = work({ signal, isShield: flight.shield.signal, hints })
     const land = (): void => {
       this.#airborne -= 1
+      flight.isAirborne = false
       this.#forget(flight)
     }
     // Those who wait see a failure; once the last of them has left it concerns nobody.
@@ -117,9 +119,10 @@ export class Flights<T> {
     return flight
   }
 
-  /** After the landing this is without effect: what the flight brought belongs to others by then. */
+  /** After the landing, what the flight brought belongs to others. */
   #abandon(flight: Flight<T>): void {
     this.#forget(flight)
+    if (!flight.isAirborne) return
     flight.controller.abort(new KairoError('ERR_STOPPED', 'nobody waits for this any more'))
   }
 
