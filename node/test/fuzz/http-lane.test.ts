@@ -178,7 +178,8 @@ async function answerTo(port: number, bytes: string): Promise<string> {
   return normalised(text)
 }
 
-const refusal = /HTTP\/1\.1 400 Bad Request\r\n[\s\S]*"ERR_PROTOCOL"[\s\S]*$/
+/** What is said behind bytes that are no request, of another version, or ask for a tunnel. */
+const refusal = /HTTP\/1\.1 (400|501|505) [^\r]+\r\n[\s\S]*"ERR_(PROTOCOL|INVALID_INPUT)"[\s\S]*$/
 
 /**
  * Equal bytes, save for what Node does with requests it has read ahead: when it refuses one, it drops answers to earlier ones

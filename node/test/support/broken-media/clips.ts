@@ -6,9 +6,6 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** Every run damages the same bytes: no random identifiers, no version of a library. */
-const SAME_BYTES = ['-fflags', '+bitexact', '-flags', '+bitexact']
-
 /** A moving picture of 160 by 90 and a tone, 3 s each: arguments for ffmpeg. */
 export const PICTURE: readonly string[] = ['-f', 'lavfi', '-i', 'testsrc2=s=160x90:r=10:d=3']
 export const SOUND: readonly string[] = ['-f', 'lavfi', '-i', 'sine=f=440:r=48000:d=3']
@@ -36,15 +33,7 @@ export class Clips {
     const known = this.#made.get(name)
     if (known !== undefined) return known
     const path = join(this.#directory, name)
-    const made = run('ffmpeg', [
-      '-v',
-      'error',
-      '-nostdin',
-      '-y',
-      ...args,
-      ...SAME_BYTES,
-      path,
-    ]).then(() => path)
+    const made = run('ffmpeg', ['-v', 'error', '-nostdin', '-y', ...args, path]).then(() => path)
     this.#made.set(name, made)
     return made
   }

@@ -22,7 +22,7 @@ const WEBM = [
   ...ORDINARY.slice(0, ORDINARY.indexOf('-c:v')),
   // Not `realtime`, by which libvpx does what the load of the machine leaves time for.
   ...['-c:v', 'libvpx', '-deadline', 'good', '-cpu-used', '5', '-threads', '1', '-g', '10'],
-  ...['-c:a', 'libopus'],
+  ...['-c:a', 'libopus', '-fflags', '+bitexact', '-flags', '+bitexact'],
 ]
 const fast = (clips: Clips): Promise<Buffer> => clips.bytes('fast.mp4', FAST)
 const plain = (clips: Clips): Promise<Buffer> => clips.bytes('plain.mp4')
