@@ -1,8 +1,8 @@
 /** /api/cdn/fills: URLs that are cached before anybody asks for them; fronts `content/fill/fill-service`. */
-import type { FillService } from '../content/fill/fill-service.ts'
+import type { Fill, FillService } from '../content/fill/fill-service.ts'
 import { defineRoute, type Route } from '../http/route.ts'
 import { doneSchema } from './schemas.ts'
-import { fillsSchema, newFillsSchema } from './schemas-fills.ts'
+import { fillListSchema, fillsQuerySchema, fillsSchema, newFillsSchema } from './schemas-fills.ts'
 
 /** The room behind the routes. */
 export interface FillRouteComponents {
@@ -30,8 +30,17 @@ export function fillRoutes({ fills }: FillRouteComponents): Route[] {
       path: '/api/cdn/fills',
       summary: 'Lists what was ordered to be read into the cache, and what became of it.',
       access: 'operator',
-      response: { 200: fillsSchema },
-      handler: () => ({ status: 200, body: { fills: fills.list() } }),
+      query: fillsQuerySchema,
+      response: { 200: fillListSchema },
+      handler: ({ query: { state, order, limit, skip } }) => {
+        const all = fills.list()
+        const meant = state === undefined ? all : all.filter((fill) => fill.state === state)
+        if (order === 'newest') meant.reverse()
+        return {
+          status: 200,
+          body: { fills: meant.slice(skip, skip + limit), ...countStates(all) },
+        }
+      },
     }),
     defineRoute({
       method: 'DELETE',
@@ -45,4 +54,10 @@ export function fillRoutes({ fills }: FillRouteComponents): Route[] {
       },
     }),
   ]
+}
+
+function countStates(fills: readonly Fill[]): Record<Fill['state'], number> {
+  const counts = { waiting: 0, done: 0, failed: 0 }
+  for (const { state } of fills) counts[state] += 1
+  return counts
 }

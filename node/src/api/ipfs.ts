@@ -10,6 +10,7 @@ import { writeTar } from '../ipfs/tar/tar-writer.ts'
 import { resolvePath } from '../ipfs/trees/resolve-path.ts'
 import { treeEntries } from '../ipfs/trees/tree-entries.ts'
 import { gatewayLimits, ipfsLimits } from '../limits/ipfs.ts'
+import { pageFields } from './page-query.ts'
 import { doneSchema } from './schemas.ts'
 import {
   cidSchema,
@@ -33,8 +34,13 @@ export function ipfsRoutes({ ipfs }: IpfsRouteComponents): Route[] {
       path: '/api/ipfs/pins',
       summary: 'Lists the IPFS trees that this peer keeps, newest first.',
       access: 'operator',
+      query: z.object(pageFields(ipfsLimits.pinsMax)),
       response: { 200: pinsSchema },
-      handler: () => ({ status: 200, body: { pins: ipfs.pins.list().map(view) } }),
+      handler: ({ query: { limit, skip } }) => {
+        const pins = ipfs.pins.list()
+        const listed = pins.slice(skip, skip + limit).map(view)
+        return { status: 200, body: { pins: listed, total: pins.length } }
+      },
     }),
     defineRoute({
       method: 'POST',

@@ -18,7 +18,7 @@ export const pinSchema = z.object({
 })
 
 /** GET /api/ipfs/pins. */
-export const pinsSchema = z.object({ pins: z.array(pinSchema) })
+export const pinsSchema = z.object({ pins: z.array(pinSchema), total: z.number() })
 
 /** POST /api/ipfs/pins. */
 export const newPinSchema = z.strictObject({

@@ -2,11 +2,12 @@
 import { z } from 'zod'
 import { cidOf, type Digest, digestOfCid } from '../content/digest.ts'
 import type { Replication } from '../content/replication/replication.ts'
-import { type Keeper, keepersIn } from '../content/store/keepers.ts'
+import { bitOf, type Keeper, keepers, keepersIn } from '../content/store/keepers.ts'
 import type { ContentStore } from '../content/store/store.ts'
 import { KairoError } from '../errors.ts'
 import { defineRoute, type Route } from '../http/route.ts'
 import { storeLimits } from '../limits/store.ts'
+import { pageFields } from './page-query.ts'
 import { doneSchema } from './schemas.ts'
 import {
   cidSchema,
@@ -28,6 +29,8 @@ export interface StoreRouteComponents {
 const params = z.object({ cid: cidSchema })
 const listQuery = z.object({
   after: cidSchema.optional().describe('Lists those behind this one.'),
+  limit: pageFields(storeLimits.keptPageObjects).limit,
+  by: z.enum(keepers).optional().describe('Lists those that this keeper keeps, whoever else does.'),
 })
 const ownerQuery = z.object({
   kind: z.enum(['tenant', 'stream']),
@@ -64,7 +67,7 @@ export function storeRoutes({ store, replication }: StoreRouteComponents): Route
       access: 'operator',
       query: listQuery,
       response: { 200: keptSchema },
-      handler: ({ query: { after } }) => ({ status: 200, body: listKept(store, after) }),
+      handler: ({ query }) => ({ status: 200, body: listKept(store, query) }),
     }),
     defineRoute({
       method: 'PUT',
@@ -103,11 +106,15 @@ export function storeRoutes({ store, replication }: StoreRouteComponents): Route
 
 function listKept(
   store: StoreRouteComponents['store'],
-  after: string | undefined,
+  { after, limit, by }: z.output<typeof listQuery>,
 ): z.input<typeof keptSchema> {
-  const cids = [...store.kept.keys()].map(cidOf).sort()
+  const digests: Digest[] = []
+  for (const [digest, bits] of store.kept) {
+    if (by === undefined || (bits & bitOf(by)) !== 0) digests.push(digest)
+  }
+  const cids = digests.map(cidOf).sort()
   const first = after === undefined ? 0 : cids.findIndex((cid) => cid > after)
-  const page = first < 0 ? [] : cids.slice(first, first + storeLimits.keptPageObjects)
+  const page = first < 0 ? [] : cids.slice(first, first + limit)
   const objects = page.map((cid) => {
     const digest = digestNamed(cid)
     return { cid, bytes: store.sizeOf(digest) ?? null, by: keepersOf(store, digest) }

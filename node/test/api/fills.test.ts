@@ -27,9 +27,9 @@ test('the operator orders fills, sees and clears them', async (t) => {
     await server.stop()
     await fills.stop()
   })
-  const call = async (method: string, order?: unknown) => {
+  const call = async (method: string, order?: unknown, query = '') => {
     const { status, text } = await httpRequest(
-      `http://127.0.0.1:${server.address()?.port}/api/cdn/fills`,
+      `http://127.0.0.1:${server.address()?.port}/api/cdn/fills${query}`,
       {
         method,
         ...(order !== undefined && {
@@ -50,6 +50,20 @@ test('the operator orders fills, sees and clears them', async (t) => {
   ]) {
     t.equal((await call('POST', wrong)).status, 400)
   }
+  const late = ['http://cdn.example/b', 'http://cdn.example/c']
+  const soon = new Date(Date.now() + 7_200_000).getUTCHours()
+  const between = [soon, (soon + 1) % 24].map((hour) => `${String(hour).padStart(2, '0')}:00`)
+  t.equal((await call('POST', { urls: late, between: between.join('-') })).status, 200)
+  const urls = async (query: string) => {
+    const { body } = await call('GET', undefined, query)
+    t.match(body, { waiting: 2, done: 1, failed: 0 })
+    return body.fills.map((fill: { url: string }) => fill.url)
+  }
+  t.strictSame(await urls(''), [url, ...late])
+  t.strictSame(await urls('?order=newest&limit=2'), [...late].reverse())
+  t.strictSame(await urls('?order=newest&limit=2&skip=2'), [url])
+  t.strictSame(await urls('?state=waiting&limit=1'), late.slice(0, 1))
+  t.equal((await call('GET', undefined, '?limit=0')).status, 400)
   t.match(await call('DELETE'), { status: 200, body: { done: true } })
   t.strictSame((await call('GET')).body.fills, [])
 })

@@ -66,6 +66,12 @@ test('the operator sees, keeps and releases', async (t) => {
   t.equal((await call('PUT', `/api/store/kept/${cid}`)).status, 200)
   const both = (await call('GET', '/api/store/kept')).body.objects
   t.strictSame(both.find((one: { cid: string }) => one.cid === cid)?.by, ['operator', 'ipfs'])
+  await store.keep(object(2).digest, 'ipfs')
+  t.equal((await call('DELETE', `/api/store/kept/${cidOf(elsewhere.digest)}`)).status, 200)
+  t.match((await call('GET', '/api/store/kept?by=operator')).body, { total: 1, objects: [{ cid }] })
+  t.equal((await call('GET', '/api/store/kept?by=ipfs')).body.total, 2)
+  t.equal((await call('GET', '/api/store/kept?limit=1')).body.objects.length, 1)
+  t.equal((await call('GET', '/api/store/kept?by=nobody')).status, 400)
   t.strictSame((await call('GET', '/api/store/usage?kind=tenant&name=me')).body, {
     ...{ bytes: 0, objects: 0, bytesMax: 0 },
   })

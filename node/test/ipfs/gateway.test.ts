@@ -219,7 +219,9 @@ test('the gateway', async (t) => {
     const pin = pinSchema.parse(JSON.parse((await send(operator)).text))
     t.match(pin, { name: 'n', blocks: 1, bytes: 11 })
     const list = pinsSchema.parse(JSON.parse((await ask('/api/ipfs/pins', operator)).text))
-    t.equal(list.pins.length, 2)
+    t.match(list, { pins: { length: 2 }, total: 2 })
+    const second = (await ask('/api/ipfs/pins?limit=1&skip=1', operator)).text
+    t.strictSame(pinsSchema.parse(JSON.parse(second)), { pins: list.pins.slice(1), total: 2 })
     t.equal((await ask(`/api/ipfs/pins/${pin.cid}`, operator, 'DELETE')).status, 200)
     t.equal((await ask(`/api/ipfs/pins/${pin.cid}`, operator, 'DELETE')).status, 404)
     t.equal((await ask(`/api/ipfs/export/${pin.cid}`)).status, 401)
