@@ -157,7 +157,7 @@ test('a bucket and a folder are put behind the cache on a phone; the secret is n
   await cache.getByText(/^from folder /).waitFor()
   t.match(await fetchThrough(peer.ready.http, '/index.html'), { body: 'from the folder' })
   await cache.getByLabel('What').selectOption('everything')
-  t.equal(await cache.getByLabel('URL').isHidden(), true)
+  t.equal(await cache.getByLabel('URL', { exact: true }).isHidden(), true)
   await cache.getByRole('button', { name: 'Purge', exact: true }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Purge everything' }).click()
   await cache.locator('details[open]').waitFor()

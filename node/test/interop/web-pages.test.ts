@@ -206,6 +206,10 @@ test('the admin page keeps the token out of the address and works with it', { sk
   )
   t.match(await text(), /ladder · test.*warm, waiting for work/s)
   t.match(await text(), /hooks\.example.*12 delivered.*status 500/s)
+  t.match(
+    await text(),
+    /cannot write: ENOSPC.*3870 objects, 17 removed.*<b>photos<\/b>.*34 blocks/s,
+  )
   t.match(await text(), /Joining http:\/\/10\.0\.0\.9:8080 failed/)
   t.notMatch(await text(), /sk_live_9a02/, 'keys are hidden at first')
   await page.getByRole('button', { name: 'Show: Stream key' }).last().click()

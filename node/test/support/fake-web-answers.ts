@@ -1,6 +1,7 @@
 /** API answers of an imagined peer, rich enough to show every part of the web pages. */
 
 import { cacheAnswers } from './fake-cache-answers.ts'
+import { storageAnswers, storeMetrics } from './fake-storage-answers.ts'
 import type { FakeAnswers } from './fake-web-peer.ts'
 
 const self = '12D3KooWQe7hFDx8vCqYqQnvTQ9n1Zc4yQpXnR5mK2sW8aLtJ4uE'
@@ -162,6 +163,8 @@ export function fakeAnswers(): FakeAnswers {
     ],
     ...mediaAnswers(),
     ...cacheAnswers(),
+    ...storageAnswers(),
+    metrics: cacheAnswers().metrics + storeMetrics,
   }
 }
 

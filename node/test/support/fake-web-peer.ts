@@ -48,6 +48,10 @@ export interface FakeAnswers {
   purges: { caughtUp: boolean; purges: Record<string, unknown>[] }
   knownPeers: Record<string, unknown>
   nearest: Record<string, unknown>
+  fills: Record<string, unknown>
+  store: Record<string, unknown>
+  kept: Record<string, unknown>
+  pins: Record<string, unknown>
   /** The text of `/metrics`. */
   metrics: string
 }
@@ -181,6 +185,10 @@ function apiAnswer(
     '/api/webhooks': { endpoints: answers.webhooks },
     '/api/cdn/rules': answers.hostRules,
     '/api/cdn/purges': answers.purges,
+    '/api/cdn/fills': answers.fills,
+    '/api/store': answers.store,
+    '/api/store/kept': answers.kept,
+    '/api/ipfs/pins': answers.pins,
     '/api/nearest': answers.nearest,
     '/api/nearest/peers': answers.knownPeers,
     '/api/keys/live/options': { options: answers.options },

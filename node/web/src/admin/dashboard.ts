@@ -5,7 +5,7 @@ import { announce, type Component, h, setText } from '../shared/dom.ts'
 import { icon } from '../shared/icon.ts'
 import { type Poll, poll } from '../shared/poll.ts'
 import { createAddresses } from './addresses.ts'
-import { askCache, createCache } from './cache/cache.ts'
+import { createCache } from './cache/cache.ts'
 import { createDoctor } from './doctor.ts'
 import { createKeys } from './keys.ts'
 import { createKnownPeers } from './known-peers.ts'
@@ -13,6 +13,7 @@ import { createMediaChildren } from './media-children.ts'
 import { createNetwork } from './network.ts'
 import { createOverview } from './overview.ts'
 import { createSettings } from './settings.ts'
+import { createStorage } from './storage/storage.ts'
 import { type Change, createStreams } from './streams.ts'
 import { createTranscoding } from './transcoding.ts'
 import { createVideos } from './videos.ts'
@@ -48,13 +49,15 @@ export function createDashboard(init: DashboardInit): Component {
     failure.hidden = false
   }
   const polls: Poll[] = []
-  const change: Change = async (work) => {
+  const change: Change = async (work, onProblem) => {
     try {
       await work()
       failure.hidden = true
       announce('Done')
     } catch (error) {
-      fail(error)
+      const isRefused = error instanceof ApiError && error.status === 401
+      if (onProblem === undefined || isRefused) fail(error)
+      else onProblem(error instanceof Error ? error.message : String(error))
     }
     for (const each of polls.slice(0, quickPolls)) each.now()
   }
@@ -80,6 +83,7 @@ export function createDashboard(init: DashboardInit): Component {
           parts.keys.element,
           parts.videos.element,
           parts.cache.element,
+          parts.storage.element,
           parts.doctor.element,
         ),
         h(
@@ -114,6 +118,7 @@ function createParts(api: Api, change: Change, checkAgain: () => void) {
     videos: createVideos(api, change),
     children: createMediaChildren(),
     cache: createCache(api, change),
+    storage: createStorage(api, change),
     network: createNetwork(),
     knownPeers: createKnownPeers(),
     webhooks: createWebhooks(api, change),
@@ -154,7 +159,14 @@ function startPolls(
     every(statusMs, () => api.library(), parts.videos.update),
     every(statusMs, () => api.transcoding(), parts.transcoding.update),
     every(keysMs, () => api.webhooks(), parts.webhooks.update),
-    every(keysMs, () => askCache(api), parts.cache.update),
+    every(
+      keysMs,
+      () => Promise.all([api.metrics(), parts.cache.ask(), parts.storage.ask()]),
+      ([metrics, cache, storage]) => {
+        parts.cache.update({ ...cache, metrics })
+        parts.storage.update({ ...storage, metrics })
+      },
+    ),
     every(
       keysMs,
       () => Promise.all([api.knownPeers(), api.nearest()]),

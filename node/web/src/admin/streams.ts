@@ -31,8 +31,13 @@ export interface StreamsData {
   readonly pulls: readonly Pull[]
 }
 
-/** Runs a change and shows its failure; resolves when both are done. */
-export type Change = (work: () => Promise<void>) => Promise<void>
+/**
+ * Runs a change and shows its failure, by `onProblem` where there is a line for it beside the control; resolves when both are done.
+ */
+export type Change = (
+  work: () => Promise<void>,
+  onProblem?: (text: string) => void,
+) => Promise<void>
 
 /** Creates the list of streams. */
 export function createStreams(api: Api, change: Change): Component<StreamsData> {

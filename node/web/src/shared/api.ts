@@ -14,10 +14,13 @@ import type {
   hostRuleViewSchema,
   newHostRuleSchema,
 } from '../../../src/api/schemas-cdn.ts'
+import type { fillListSchema } from '../../../src/api/schemas-fills.ts'
+import type { pinsSchema } from '../../../src/api/schemas-ipfs.ts'
 import type { knownPeersSchema, nearestSchema } from '../../../src/api/schemas-nearest.ts'
 import type { pullsSchema } from '../../../src/api/schemas-pulls.ts'
 import type { purgeReportSchema, purgesSchema } from '../../../src/api/schemas-purge.ts'
 import type { recordingsSchema } from '../../../src/api/schemas-recordings.ts'
+import type { keptObjectSchema, keptSchema, storeSchema } from '../../../src/api/schemas-store.ts'
 import type { presetsSchema, transcodingSchema } from '../../../src/api/schemas-transcode.ts'
 import type { VodView, vodsSchema } from '../../../src/api/schemas-vod.ts'
 import type { webhooksSchema } from '../../../src/api/schemas-webhooks.ts'
@@ -89,6 +92,22 @@ export type PurgeSelector = PurgeReport['selector']
 export type PurgeReport = output<typeof purgeReportSchema>
 /** The newest purges. */
 export type Purges = output<typeof purgesSchema>
+/** A part of the list of URLs that are to be read into the cache. */
+export type FillList = output<typeof fillListSchema>
+/** One of these URLs, and what became of it. */
+export type Fill = FillList['fills'][number]
+/** Whether the content store does all it should. */
+export type StoreState = output<typeof storeSchema>
+/** A part of the list of kept objects. */
+export type KeptList = output<typeof keptSchema>
+/** An object that stays. */
+export type KeptObject = KeptList['objects'][number]
+/** Who keeps objects. */
+export type Keeper = KeptObject['by'][number]
+/** A part of the list of IPFS trees. */
+export type PinList = output<typeof pinsSchema>
+/** A tree that stays. */
+export type Pin = PinList['pins'][number]
 /** Every peer that is known. */
 export type KnownPeers = output<typeof knownPeersSchema>
 /** The best peers for this browser, best first. */
@@ -98,6 +117,8 @@ export type Setting = output<typeof configSchema>['settings'][number]
 
 /** A request that waits longer is given up; the next poll tries again. */
 const requestTimeoutMs = 8_000
+/** The peer asks others for an object for half a minute. */
+const keepTimeoutMs = 40_000
 
 /** A refusal by the peer (RFC 9457 problem) or a peer that does not answer (`status` 0). */
 export class ApiError extends Error {
@@ -264,6 +285,53 @@ export class Api {
     return this.#request('POST', 'cdn/purge', { selector, mode })
   }
 
+  /** URLs that were ordered to be read into the cache, the last ordered first. */
+  fills(query: { limit: number; skip: number; state?: Fill['state'] }): Promise<FillList> {
+    return this.#request('GET', `cdn/fills?${queryText({ ...query, order: 'newest' })}`)
+  }
+
+  /** Has URLs read into the cache; `between` is a daily time in UTC such as `01:00-06:00`, empty for at once. */
+  async orderFills(urls: readonly string[], between: string): Promise<void> {
+    await this.#request('POST', 'cdn/fills', { urls, between })
+  }
+
+  /** Takes everything off the list that is not being read now. */
+  async clearFills(): Promise<void> {
+    await this.#request('DELETE', 'cdn/fills')
+  }
+
+  store(): Promise<StoreState> {
+    return this.#request('GET', 'store')
+  }
+
+  /** Objects that stay, in the order of their names, those behind `after`. */
+  kept(query: { limit: number; after?: string; by?: Keeper }): Promise<KeptList> {
+    return this.#request('GET', `store/kept?${queryText(query)}`)
+  }
+
+  /** Keeps an object for the operator; resolves once it is here. */
+  keep(cid: string): Promise<output<typeof keptObjectSchema>> {
+    return this.#request('PUT', `store/kept/${cid}`, undefined, keepTimeoutMs)
+  }
+
+  async release(cid: string): Promise<void> {
+    await this.#request('DELETE', `store/kept/${cid}`)
+  }
+
+  /** IPFS trees that stay; undefined where IPFS is off. */
+  async pins(query: { limit: number; skip: number }): Promise<PinList | undefined> {
+    try {
+      return await this.#request('GET', `ipfs/pins?${queryText(query)}`)
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined
+      throw error
+    }
+  }
+
+  async removePin(cid: string): Promise<void> {
+    await this.#request('DELETE', `ipfs/pins/${encodeURIComponent(cid)}`)
+  }
+
   knownPeers(): Promise<KnownPeers> {
     return this.#request('GET', 'nearest/peers')
   }
@@ -277,12 +345,22 @@ export class Api {
     return this.#read(await this.#send('GET', '/metrics'))
   }
 
-  async #request<T>(method: string, path: string, body?: object): Promise<T> {
-    const text = await this.#read(await this.#send(method, `/api/${path}`, body))
+  async #request<T>(
+    method: string,
+    path: string,
+    body?: object,
+    timeoutMs = requestTimeoutMs,
+  ): Promise<T> {
+    const text = await this.#read(await this.#send(method, `/api/${path}`, body, timeoutMs))
     return (text === '' ? undefined : JSON.parse(text)) as T
   }
 
-  async #send(method: string, path: string, body?: object): Promise<Response> {
+  async #send(
+    method: string,
+    path: string,
+    body?: object,
+    timeoutMs = requestTimeoutMs,
+  ): Promise<Response> {
     const headers: Record<string, string> = { accept: 'application/json, text/plain;q=0.9' }
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`
     const isFile = body instanceof Blob
@@ -292,7 +370,7 @@ export class Api {
         method,
         headers,
         cache: 'no-store',
-        signal: AbortSignal.timeout(requestTimeoutMs),
+        signal: AbortSignal.timeout(timeoutMs),
         ...(body === undefined ? {} : { body: isFile ? body : JSON.stringify(body) }),
       })
     } catch (cause) {
@@ -305,6 +383,15 @@ export class Api {
     if (!response.ok) throw new ApiError(response.status, problemText(text, response.status))
     return text
   }
+}
+
+/** Fields as a query; what is undefined is left out. */
+function queryText(fields: Readonly<Record<string, unknown>>): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== undefined) query.set(name, String(value))
+  }
+  return query.toString()
 }
 
 function targetPath(stream: string, name: string): string {
