@@ -89,6 +89,8 @@ export const purgeLimits = {
   awayMsMax: 15 * 60_000,
   /** Peers that are remembered for that; the one seen longest ago goes. More than a catalog holds, or each look at it would push some out. */
   membersMax: 16_384,
+  /** Purges of which it is remembered how many responses they took here; more than are on their way at once. */
+  tookMax: 1_024,
   /** Own purges whose reports are kept. */
   reportsMax: 100,
   /** Time for which peers that have not acknowledged are asked again, beyond the caller's wait. */

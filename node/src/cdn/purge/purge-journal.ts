@@ -42,6 +42,8 @@ export class PurgeJournal {
   readonly #ledger: PurgeLedger
   readonly #file: PurgeFile
   readonly #inFlight = new Map<string, Promise<number>>()
+  /** What the newest purges took, by their id: whoever tells of one again is told the same. */
+  readonly #took = new Map<string, number>()
   /** Of what was carried out, and of what was given a number. */
   #generation = 0
   #allocated = 0
@@ -99,15 +101,15 @@ export class PurgeJournal {
   }
 
   /**
-   * Carries a purge out; one that was carried out before changes nothing.
+   * Carries a purge out; one that was carried out before, or came by another way meanwhile, changes nothing.
    * @param own true refuses a purge that the disk does not keep, so that its number is never used twice; else it is carried out all the
    * same before the error is thrown.
-   * @returns responses that it took.
+   * @returns responses that it took here; 0 when that is not remembered.
    * @throws KairoError `ERR_STORAGE` when the disk refuses it.
    */
   async carryOut(signed: SignedPurge, { own = false } = {}): Promise<number> {
-    if (this.#ledger.has(signed.purge)) return 0
     const id = purgeId(signed.purge)
+    if (this.#ledger.has(signed.purge)) return this.#took.get(id) ?? 0
     const known = this.#inFlight.get(id)
     if (known !== undefined) return await known
     const work = this.#carryOut(signed, own)
@@ -177,15 +179,14 @@ export class PurgeJournal {
 
   async #carryOut(signed: SignedPurge, own: boolean): Promise<number> {
     const known = { ...signed, generation: this.#number() }
-    let purged = 0
     const commit = (): void => {
       if (this.#ledger.has(signed.purge)) return
-      purged = this.#purge(signed.purge.selector, signed.purge.mode)
+      this.#purgeOne(signed)
       this.#ledger.add({ ...known, atMs: this.#components.clock.now() })
       this.#generation = Math.max(this.#generation, known.generation)
     }
     await this.#append([this.#recordOf(known)], commit, own)
-    return purged
+    return this.#took.get(purgeId(signed.purge)) ?? 0
   }
 
   async #append(records: readonly LogRecord[], commit: () => void, own = false): Promise<void> {
@@ -226,7 +227,15 @@ export class PurgeJournal {
       this.#purge(EVERYTHING, 'hard')
       return
     }
-    for (const { purge } of purges) this.#purge(purge.selector, purge.mode)
+    for (const signed of purges) this.#purgeOne(signed)
+  }
+
+  #purgeOne({ purge }: SignedPurge): void {
+    this.#took.set(purgeId(purge), this.#purge(purge.selector, purge.mode))
+    for (const oldest of this.#took.keys()) {
+      if (this.#took.size <= purgeLimits.tookMax) break
+      this.#took.delete(oldest)
+    }
   }
 
   #purge(selector: PurgeSelector, mode: PurgeMode): number {
