@@ -8,6 +8,7 @@ import { strict as assert } from 'node:assert'
 import type { Registry } from 'prom-client'
 import type { CancelTimer, Clock } from '../clock.ts'
 import { isKairoError } from '../errors.ts'
+import { Announcements } from '../host/announcements.ts'
 import type { Libp2pHost } from '../host/libp2p-host.ts'
 import type { Gossip, GossipVerdict, PeerWatch } from '../host/network.ts'
 import type { PeerSigner } from '../host/peer-signature.ts'
@@ -65,7 +66,7 @@ export class PeerCatalogService implements PeerCatalog {
   readonly #exchange: AdvertExchange
   readonly #watchdog: PeerWatchdog
   readonly #listeners = new Set<(peerId: string) => void>()
-  readonly #publishing = new Set<Promise<void>>()
+  readonly #announcements: Announcements
   #status: 'stopped' | 'started' = 'stopped'
   #state: PeerAdvert['state'] = 'serving'
   #coordinate: NetworkCoordinate = unknownCoordinate
@@ -85,6 +86,15 @@ export class PeerCatalogService implements PeerCatalog {
       peers: () => this.#table.list(),
       coordinate: () => this.#coordinate,
     })
+    this.#announcements = new Announcements(
+      {
+        gossip: components.gossip,
+        logger: this.#logger,
+        announcements: this.#metrics.announcements,
+      },
+      PEERS_TOPIC,
+      'could not announce this peer',
+    )
     this.#exchange = new AdvertExchange({
       clock: components.clock,
       logger: this.#logger,
@@ -132,7 +142,7 @@ export class PeerCatalogService implements PeerCatalog {
     for (const end of this.#endings.splice(0)) end()
     this.#components.gossip.unsubscribe(PEERS_TOPIC)
     this.#table.stop()
-    await Promise.all([...this.#publishing, this.#exchange.stop(), this.#watchdog.stop()])
+    await Promise.all([this.#announcements.settled(), this.#exchange.stop(), this.#watchdog.stop()])
   }
 
   /** Tells the network, and the listeners here, that this peer takes nothing new; resolves when that is on its way. */
@@ -141,7 +151,7 @@ export class PeerCatalogService implements PeerCatalog {
     this.#state = 'draining'
     if (this.#status === 'started') this.#announce()
     this.#tell(this.#components.transport.peerId)
-    await Promise.all(this.#publishing)
+    await this.#announcements.settled()
   }
 
   /** Announces soon what {@link PeerCatalogComponents.describe} says now; at once, unless the last time was just before. */
@@ -224,19 +234,7 @@ export class PeerCatalogService implements PeerCatalog {
     }
     this.#sequence = sequence
     this.#ownAdvert = bytes
-    this.#publish(bytes)
-  }
-
-  #publish(bytes: Uint8Array): void {
-    const publishing = this.#components.gossip.publish(PEERS_TOPIC, bytes).then(
-      () => this.#metrics.announcements.inc({ outcome: 'ok' }),
-      (error: Error) => {
-        this.#metrics.announcements.inc({ outcome: 'failed' })
-        this.#logger.warn({ err: error }, 'could not announce this peer')
-      },
-    )
-    this.#publishing.add(publishing)
-    void publishing.finally(() => this.#publishing.delete(publishing))
+    this.#announcements.send(bytes)
   }
 
   #move(peer: KnownPeer, rttMs: number): void {

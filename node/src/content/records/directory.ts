@@ -8,6 +8,7 @@ import { EventEmitter } from 'node:events'
 import type { Registry } from 'prom-client'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { isKairoError, KairoError } from '../../errors.ts'
+import { Announcements } from '../../host/announcements.ts'
 import type { Gossip, GossipVerdict, PeerWatch } from '../../host/network.ts'
 import { RECORDS_PROTOCOL, RECORDS_TOPIC } from '../../host/protocols.ts'
 import type { Transport } from '../../host/transport.ts'
@@ -58,7 +59,7 @@ export class Directory {
   readonly #own = new Map<StreamId, OwnStream>()
   #status: 'stopped' | 'started' = 'stopped'
   /** Announcements on their way out; a stop lets the last ones leave. */
-  readonly #publishing = new Set<Promise<void>>()
+  readonly #announcements: Announcements
   #cancelAnnounce: CancelTimer | undefined
   #unwatch: (() => void) | undefined
 
@@ -66,6 +67,15 @@ export class Directory {
     this.#components = components
     this.#logger = components.logger.child({ name: 'kairo:directory' })
     this.#metrics = new DirectoryMetrics(components.registry, () => this.#table.size)
+    this.#announcements = new Announcements(
+      {
+        gossip: components.gossip,
+        logger: this.#logger,
+        announcements: this.#metrics.announcements,
+      },
+      RECORDS_TOPIC,
+      'could not announce a stream',
+    )
     this.#table = new RecordTable(components.clock, (record) => {
       this.events.emit('record:removed', record)
     })
@@ -98,7 +108,7 @@ export class Directory {
     this.#unwatch?.()
     this.#components.gossip.unsubscribe(RECORDS_TOPIC)
     this.#table.stop()
-    await Promise.all([...this.#publishing, this.#exchange.stop()])
+    await Promise.all([this.#announcements.settled(), this.#exchange.stop()])
   }
 
   /**
@@ -179,20 +189,8 @@ export class Directory {
     own.sequence = sequence
     const { record } = decodeSignedRecord(bytes)
     this.#keep({ record, bytes })
-    if (this.#status === 'started') this.#publish(bytes)
+    if (this.#status === 'started') this.#announcements.send(bytes)
     return record
-  }
-
-  #publish(bytes: Uint8Array): void {
-    const publishing = this.#components.gossip.publish(RECORDS_TOPIC, bytes).then(
-      () => this.#metrics.announcements.inc({ outcome: 'ok' }),
-      (error: Error) => {
-        this.#metrics.announcements.inc({ outcome: 'failed' })
-        this.#logger.warn({ err: error }, 'could not announce a stream')
-      },
-    )
-    this.#publishing.add(publishing)
-    void publishing.finally(() => this.#publishing.delete(publishing))
   }
 
   #announceAll(): void {

@@ -8,6 +8,7 @@ import { EventEmitter } from 'node:events'
 import type { Registry } from 'prom-client'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { isKairoError } from '../../errors.ts'
+import { Announcements } from '../../host/announcements.ts'
 import type { Gossip, GossipVerdict, PeerWatch } from '../../host/network.ts'
 import type { PeerSigner } from '../../host/peer-signature.ts'
 import { VIDEOS_PROTOCOL, VIDEOS_TOPIC } from '../../host/protocols.ts'
@@ -71,7 +72,7 @@ export class VideoDirectory implements ObjectSource {
   readonly #files: ListFiles
   readonly #loader: ListLoader
   readonly #exchange: RecordExchange
-  readonly #publishing = new Set<Promise<void>>()
+  readonly #announcements: Announcements
   /** Undefined while nobody has been told anything. */
   #own: OwnList | undefined
   /** What is to be told; undefined until it is known: nobody is to think before that that there is nothing any more. */
@@ -99,6 +100,15 @@ export class VideoDirectory implements ObjectSource {
       ...{ owners: this.#table.owners, videos: this.#table.videos, bytes: this.#table.bytes },
       own: this.#own?.videos ?? 0,
     }))
+    this.#announcements = new Announcements(
+      {
+        gossip: components.gossip,
+        logger: this.#logger,
+        announcements: this.#metrics.announcements,
+      },
+      VIDEOS_TOPIC,
+      'could not announce the own videos',
+    )
     this.#loader = new ListLoader({
       ...{ clock, logger, fetcher, store },
       listOf: (owner) => this.#table.of(owner),
@@ -143,7 +153,7 @@ export class VideoDirectory implements ObjectSource {
     this.#unwatch?.()
     this.#components.gossip.unsubscribe(VIDEOS_TOPIC)
     this.#table.stop()
-    await Promise.all([...this.#publishing, this.#exchange.stop(), this.#loader.stop()])
+    await Promise.all([this.#announcements.settled(), this.#exchange.stop(), this.#loader.stop()])
     await this.#files.stop()
   }
 
@@ -216,19 +226,7 @@ export class VideoDirectory implements ObjectSource {
     const signed = encodeSignedList(signer, fields)
     this.#sequence = sequence
     this.#own = { head: { ...fields, owner: signer.peerId }, signed, pages, videos }
-    this.#publish(signed)
-  }
-
-  #publish(signed: Uint8Array): void {
-    const publishing = this.#components.gossip.publish(VIDEOS_TOPIC, signed).then(
-      () => this.#metrics.announcements.inc({ outcome: 'ok' }),
-      (error: Error) => {
-        this.#metrics.announcements.inc({ outcome: 'failed' })
-        this.#logger.warn({ err: error }, 'could not announce the own videos')
-      },
-    )
-    this.#publishing.add(publishing)
-    void publishing.finally(() => this.#publishing.delete(publishing))
+    this.#announcements.send(signed)
   }
 
   /** Says the same again after each of these times, and anew when there are none left. */
@@ -241,7 +239,7 @@ export class VideoDirectory implements ObjectSource {
         this.#announceLater(limits.announceIntervalMs)
         return
       }
-      if (this.#own !== undefined) this.#publish(this.#own.signed)
+      if (this.#own !== undefined) this.#announcements.send(this.#own.signed)
       this.#announceLater(next, ...rest)
     })
   }
