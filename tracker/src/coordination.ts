@@ -48,7 +48,10 @@ export type Operation =
   | { readonly type: 'delete-prefix'; readonly prefix: string }
   | { readonly type: 'get'; readonly key: string }
 
-/** If all of `when` holds, `then` is done, else `otherwise`; all at once and by nobody else meanwhile. */
+/**
+ * If all of `when` holds, `then` is done, else `otherwise`; all at once and by nobody else meanwhile. Steps are done in order, and a `get`
+ * sees those before it. A branch puts no key twice, and none that it deletes: a key changes once in a revision.
+ */
 export interface Transaction {
   readonly when?: readonly Comparison[]
   readonly then: readonly Operation[]
@@ -96,6 +99,7 @@ export type WatchEvent =
 
 /** Options of every call. */
 export interface CallOptions {
+  /** Gives the call up: it throws the signal's reason, and may have been done all the same. */
   readonly signal?: AbortSignal
   /** Milliseconds until the call is given up. Default {@link coordinationLimits}.callMs. */
   readonly timeoutMs?: number
