@@ -123,7 +123,7 @@ function checkBranch(branch: readonly Operation[]): void {
       operation.type === 'delete'
         ? puts.has(operation.key)
         : operation.type === 'delete-prefix' &&
-          puts.values().some((key) => key.startsWith(operation.prefix))
+          [...puts].some((key) => key.startsWith(operation.prefix))
     if (isTwice) refuse('a branch of a transaction puts a key that it deletes')
   }
 }
