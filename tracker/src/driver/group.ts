@@ -1,0 +1,503 @@
+/**
+ * One Raft group at this member: its core, the tail of its log in memory, its state machine, and those who wait for it. Everything
+ * here happens within a turn of the driver.
+ */
+import { TrackerError } from '../errors.ts'
+import { decodeConfChange } from '../raft/conf-change-codec.ts'
+import { emptyConfState, MemoryStorage } from '../raft/memory-storage.ts'
+import { type RaftStatus, RawNode } from '../raft/raw-node.ts'
+import {
+  type ConfState,
+  type Entry,
+  localAppendThread,
+  localApplyThread,
+  type Message,
+  noBytes,
+  type RaftLogger,
+  type Ready,
+  type Snapshot,
+} from '../raft/types.ts'
+import type { RecoveredGroup } from '../wal/recovery.ts'
+import { Barriers } from './barriers.ts'
+import { decodeAddresses, decodeState, encodeState, type MemberAddress } from './directory.ts'
+import { driverLimits } from './driver-limits.ts'
+import { electionPlace } from './election-pace.ts'
+import { GroupPeers } from './group-peers.ts'
+import { GroupStore } from './group-store.ts'
+import type { LogWriter } from './log-writer.ts'
+import { travels } from './message-codec.ts'
+import type { PeerLine } from './peer-line.ts'
+import { type Proposal, Proposals, type Proposed } from './proposals.ts'
+import type { StateMachine } from './state-machine.ts'
+
+/** What a group needs of its driver. */
+export interface GroupHost {
+  readonly memberId: number
+  readonly readMode: 'safe' | 'lease'
+  readonly random: () => number
+  readonly logger: RaftLogger
+  readonly writer: LogWriter<Group>
+  readonly counters: {
+    proposals: number
+    applied: number
+    refusedMessages: number
+    refusedProposals: number
+  }
+  /** Length of a tick now. */
+  readonly tickMs: number
+  monotonicMs(): number
+  line(peerId: string): PeerLine
+  /** Whether a peer that the group does not know may speak as a member. */
+  admits(peerId: string, memberId: number): boolean
+  /** The line has something to send. */
+  touch(line: PeerLine): void
+  /** Has {@link Group.work} called in the next turn. */
+  wake(group: Group): void
+  /** Writes a snapshot that came from the leader; calls back in a turn. */
+  saveSnapshot(group: Group, snapshot: Snapshot, done: () => void): void
+  sendSnapshot(group: Group, message: Message, line: PeerLine): void
+  /** A leader's snapshot is durable: older files can go. */
+  snapshotInstalled(group: Group, index: number): void
+  /** It is time for a snapshot of the group's own. */
+  requestSnapshot(group: Group): void
+  /** The group stops, because one of its rules is broken. */
+  stopGroup(group: Group, error: unknown): void
+}
+
+/** Called when this member begins to lead a group in a term, and when it does so no longer. */
+export type LeadershipListener = (term: number | undefined) => void
+
+const { electionTicks, heartbeatTicks } = driverLimits
+
+/** One group. */
+export class Group {
+  readonly id: number
+  readonly stateMachine: StateMachine
+  readonly store: GroupStore
+  readonly peers: GroupPeers
+  readonly #host: GroupHost
+  readonly #node: RawNode
+  readonly #proposals: Proposals
+  readonly #barriers = new Barriers()
+  readonly #listeners = new Set<LeadershipListener>()
+  /** Why the group stopped. */
+  failure: unknown
+  isStopped = false
+  /** As the last ready told. */
+  isLeader = false
+  leader = 0
+  term = 0
+  confState: ConfState = emptyConfState
+  appliedIndex = 0
+  /** The term in which listeners know that this member leads. */
+  #announced: number | undefined
+  #lastLeader = 0
+  /** A leader whose clock ticks slower is followed at its own pace: time that was not yet spent on ticks. */
+  #creditMs = 0
+  #entryBytesSinceSnapshot = 0
+  #isLinkDown = false
+
+  constructor(host: GroupHost, id: number, stateMachine: StateMachine, start: GroupStart) {
+    this.#host = host
+    this.id = id
+    this.stateMachine = stateMachine
+    this.peers = new GroupPeers(host)
+    this.#proposals = new Proposals(() => {
+      host.counters.refusedProposals += 1
+    })
+    const storage = new MemoryStorage()
+    const { hardState, snapshot, entries } = start
+    if (snapshot.index > 0) {
+      this.#takeState(snapshot)
+      storage.applySnapshot({ ...snapshot, data: noBytes })
+    }
+    storage.append(entries)
+    storage.hardState = { ...hardState, commit: Math.max(hardState.commit, snapshot.index) }
+    this.term = hardState.term
+    this.#node = new RawNode({
+      ...{ id: host.memberId, storage, random: host.random, electionTicks, heartbeatTicks },
+      ...{ applied: snapshot.index, asyncStorageWrites: true, preVote: true, checkQuorum: true },
+      ...{ readMode: host.readMode, forwardProposals: false },
+    })
+    this.store = new GroupStore(this, storage, host)
+    this.#placeElection('StateFollower')
+  }
+
+  /** Begins: who is alone need not wait for anybody. */
+  begin(): void {
+    if (this.#isAlone) this.#guard(() => this.#node.campaign())
+    this.#host.wake(this)
+  }
+
+  /** Whether time means something to the group: a lone leader has nobody to tell that it is there. */
+  get needsTicks(): boolean {
+    return !this.isStopped && !(this.isLeader && this.#isAlone)
+  }
+
+  get #isAlone(): boolean {
+    const { voters, votersOutgoing, learners, learnersNext } = this.confState
+    const others = votersOutgoing.length + learners.length + learnersNext.length
+    return voters.length === 1 && others === 0 && voters[0] === this.#host.memberId
+  }
+
+  /** Ticks that passed by the driver's clock. */
+  pass(ticks: number, tickMs: number): void {
+    let due = ticks
+    // A leader that counts its lease in longer ticks relies on its followers counting theirs no faster.
+    const leaderMs = this.isLeader ? 0 : (this.peers.paceOf(this.leader) ?? 0) / electionTicks
+    if (leaderMs > tickMs) {
+      this.#creditMs += ticks * tickMs
+      due = Math.floor(this.#creditMs / leaderMs)
+      this.#creditMs -= due * leaderMs
+    }
+    if (due === 0) return
+    this.#guard(() => {
+      for (let tick = 0; tick < due; tick++) this.#node.tick()
+    })
+    if (this.#node.hasReady()) this.#host.wake(this)
+  }
+
+  /** A message from a member who is who it says. */
+  step(message: Message): void {
+    this.#guard(() => {
+      const refusal = this.#node.step(message)
+      if (refusal !== undefined) this.#host.counters.refusedMessages += 1
+    })
+    this.#host.wake(this)
+  }
+
+  /** What the core promised is durable. */
+  deliver(responses: readonly Message[]): void {
+    this.#guard(() => {
+      for (const response of responses) {
+        if (response.to !== this.#host.memberId) {
+          this.#send(response)
+          continue
+        }
+        this.#node.stepLocal(response)
+        const { snapshot } = response
+        if (snapshot !== undefined) this.#host.snapshotInstalled(this, snapshot.index)
+      }
+    })
+    this.#host.wake(this)
+  }
+
+  /** See {@link Driver.propose}. */
+  propose(proposed: Proposed, signal: AbortSignal | undefined): Promise<unknown> {
+    if (this.isStopped) return Promise.reject(this.#stoppedError())
+    if (!this.isLeader) return Promise.reject(this.notLeader())
+    if (this.#host.writer.isFull) return Promise.reject(fullError())
+    this.#host.wake(this)
+    return this.#proposals.add(proposed, signal)
+  }
+
+  /** See {@link Driver.barrier}. */
+  barrier(): Promise<void> {
+    if (this.isStopped) return Promise.reject(this.#stoppedError())
+    if (!this.isLeader) return Promise.reject(this.notLeader())
+    this.#host.wake(this)
+    return this.#barriers.add()
+  }
+
+  /** What a call gets that only the leader can do. */
+  notLeader(): TrackerError {
+    const leader = this.isLeader ? undefined : this.leaderPeerId
+    return new TrackerError('ERR_NOT_LEADER', 'this member does not lead the group', { leader })
+  }
+
+  /** Who leads, as far as this member knows. */
+  get leaderPeerId(): string | undefined {
+    return this.leader === 0 ? undefined : this.peers.peerOf(this.leader)
+  }
+
+  /** See {@link Driver.onLeadership}. */
+  listen(listener: LeadershipListener): () => void {
+    this.#listeners.add(listener)
+    if (this.#announced !== undefined) listener(this.#announced)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** All that there is to do now. */
+  work(): void {
+    if (this.isStopped) return
+    this.#guard(() => {
+      this.store.work()
+      do {
+        const batch = this.#proposeWaiting()
+        if (this.#barriers.hasWaiting) this.#readWaiting()
+        if (!this.#node.hasReady()) continue
+        this.#handle(this.#node.ready(), batch)
+      } while (this.#node.hasReady() || this.#proposals.hasWaiting)
+    })
+  }
+
+  status(): RaftStatus {
+    return this.#node.status()
+  }
+
+  /** Asks a member to take over; it has one election timeout. */
+  transfer(to: number): void {
+    this.#guard(() => this.#node.transferLeader(to))
+    this.#host.wake(this)
+  }
+
+  /** The disk here is full: whoever has most of the log takes over. */
+  handOver(): void {
+    if (!this.isLeader || this.isStopped) return
+    const { progress } = this.#node.status()
+    const others = progress.filter(
+      ({ id, isLearner, recentActive }) => id !== this.#host.memberId && !isLearner && recentActive,
+    )
+    const best = others.toSorted((a, b) => b.match - a.match)[0]
+    if (best !== undefined) this.transfer(best.id)
+  }
+
+  /** The line to a peer broke or was made. */
+  linkChanged(peerId: string, isUp: boolean): void {
+    if (this.isStopped || this.isLeader || this.leader === 0) return
+    if (this.peers.peerOf(this.leader) !== peerId) return
+    this.#isLinkDown = !isUp
+    this.#guard(() => {
+      if (!isUp && this.#host.readMode === 'safe') this.#node.forgetLeader()
+      this.#placeElection('StateFollower')
+    })
+    this.#host.wake(this)
+  }
+
+  /** The transport lost something that was meant for a peer: the core probes what arrived. */
+  unreachable(peerId: string): void {
+    if (!this.isLeader) return
+    this.#guard(() => {
+      for (const id of this.peers.idsOf(peerId)) this.#node.reportUnreachable(id)
+    })
+  }
+
+  reportSnapshot(to: number, arrived: boolean): void {
+    if (this.isStopped) return
+    this.#guard(() => this.#node.reportSnapshot(to, arrived))
+    this.#host.wake(this)
+  }
+
+  /** The state as of the last applied entry, for a snapshot file. */
+  takeSnapshot(): Snapshot {
+    const { appliedIndex: index, confState } = this
+    const term = this.store.term(index) ?? 0
+    const data = encodeState(this.peers.addresses(), this.stateMachine.snapshot())
+    this.#entryBytesSinceSnapshot = 0
+    return { index, term, confState, data }
+  }
+
+  /** Replaces the state by a leader's snapshot; called before it is promised to be durable. */
+  restore(snapshot: Snapshot): void {
+    this.#takeState(snapshot)
+    this.#entryBytesSinceSnapshot = 0
+  }
+
+  /** Ends the group here. Calls that wait end with `error`, or without a known outcome. */
+  stop(error: TrackerError): void {
+    if (this.isStopped) return
+    this.isStopped = true
+    this.#proposals.rejectAll(unknownOutcome(error), error)
+    this.#barriers.rejectAll(error)
+    this.#announce(undefined)
+    this.isLeader = false
+  }
+
+  #handle(ready: Ready, batch: readonly Proposal[]): void {
+    const { hardState, softState, entries, messages } = ready
+    if (batch.length > 0) this.#proposals.place(batch, entries)
+    for (const read of ready.readStates) this.#barriers.confirm(read)
+    const wasLeader = this.isLeader
+    const newTerm = hardState !== undefined && hardState.term !== this.term
+    if (newTerm) this.term = hardState.term
+    if (softState !== undefined) {
+      this.isLeader = softState.state === 'StateLeader'
+      this.leader = softState.lead
+      if (softState.lead !== 0) this.#lastLeader = softState.lead
+      this.#isLinkDown = false
+    }
+    if (softState !== undefined || newTerm) this.#placeElection(softState?.state)
+    for (const message of messages) this.#take(message)
+    this.#barriers.applied(this.appliedIndex)
+    if (wasLeader && (newTerm || !this.isLeader)) this.#lostLeadership()
+  }
+
+  #take(message: Message): void {
+    if (message.to === localAppendThread) this.store.take(message)
+    else if (message.to === localApplyThread) this.#apply(message)
+    else this.#send(message)
+  }
+
+  #send(message: Message): void {
+    // What only leaders do is not passed on: a leadership that ends in this very turn ends those calls as well.
+    if (message.type !== 'MsgSnap' && !travels(message.type)) return
+    const line = this.peers.line(message.to)
+    // A member of whom no address is known hears nothing until it speaks.
+    if (line === undefined) return
+    if (message.type === 'MsgSnap') {
+      this.#host.sendSnapshot(this, message, line)
+      return
+    }
+    line.add(this.id, message, this.#host.monotonicMs())
+    this.#host.touch(line)
+  }
+
+  #apply({ entries, responses }: Message): void {
+    for (const entry of entries) {
+      if (entry.type === 'EntryNormal') this.#applyCommand(entry)
+      else this.#applyChange(entry)
+      this.appliedIndex = entry.index
+      if (this.isLeader && this.#announced !== this.term && entry.term === this.term)
+        this.#announce(this.term)
+    }
+    this.#host.counters.applied += entries.length
+    for (const response of responses) this.#node.stepLocal(response)
+    const behind = this.appliedIndex - this.store.snapshotIndex
+    if (
+      behind >= driverLimits.snapshotEntries ||
+      this.#entryBytesSinceSnapshot >= driverLimits.snapshotEntryBytes
+    )
+      this.#host.requestSnapshot(this)
+  }
+
+  #applyCommand(entry: Entry): void {
+    const { index, term, data } = entry
+    // Empty is what a new leader begins its term with.
+    const result =
+      data.length === 0 ? undefined : this.stateMachine.apply({ index, term, command: data })
+    this.#entryBytesSinceSnapshot += data.length
+    this.#proposals.applied(entry, result, false)
+  }
+
+  #applyChange(entry: Entry): void {
+    const change = decodeConfChange(entry.data)
+    // Before the core hears of them: it speaks to newcomers at once.
+    this.peers.add(decodeAddresses(change.context))
+    this.confState = this.#node.applyConfChange(change)
+    this.peers.retain(this.confState)
+    this.#proposals.applied(entry, this.confState, this.confState.votersOutgoing.length > 0)
+    this.#host.wake(this)
+  }
+
+  #takeState(snapshot: Snapshot): void {
+    const { addresses, state } = decodeState(snapshot.data)
+    this.stateMachine.restore(state)
+    this.peers.replace(addresses)
+    this.confState = snapshot.confState
+    this.appliedIndex = snapshot.index
+  }
+
+  #proposeWaiting(): Proposal[] {
+    if (!this.#proposals.hasWaiting) return []
+    const batch = this.#proposals.takeBatch()
+    const appended: Proposal[] = []
+    const commands: Uint8Array[] = []
+    // All commands cost one append; a change of membership is one of its own, behind them.
+    for (const { command } of batch) if (command !== undefined) commands.push(command)
+    const ofCommands = batch.filter(({ command }) => command !== undefined)
+    if (commands.length > 0) {
+      this.#host.counters.proposals += commands.length
+      if (this.#node.propose(...commands) === undefined) appended.push(...ofCommands)
+      else this.#refuse(ofCommands)
+    }
+    for (const proposal of batch) {
+      if (proposal.change === undefined) continue
+      if (this.#node.proposeConfChange(proposal.change) === undefined) appended.push(proposal)
+      else this.#refuse([proposal])
+    }
+    return appended
+  }
+
+  #refuse(batch: Proposal[]): void {
+    const { state, leadTransferee } = this.#node.status()
+    const error =
+      state !== 'StateLeader'
+        ? this.notLeader()
+        : leadTransferee !== 0
+          ? new TrackerError('ERR_UNAVAILABLE', 'the leader is handing over')
+          : new TrackerError('ERR_OVERLOADED', 'too much waits for a quorum')
+    this.#proposals.refuse(batch, error)
+  }
+
+  #readWaiting(): void {
+    if (this.#node.readIndex(this.#barriers.begin()) !== undefined)
+      this.#barriers.rejectAll(new TrackerError('ERR_UNAVAILABLE', 'too many reads wait'))
+  }
+
+  #lostLeadership(): void {
+    this.#proposals.rejectAll(unknownOutcome(), this.notLeader())
+    this.#barriers.rejectAll(this.notLeader())
+    this.#announce(undefined)
+  }
+
+  #announce(term: number | undefined): void {
+    if (this.#announced === term) return
+    this.#announced = term
+    this.stateMachine.lead(term)
+    for (const listener of this.#listeners) listener(term)
+  }
+
+  /** Sets after how many ticks without a leader this member campaigns. */
+  #placeElection(state: string | undefined): void {
+    const { voters, votersOutgoing } = this.confState
+    const all = votersOutgoing.length === 0 ? voters : [...new Set([...voters, ...votersOutgoing])]
+    const { memberId, readMode, writer, tickMs } = this.#host
+    const place = electionPlace(all, memberId, this.#lastLeader, this.term)
+    if (state === 'StateCandidate') {
+      // Votes are given when they are on disk.
+      this.#node.setElectionTimeout(electionTicks + place + Math.ceil((3 * writer.syncMs) / tickMs))
+    } else if (state === 'StatePreCandidate') {
+      // Those who still heard the leader a moment ago said nothing; asking again costs nothing.
+      this.#node.setElectionTimeout(2 + place)
+    } else if (this.#isLinkDown) {
+      // In lease mode the leader counts on T, however dead its line looks from here.
+      const soonest = readMode === 'lease' ? electionTicks : 1
+      this.#node.setElectionTimeout(soonest + place)
+    } else {
+      // One tick more than T, so that others have counted T too when they are asked.
+      this.#node.setElectionTimeout(electionTicks + 1 + 2 * place)
+    }
+  }
+
+  #guard(call: () => void): void {
+    if (this.isStopped) return
+    try {
+      call()
+    } catch (error) {
+      this.#host.stopGroup(this, error)
+    }
+  }
+
+  #stoppedError(): TrackerError {
+    const cause = this.failure
+    return cause === undefined
+      ? new TrackerError('ERR_STOPPED', 'the group was stopped')
+      : new TrackerError('ERR_UNAVAILABLE', 'the group broke one of its rules', { cause })
+  }
+}
+
+/** What a group starts from. */
+export interface GroupStart extends Pick<RecoveredGroup, 'hardState' | 'entries'> {
+  /** With its data; index 0 for none. */
+  readonly snapshot: Snapshot
+}
+
+/** The very first state of a group: the same bytes at each of its founders. */
+export function firstSnapshot(
+  voters: readonly MemberAddress[],
+  stateMachine: StateMachine,
+): Snapshot {
+  const sorted = voters.toSorted((a, b) => a.memberId - b.memberId)
+  const confState = { ...emptyConfState, voters: sorted.map(({ memberId }) => memberId) }
+  const data = encodeState(sorted, stateMachine.snapshot())
+  return { index: 1, term: 1, confState, data }
+}
+
+function unknownOutcome(cause?: TrackerError): TrackerError {
+  const message = 'it may or may not be done: the leader changed meanwhile'
+  return new TrackerError('ERR_UNKNOWN_OUTCOME', message, cause === undefined ? {} : { cause })
+}
+
+function fullError(): TrackerError {
+  return new TrackerError('ERR_STORAGE', 'the disk is full')
+}
