@@ -4,14 +4,15 @@
  * those behind it, of this group only.
  */
 import type { MemoryStorage } from '../raft/memory-storage.ts'
-import { type Entry, type Message, noBytes, type Snapshot } from '../raft/types.ts'
+import { type Entry, type Message, noBytes, type Snapshot, type Storage } from '../raft/types.ts'
+import { membersOf } from './directory.ts'
 import { driverLimits } from './driver-limits.ts'
 import type { Group, GroupHost } from './group.ts'
 
 const noLimit = Number.MAX_SAFE_INTEGER
 
 /** One group's stable log. */
-export class GroupStore {
+export class GroupStore implements Storage {
   readonly #group: Group
   readonly #storage: MemoryStorage
   readonly #host: GroupHost
@@ -30,8 +31,36 @@ export class GroupStore {
     return this.#storage.snapshot().index
   }
 
+  initialState(): ReturnType<Storage['initialState']> {
+    return this.#storage.initialState()
+  }
+
+  entries(low: number, high: number, bytesMax: number): readonly Entry[] | undefined {
+    return this.#storage.entries(low, high, bytesMax)
+  }
+
   term(index: number): number | undefined {
     return this.#storage.term(index)
+  }
+
+  firstIndex(): number {
+    return this.#storage.firstIndex()
+  }
+
+  lastIndex(): number {
+    return this.#storage.lastIndex()
+  }
+
+  /**
+   * The newest snapshot, without its data, when all members have a part in it: one that does not know a newcomer is of no use to it. Else
+   * a new one is asked for.
+   */
+  snapshot(): Snapshot | undefined {
+    const snapshot = this.#storage.snapshot()
+    const known = new Set(membersOf(snapshot.confState))
+    if (membersOf(this.#group.confState).every((id) => known.has(id))) return snapshot
+    this.#host.requestSnapshot(this.#group)
+    return undefined
   }
 
   /** A job that the core gave out. */

@@ -114,12 +114,18 @@ export class Group {
     storage.append(entries)
     storage.hardState = { ...hardState, commit: Math.max(hardState.commit, snapshot.index) }
     this.term = hardState.term
+    this.store = new GroupStore(this, storage, host)
     this.#node = new RawNode({
-      ...{ id: host.memberId, storage, random: host.random, electionTicks, heartbeatTicks },
+      ...{
+        id: host.memberId,
+        storage: this.store,
+        random: host.random,
+        electionTicks,
+        heartbeatTicks,
+      },
       ...{ applied: snapshot.index, asyncStorageWrites: true, preVote: true, checkQuorum: true },
       ...{ readMode: host.readMode, forwardProposals: false },
     })
-    this.store = new GroupStore(this, storage, host)
     this.#placeElection('StateFollower')
   }
 
@@ -313,8 +319,10 @@ export class Group {
     if (softState !== undefined) {
       this.isLeader = softState.state === 'StateLeader'
       this.leader = softState.lead
-      if (softState.lead !== 0) this.#lastLeader = softState.lead
-      this.#isLinkDown = false
+      if (softState.lead !== 0) {
+        this.#lastLeader = softState.lead
+        this.#isLinkDown = false
+      }
     }
     if (softState !== undefined || newTerm) this.#placeElection(softState?.state)
     for (const message of messages) this.#take(message)
