@@ -33,7 +33,7 @@ await exitWith(async () => {
     return 2
   }
   const node = await setup()
-  await ensurePartners(['ffmpeg', 'ffprobe', 'chromium', 'nginx', 'dig', 'faketime'])
+  await ensurePartners(['ffmpeg', 'ffprobe', 'chromium', 'nginx', 'dig', 'faketime', 'etcd'])
   const files = ['node/test', 'tracker/test']
     .flatMap((folder) => filesBelow(root, folder, ['fixtures', 'support']))
     .filter((file) => file.endsWith('.test.ts') && kinds[kind](file))

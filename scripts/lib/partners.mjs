@@ -17,6 +17,7 @@ const packages = {
   wrk: 'wrk',
   dig: 'bind9-dnsutils',
   faketime: 'faketime',
+  etcd: 'etcd-server',
 }
 
 /** @typedef {keyof typeof packages} Partner */
