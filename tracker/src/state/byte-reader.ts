@@ -2,10 +2,12 @@
  * Reads what the state writes: commands and snapshots. A length is held against what is there before anything is made of it. What does
  * not fit makes the reader `fail`: from then on it reads zeros and empty strings, so that a decoder asks once, where it would begin to act.
  */
-import { type ByteText, readByteText } from './key-text.ts'
+import { type ByteText, TextReader } from './key-text.ts'
 
-const noBytes = new Uint8Array(0)
-const slice = Uint8Array.prototype.slice
+const noBytes: Uint8Array = new Uint8Array(0)
+
+/** Fewer bytes are copied one by one, which is quicker than to make a view of them first. */
+const SMALL_COPY = 96
 
 /** A reader over one piece of bytes. */
 export class ByteReader {
@@ -13,6 +15,7 @@ export class ByteReader {
   failure: string | undefined = undefined
   #bytes: Uint8Array = noBytes
   #at = 0
+  readonly #texts = new TextReader()
 
   /** Begins anew with other bytes. */
   start(bytes: Uint8Array): void {
@@ -83,7 +86,7 @@ export class ByteReader {
     }
     const from = this.#at
     this.#at = from + length
-    const text = readByteText(this.#bytes, from, from + length)
+    const text = this.#texts.read(this.#bytes, from, from + length)
     if (text !== undefined) return text
     this.fail('text that is not UTF-8')
     return ''
@@ -98,7 +101,11 @@ export class ByteReader {
     if (length === 0) return noBytes
     const from = this.#at
     this.#at = from + length
-    return slice.call(this.#bytes, from, from + length)
+    const source = this.#bytes
+    const copy = new Uint8Array(length)
+    if (length > SMALL_COPY) copy.set(source.subarray(from, from + length))
+    else for (let i = 0; i < length; i++) copy[i] = source[from + i] as number
+    return copy
   }
 
   #u32At(at: number): number {

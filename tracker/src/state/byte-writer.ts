@@ -3,18 +3,21 @@ import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import type { ByteText } from './key-text.ts'
 
+/** Node's own writing of characters as bytes, without a Buffer around them, which the types leave out. */
+const { latin1Write } = Buffer.prototype as unknown as {
+  latin1Write(this: Uint8Array, text: string, at: number, length: number): number
+}
+
 /** Longer text is written by a native call, whose price a short one does not earn back. */
 const SHORT_TEXT = 24
 
 /** A writer that fills exactly the size it is given. */
 export class ByteWriter {
-  readonly #bytes: Buffer
+  readonly #bytes: Uint8Array
   #at = 0
 
   constructor(size: number) {
-    // A memory of its own: one of the shared pool would keep others' bytes alive, and the other way round.
-    const memory = new ArrayBuffer(size)
-    this.#bytes = Buffer.from(memory)
+    this.#bytes = new Uint8Array(size)
   }
 
   u8(value: number): void {
@@ -48,7 +51,7 @@ export class ByteWriter {
     const at = this.#at
     this.#at = at + length
     if (length > SHORT_TEXT) {
-      this.#bytes.write(text, at, length, 'latin1')
+      latin1Write.call(this.#bytes, text, at, length)
       return
     }
     for (let i = 0; i < length; i++) this.#bytes[at + i] = text.charCodeAt(i)
@@ -62,6 +65,6 @@ export class ByteWriter {
   /** What was written, which must be all of the size. */
   finish(): Uint8Array {
     assert.equal(this.#at, this.#bytes.length, 'what was written is of the size that was reckoned')
-    return new Uint8Array(this.#bytes.buffer)
+    return this.#bytes
   }
 }

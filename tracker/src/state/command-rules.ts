@@ -55,7 +55,6 @@ export function sizeFault(steps: number, bytes: number): string | undefined {
 
 /** Of one branch: a key that is put is changed by nothing else in it, so that each revision changes a key once (etcd's rule, too). */
 export function branchFault(branch: readonly OperationStep[]): string | undefined {
-  if (branch.length < 2) return undefined
   let puts: Set<string> | undefined
   for (const { kind, order } of branch) {
     if (kind !== operationKinds.put) continue

@@ -109,24 +109,28 @@ export class CommandDecoder {
 
   #operations(count: number): readonly OperationStep[] {
     if (count === 0) return noOperations
-    const reader = this.#reader
+    // Most have one, and a list that is made to grow would take more than the step itself.
+    if (count === 1) return [this.#operation()]
     const steps: OperationStep[] = []
-    for (let i = 0; i < count && reader.failure === undefined; i++) {
-      const kind = reader.u8()
-      if (kind < operationKinds.put || kind > operationKinds.get)
-        reader.fail('no kind of operation')
-      const order = kind === operationKinds.deletePrefix ? this.#prefix() : this.#key()
-      let value = noValue
-      let leaseId = ''
-      if (kind === operationKinds.put) {
-        value = this.#value()
-        const length = reader.u8()
-        if (length > 0) leaseId = this.#leaseId(length)
-      }
-      steps.push({ kind, order, value, leaseId })
-    }
+    for (let i = 0; i < count && this.#reader.failure === undefined; i++)
+      steps.push(this.#operation())
     this.#demand(branchFault(steps))
     return steps
+  }
+
+  #operation(): OperationStep {
+    const reader = this.#reader
+    const kind = reader.u8()
+    if (kind < operationKinds.put || kind > operationKinds.get) reader.fail('no kind of operation')
+    const order = kind === operationKinds.deletePrefix ? this.#prefix() : this.#key()
+    let value = noValue
+    let leaseId = ''
+    if (kind === operationKinds.put) {
+      value = this.#value()
+      const length = reader.u8()
+      if (length > 0) leaseId = this.#leaseId(length)
+    }
+    return { kind, order, value, leaseId }
   }
 
   #key(): ByteText {
@@ -171,6 +175,8 @@ export class CommandDecoder {
   }
 }
 
+const checking = new CommandDecoder()
+
 /**
  * Checks a command that came from another peer before it is proposed: what clients may ask for, and in its one form.
  * @throws TrackerError ERR_MALFORMED
@@ -179,6 +185,6 @@ export function checkClientCommand(bytes: Uint8Array): void {
   const kind = bytes[0]
   if (kind === commandKinds.expireLeases || kind === commandKinds.compact)
     throw new TrackerError('ERR_MALFORMED', 'only a leader proposes such a command')
-  const command = new CommandDecoder().decode(bytes)
+  const command = checking.decode(bytes)
   if (typeof command === 'string') throw new TrackerError('ERR_MALFORMED', command)
 }

@@ -10,6 +10,9 @@ import { type Lease, LeaseTable } from './lease-table.ts'
 import type { Slot } from './ordered-slots.ts'
 import { itemOverheadBytes } from './state-limits.ts'
 
+/** Never added to. */
+const none: Change[] = []
+
 /** The state that is in a snapshot. */
 export class GroupData {
   readonly keyspaces = new Map<ByteText, KeyspaceStore>()
@@ -21,7 +24,7 @@ export class GroupData {
   /** What they take, by {@link itemBytes}. */
   bytes = 0
   /** What was changed since the last commit. */
-  changes: Change[] = []
+  #changes: Change[] = none
 
   /** The keyspace to put into; it is left without keys by nobody who commits. */
   keyspaceFor(name: ByteText): KeyspaceStore {
@@ -60,7 +63,7 @@ export class GroupData {
         lease?.attach(slot)
       }
     }
-    this.changes.push({ revision: modRevision, keyspace: store.name, event: { type: 'put', item } })
+    this.#changed({ revision: modRevision, keyspace: store.name, event: { type: 'put', item } })
     return item
   }
 
@@ -80,7 +83,7 @@ export class GroupData {
     this.keys -= 1
     this.bytes -= itemBytes(store.name, slot.order, slot.item.value)
     const event = { type: 'deleted', key: slot.item.key } as const
-    this.changes.push({ revision: this.revision + 1, keyspace: store.name, event })
+    this.#changed({ revision: this.revision + 1, keyspace: store.name, event })
   }
 
   /** Ends a lease and deletes what goes with it. */
@@ -98,13 +101,24 @@ export class GroupData {
     if (store.size === 0) this.keyspaces.delete(store.name)
   }
 
+  /** True when a commit would make a revision. */
+  get hasChanges(): boolean {
+    return this.#changes.length > 0
+  }
+
   /** Makes what was changed since the last commit one revision; none when nothing was. */
   commit(): readonly Change[] {
-    const { changes } = this
+    const changes = this.#changes
     if (changes.length === 0) return changes
-    this.changes = []
+    this.#changes = none
     this.revision += 1
     return changes
+  }
+
+  /** Most revisions are one change: a list that is made to grow is made for others only. */
+  #changed(change: Change): void {
+    if (this.#changes.length === 0) this.#changes = [change]
+    else this.#changes.push(change)
   }
 }
 

@@ -3,6 +3,7 @@
  * the engine does fast, while the order of a string's own units differs beyond the basic plane. For ASCII both are the same string.
  */
 import { Buffer } from 'node:buffer'
+import { stateLimits } from './state-limits.ts'
 
 /** Text whose characters are the bytes of its UTF-8 form. */
 export type ByteText = string
@@ -25,12 +26,36 @@ export function toText(bytes: ByteText): string {
   return ascii.test(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString('utf8')
 }
 
-/** Bytes `[from, to)`, which lie in `source`, as text; undefined when they are no UTF-8. */
-export function readByteText(source: Uint8Array, from: number, to: number): ByteText | undefined {
-  for (let at = from; at < to; at++) {
-    if ((source[at] as number) > 0x7f) return readBeyondAscii(source, from, to)
+/**
+ * Reads text from bytes. The same names come again and again: those that came lately are known by a hash of their bytes, and are handed out
+ * again, which is quicker than a new string, whose own hash is not known yet.
+ */
+export class TextReader {
+  readonly #known: ByteText[] = new Array(stateLimits.knownTextsMax).fill('')
+
+  /** Bytes `[from, to)`, which lie in `source`; undefined when they are no UTF-8. */
+  read(source: Uint8Array, from: number, to: number): ByteText | undefined {
+    const length = to - from
+    let hash = length
+    for (let at = from; at < to; at++) {
+      const byte = source[at] as number
+      if (byte > 0x7f) return readBeyondAscii(source, from, to)
+      hash = (Math.imul(hash, 31) + byte) | 0
+    }
+    if (length > stateLimits.knownTextBytesMax) return latin1Slice.call(source, from, to)
+    const place = (hash ^ (hash >>> 15)) & (stateLimits.knownTextsMax - 1)
+    const known = this.#known[place] as ByteText
+    if (isSame(known, source, from, length)) return known
+    const text = latin1Slice.call(source, from, to)
+    this.#known[place] = text
+    return text
   }
-  return latin1Slice.call(source, from, to)
+}
+
+function isSame(known: ByteText, source: Uint8Array, from: number, length: number): boolean {
+  if (known.length !== length) return false
+  for (let i = 0; i < length; i++) if (known.charCodeAt(i) !== source[from + i]) return false
+  return true
 }
 
 function readBeyondAscii(source: Uint8Array, from: number, to: number): ByteText | undefined {

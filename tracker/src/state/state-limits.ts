@@ -51,6 +51,10 @@ export const stateLimits = {
   watchesMax: 10_000,
   /** Bytes of items in one list, so that it fits a frame of the call lane; `more` says that there is more. */
   listBytesMax: 2 * MIB,
+  /** Texts that a reader of commands knows again; a power of two. The keys that are written often are fewer. */
+  knownTextsMax: 4_096,
+  /** Longer ones are read anew. */
+  knownTextBytesMax: 64,
   /** Keys in one piece of the ordered list: inserting moves half of it, finding one halves the number of pieces. */
   orderedPieceMax: 128,
 } as const

@@ -1,4 +1,5 @@
 /** Carries out transactions: looks whether all of it can be done, then does it, so that nothing ever has to be undone. */
+import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import type { FencingToken, OperationResult } from '../coordination.ts'
 import {
@@ -35,7 +36,7 @@ export function transact(
   const refused = checkBranch(data, store, branch, steps.keyspace, limits)
   if (refused !== undefined) return refused
   const results = carryOut(data, store, branch, steps.keyspace, token)
-  const revision = data.changes.length > 0 ? data.revision + 1 : data.revision
+  const revision = data.hasChanges ? data.revision + 1 : data.revision
   return { type: 'transacted', succeeded, revision, token, results }
 }
 
@@ -112,45 +113,50 @@ function carryOut(
   branch: readonly OperationStep[],
   keyspace: ByteText,
   token: FencingToken,
-): OperationResult[] {
-  let store = found
-  const results: OperationResult[] = []
-  for (const { kind, order, value, leaseId } of branch) {
-    switch (kind) {
-      case operationKinds.put: {
-        store ??= data.keyspaceFor(keyspace)
-        const lease = leaseId === '' ? undefined : data.leases.get(leaseId)
-        const item = data.put(store, store.find(order), order, value, lease, token)
-        results.push({ type: 'put', item })
-        break
-      }
-      case operationKinds.get:
-        results.push({ type: 'got', item: store?.find(order)?.item })
-        break
-      default:
-        results.push({ type: 'deleted', count: remove(data, store, kind, order) })
-    }
-  }
+): readonly OperationResult[] {
+  const store = found ?? (branch.some(isPut) ? data.keyspaceFor(keyspace) : undefined)
+  const [only] = branch
+  const results =
+    branch.length === 1 && only !== undefined
+      ? [carryOutStep(data, store, only, token)]
+      : branch.map((step) => carryOutStep(data, store, step, token))
   if (store !== undefined) data.dropEmpty(store)
   return results
 }
 
-/** Deletes a key or all under a prefix; returns how many there were. */
-function remove(
+function isPut({ kind }: OperationStep): boolean {
+  return kind === operationKinds.put
+}
+
+function carryOutStep(
   data: GroupData,
   store: KeyspaceStore | undefined,
-  kind: number,
-  order: ByteText,
-): number {
-  if (store === undefined) return 0
-  if (kind === operationKinds.delete) {
-    const slot = store.find(order)
-    if (slot === undefined) return 0
-    data.remove(store, slot)
-    return 1
+  { kind, order, value, leaseId }: OperationStep,
+  token: FencingToken,
+): OperationResult {
+  const slot = kind === operationKinds.deletePrefix ? undefined : store?.find(order)
+  switch (kind) {
+    case operationKinds.put: {
+      assert(store !== undefined, 'a branch that puts has a keyspace')
+      const lease = leaseId === '' ? undefined : data.leases.get(leaseId)
+      return { type: 'put', item: data.put(store, slot, order, value, lease, token) }
+    }
+    case operationKinds.get:
+      return { type: 'got', item: slot?.item }
+    case operationKinds.delete:
+      if (store === undefined || slot === undefined) return { type: 'deleted', count: 0 }
+      data.remove(store, slot)
+      return { type: 'deleted', count: 1 }
+    default:
+      return { type: 'deleted', count: removeUnder(data, store, order) }
   }
+}
+
+/** Deletes all under a prefix; returns how many there were. */
+function removeUnder(data: GroupData, store: KeyspaceStore | undefined, prefix: ByteText): number {
+  if (store === undefined) return 0
   const slots: Slot[] = []
-  store.visit(order, undefined, (slot) => {
+  store.visit(prefix, undefined, (slot) => {
     slots.push(slot)
     return true
   })
