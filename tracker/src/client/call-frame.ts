@@ -1,0 +1,145 @@
+/** Frames of the call lane: a version, then messages. docs/protocol/tracker.md draws them. */
+import { TrackerError, type TrackerErrorCode } from '../errors.ts'
+import { CallReader, type CallWriter, malformed } from './call-bytes.ts'
+import { callLimits } from './call-limits.ts'
+
+/** First byte of every frame. */
+export const frameVersion = 1
+
+/** Kinds of messages, their first byte. */
+const kinds = { ask: 1, answer: 2, refusal: 3, cancel: 4, item: 5, credit: 6 } as const
+
+/** Codes of refusals; the place in this list is the code's number on the wire. New ones go to the end. */
+const refusalCodes: readonly TrackerErrorCode[] = [
+  'ERR_UNAVAILABLE',
+  'ERR_UNKNOWN_OUTCOME',
+  'ERR_NOT_LEADER',
+  'ERR_OVERLOADED',
+  'ERR_COMPACTED',
+  'ERR_LEASE_NOT_FOUND',
+  'ERR_INVALID_INPUT',
+  'ERR_MALFORMED',
+  'ERR_NOT_A_MEMBER',
+  'ERR_STORAGE',
+  'ERR_STOPPED',
+]
+
+/** A request. */
+export interface AskMessage {
+  /** Chosen by the asker; no other of its requests, of this run or an earlier one, has it. */
+  readonly id: number
+  readonly service: number
+  /** Bytes of items that may be sent; 0 asks for one answer and no items. */
+  readonly credit: number
+  /** A part of the frame. */
+  readonly payload: Uint8Array
+}
+
+/** Who takes the messages of a frame. */
+export interface FrameSink {
+  onAsk(ask: AskMessage): void
+  onAnswer(id: number, payload: Uint8Array): void
+  onRefusal(id: number, error: TrackerError): void
+  onCancel(id: number): void
+  onItem(id: number, payload: Uint8Array): void
+  onCredit(id: number, bytes: number): void
+}
+
+/** Begins a frame. */
+export function beginFrame(writer: CallWriter): void {
+  writer.u8(frameVersion)
+}
+
+/** Asks. */
+export function writeAsk(writer: CallWriter, ask: AskMessage): void {
+  writer.u8(kinds.ask)
+  writer.integer(ask.id)
+  writer.u8(ask.service)
+  writer.u32(ask.credit)
+  writer.blob(ask.payload)
+}
+
+/** Answers; a stream ends with it. */
+export function writeAnswer(writer: CallWriter, id: number, payload: Uint8Array): void {
+  writer.u8(kinds.answer)
+  writer.integer(id)
+  writer.blob(payload)
+}
+
+/** Says why there is no answer; a stream ends with it. */
+export function writeRefusal(writer: CallWriter, id: number, error: TrackerError): void {
+  writer.u8(kinds.refusal)
+  writer.integer(id)
+  writer.u8(refusalCodes.indexOf(error.code))
+  writer.text(error.leader ?? '')
+  // A unit of UTF-16 is three bytes at most.
+  writer.text(error.message.slice(0, Math.floor(callLimits.messageBytesMax / 3)).toWellFormed())
+}
+
+/** Says that nobody waits for an answer any more. */
+export function writeCancel(writer: CallWriter, id: number): void {
+  writer.u8(kinds.cancel)
+  writer.integer(id)
+}
+
+/** One item of a stream. */
+export function writeItem(writer: CallWriter, id: number, payload: Uint8Array): void {
+  writer.u8(kinds.item)
+  writer.integer(id)
+  writer.blob(payload)
+}
+
+/** Says that so many more bytes of items may be sent. */
+export function writeCredit(writer: CallWriter, id: number, bytes: number): void {
+  writer.u8(kinds.credit)
+  writer.integer(id)
+  writer.u32(bytes)
+}
+
+/**
+ * Hands out the messages of a frame, one by one.
+ * @throws TrackerError ERR_MALFORMED where the frame stops making sense; what came before was handed out
+ */
+export function readFrame(frame: Uint8Array, sink: FrameSink): void {
+  const reader = new CallReader(frame)
+  if (reader.u8() !== frameVersion) throw malformed('of another version')
+  while (reader.left > 0) readMessage(reader, sink)
+}
+
+function readMessage(reader: CallReader, sink: FrameSink): void {
+  const kind = reader.u8()
+  const id = reader.integer()
+  switch (kind) {
+    case kinds.ask: {
+      const service = reader.u8()
+      const credit = reader.u32()
+      sink.onAsk({ id, service, credit, payload: reader.view(callLimits.payloadBytesMax) })
+      return
+    }
+    case kinds.answer:
+      sink.onAnswer(id, reader.view(callLimits.payloadBytesMax))
+      return
+    case kinds.refusal:
+      sink.onRefusal(id, readRefusal(reader))
+      return
+    case kinds.cancel:
+      sink.onCancel(id)
+      return
+    case kinds.item:
+      sink.onItem(id, reader.view(callLimits.payloadBytesMax))
+      return
+    case kinds.credit:
+      sink.onCredit(id, reader.u32())
+      return
+    default:
+      throw malformed('of no known kind')
+  }
+}
+
+function readRefusal(reader: CallReader): TrackerError {
+  const code = refusalCodes[reader.u8()]
+  if (code === undefined) throw malformed('a refusal without a known code')
+  const leader = reader.text(callLimits.peerIdBytesMax)
+  const message = reader.text(callLimits.messageBytesMax)
+  return new TrackerError(code, message, { leader: leader === '' ? undefined : leader })
+}

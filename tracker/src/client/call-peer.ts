@@ -1,0 +1,121 @@
+/**
+ * One other peer on the call lane: what is asked of it, what it asks here, and what waits to be sent. Requests that the line does not take
+ * have not been made; everything else is offered again, since somebody waits for it.
+ */
+import { TrackerError } from '../errors.ts'
+import type { TrackerTransport } from '../transport.ts'
+import { CallWriter } from './call-bytes.ts'
+import { beginFrame } from './call-frame.ts'
+import { callLimits } from './call-limits.ts'
+import type { IncomingCall } from './incoming-call.ts'
+
+/** A request that waits for its answer. */
+export interface PendingAsk {
+  readonly id: number
+  /** What the asker sorts its requests by. */
+  readonly tag: number
+  /** Monotonic milliseconds; infinite for streams. */
+  deadlineMs: number
+  readonly onAnswer: (payload: Uint8Array) => void
+  readonly onError: (error: TrackerError) => void
+  readonly onItem: ((payload: Uint8Array) => void) | undefined
+}
+
+/** One other peer, or this one. */
+export class CallPeer {
+  readonly peerId: string
+  /** Requests made to it. */
+  readonly pending = new Map<number, PendingAsk>()
+  /** Requests made by it. */
+  readonly incoming = new Map<number, IncomingCall>()
+  readonly #transport: Pick<TrackerTransport, 'send'>
+  readonly #asks = new CallWriter()
+  readonly #rest = new CallWriter()
+  /** Requests in the frame that is being gathered. */
+  #askIds: number[] = []
+  /** Frames that the line did not take. */
+  #held: Uint8Array[] = []
+  #heldBytes = 0
+
+  constructor(peerId: string, transport: Pick<TrackerTransport, 'send'>) {
+    this.peerId = peerId
+    this.#transport = transport
+  }
+
+  /** True while frames wait that the line did not take. */
+  get isHeldUp(): boolean {
+    return this.#held.length > 0
+  }
+
+  /** True when so much is gathered that it should be sent now. */
+  get isFull(): boolean {
+    const { frameBytesHigh } = callLimits
+    return this.#asks.length >= frameBytesHigh || this.#rest.length >= frameBytesHigh
+  }
+
+  /** Where a request is written. */
+  asks(id: number, bytes: number): CallWriter {
+    this.#makeRoom(this.#asks, bytes)
+    if (this.#asks.length === 0) beginFrame(this.#asks)
+    this.#askIds.push(id)
+    return this.#asks
+  }
+
+  /** Where everything else is written. */
+  rest(bytes: number): CallWriter {
+    this.#makeRoom(this.#rest, bytes)
+    if (this.#rest.length === 0) beginFrame(this.#rest)
+    return this.#rest
+  }
+
+  /** Sends what was gathered: requests first, so that what follows one finds it. Returns false when the peer takes too little. */
+  flush(): boolean {
+    if (this.#asks.length > 0) this.#sendAsks()
+    if (this.#rest.length > 0) this.#hold(this.#rest.take(callLimits.frameBytesKept))
+    while (this.#held.length > 0) {
+      const frame = this.#held[0] as Uint8Array
+      if (!this.#transport.send(this.peerId, 'call', frame)) break
+      this.#held.shift()
+      this.#heldBytes -= frame.length
+    }
+    return this.#heldBytes <= callLimits.heldBytesMax
+  }
+
+  /** The line broke: what was on its way is lost. */
+  broke(error: TrackerError): void {
+    this.#asks.take(0)
+    this.#rest.take(0)
+    this.#askIds = []
+    this.#held = []
+    this.#heldBytes = 0
+    const pending = [...this.pending.values()]
+    this.pending.clear()
+    const incoming = [...this.incoming.values()]
+    this.incoming.clear()
+    for (const ask of pending) ask.onError(error)
+    for (const call of incoming) call.ended()
+  }
+
+  #sendAsks(): void {
+    const ids = this.#askIds
+    this.#askIds = []
+    const frame = this.#asks.take(callLimits.frameBytesKept)
+    if (this.#transport.send(this.peerId, 'call', frame)) return
+    const error = new TrackerError('ERR_UNAVAILABLE', 'the line to the member takes nothing')
+    for (const id of ids) {
+      const ask = this.pending.get(id)
+      this.pending.delete(id)
+      ask?.onError(error)
+    }
+  }
+
+  #hold(frame: Uint8Array): void {
+    this.#held.push(frame)
+    this.#heldBytes += frame.length
+  }
+
+  /** A frame has room for one message of any size behind what it has already, up to where it would be sent. */
+  #makeRoom(writer: CallWriter, bytes: number): void {
+    if (writer.length > 0 && writer.length + bytes > callLimits.payloadBytesMax) this.flush()
+  }
+}

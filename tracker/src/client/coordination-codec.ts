@@ -1,0 +1,312 @@
+/** Requests and answers of the coordination service as bytes. docs/protocol/tracker.md draws them. */
+import {
+  coordinationLimits,
+  type KeyList,
+  type KeyValue,
+  type OperationResult,
+  type TransactionResult,
+  type WatchBatch,
+  type WatchEvent,
+} from '../coordination.ts'
+import type { CommandResult } from '../state/commands.ts'
+import { commandBytesMax, leaseIdBytesMax } from '../state/state-limits.ts'
+import { CallReader, CallWriter, malformed } from './call-bytes.ts'
+import { callLimits } from './call-limits.ts'
+import type { Leadership } from './group-access.ts'
+
+/** A request of a client. */
+export type CoordinationRequest =
+  /** Transactions, grants and revocations, as the state has them. */
+  | { readonly type: 'propose'; readonly group: number; readonly command: Uint8Array }
+  | {
+      readonly type: 'get'
+      readonly group: number
+      readonly keyspace: string
+      readonly key: string
+    }
+  | {
+      readonly type: 'list'
+      readonly group: number
+      readonly keyspace: string
+      readonly prefix: string
+      readonly after: string | undefined
+      readonly limit: number
+    }
+  | { readonly type: 'renew'; readonly group: number; readonly leaseId: string }
+  /** A stream of {@link WatchBatch}; one without events says where it stands. */
+  | {
+      readonly type: 'watch'
+      readonly group: number
+      readonly keyspace: string
+      readonly prefix: string
+      readonly after: number | undefined
+    }
+  /** A stream of who leads which group. */
+  | { readonly type: 'follow' }
+
+const kinds = { propose: 1, get: 2, list: 3, renew: 4, watch: 5, follow: 6 } as const
+const { nameBytesMax, keyBytesMax, valueBytesMax, listMax, transactionStepsMax } =
+  coordinationLimits
+
+const writer = new CallWriter(1_024)
+const noBytes = new Uint8Array(0)
+
+/** A request as bytes. */
+export function encodeRequest(request: CoordinationRequest): Uint8Array {
+  writer.u8(kinds[request.type])
+  if (request.type === 'follow') return finish()
+  writer.u8(request.group)
+  switch (request.type) {
+    case 'propose':
+      writer.blob(request.command)
+      break
+    case 'get':
+      writer.text(request.keyspace)
+      writer.text(request.key)
+      break
+    case 'list':
+      writer.text(request.keyspace)
+      writer.text(request.prefix)
+      // No key is empty, so '' is none.
+      writer.text(request.after ?? '')
+      writer.u16(request.limit)
+      break
+    case 'renew':
+      writer.text(request.leaseId)
+      break
+    case 'watch':
+      writer.text(request.keyspace)
+      writer.text(request.prefix)
+      writer.u8(request.after === undefined ? 0 : 1)
+      writer.integer(request.after ?? 0)
+      break
+  }
+  return finish()
+}
+
+/**
+ * The reverse of {@link encodeRequest}; the command of a proposal is a copy.
+ * @throws TrackerError ERR_MALFORMED
+ */
+export function decodeRequest(bytes: Uint8Array): CoordinationRequest {
+  const reader = new CallReader(bytes)
+  const request = readRequest(reader)
+  reader.end()
+  return request
+}
+
+/** What became of a command. A refusal has no bytes: it goes as one of the lane. */
+export function encodeResult(result: Exclude<CommandResult, { type: 'refused' }>): Uint8Array {
+  switch (result.type) {
+    case 'transacted':
+      writer.u8(result.succeeded ? 1 : 0)
+      writer.integer(result.revision)
+      writer.integer(result.token.term)
+      writer.integer(result.token.index)
+      writer.u8(result.results.length)
+      for (const each of result.results) writeOperationResult(each)
+      return finish()
+    case 'granted':
+      writer.text(result.leaseId)
+      return finish()
+    case 'revoked':
+    case 'expired':
+    case 'compacted':
+      return noBytes
+  }
+}
+
+/** @throws TrackerError ERR_MALFORMED */
+export function decodeTransacted(bytes: Uint8Array): TransactionResult {
+  const reader = new CallReader(bytes)
+  const succeeded = readFlag(reader)
+  const revision = reader.integer()
+  const token = { term: reader.integer(), index: reader.integer() }
+  const count = reader.u8()
+  if (count > transactionStepsMax) throw malformed('more results than steps')
+  const results: OperationResult[] = []
+  for (let at = 0; at < count; at++) results.push(readOperationResult(reader))
+  reader.end()
+  return { succeeded, revision, token, results }
+}
+
+/** @throws TrackerError ERR_MALFORMED */
+export function decodeGranted(bytes: Uint8Array): string {
+  const reader = new CallReader(bytes)
+  const leaseId = reader.text(leaseIdBytesMax)
+  reader.end()
+  return leaseId
+}
+
+/** A key, or that there is none. */
+export function encodeItem(item: KeyValue | undefined): Uint8Array {
+  writeOptionalItem(item)
+  return finish()
+}
+
+/** @throws TrackerError ERR_MALFORMED */
+export function decodeItem(bytes: Uint8Array): KeyValue | undefined {
+  const reader = new CallReader(bytes)
+  const item = readOptionalItem(reader)
+  reader.end()
+  return item
+}
+
+/** A list. */
+export function encodeList(list: KeyList): Uint8Array {
+  writer.integer(list.revision)
+  writer.u8(list.more ? 1 : 0)
+  writer.u16(list.items.length)
+  for (const item of list.items) writeItem(item)
+  return finish()
+}
+
+/** @throws TrackerError ERR_MALFORMED */
+export function decodeList(bytes: Uint8Array): KeyList {
+  const reader = new CallReader(bytes)
+  const revision = reader.integer()
+  const more = readFlag(reader)
+  const count = reader.u16()
+  if (count > listMax) throw malformed('a list that is too long')
+  const items: KeyValue[] = []
+  for (let at = 0; at < count; at++) items.push(readItem(reader))
+  reader.end()
+  return { revision, items, more }
+}
+
+/** Changes of one revision, or none: where the watch stands. */
+export function encodeBatch(batch: WatchBatch): Uint8Array {
+  writer.integer(batch.revision)
+  writer.u32(batch.events.length)
+  for (const event of batch.events) {
+    writer.u8(event.type === 'put' ? 1 : 0)
+    if (event.type === 'put') writeItem(event.item)
+    else writer.text(event.key)
+  }
+  return finish()
+}
+
+/** @throws TrackerError ERR_MALFORMED */
+export function decodeBatch(bytes: Uint8Array): WatchBatch {
+  const reader = new CallReader(bytes)
+  const revision = reader.integer()
+  const count = reader.u32()
+  const events: WatchEvent[] = []
+  // Each event takes some of the bytes, so that a wrong count ends where they do.
+  for (let at = 0; at < count; at++) {
+    if (readFlag(reader)) events.push({ type: 'put', item: readItem(reader) })
+    else events.push({ type: 'deleted', key: reader.text(keyBytesMax) })
+  }
+  reader.end()
+  return { revision, events }
+}
+
+/** Who leads a group. */
+export function encodeLeadership(group: number, leadership: Leadership): Uint8Array {
+  writer.u8(group)
+  writer.integer(leadership.term)
+  writer.text(leadership.peerId ?? '')
+  return finish()
+}
+
+/** @throws TrackerError ERR_MALFORMED */
+export function decodeLeadership(bytes: Uint8Array): { group: number } & Leadership {
+  const reader = new CallReader(bytes)
+  const group = reader.u8()
+  const term = reader.integer()
+  const peerId = reader.text(callLimits.peerIdBytesMax)
+  reader.end()
+  return { group, term, peerId: peerId === '' ? undefined : peerId }
+}
+
+function finish(): Uint8Array {
+  return writer.take(callLimits.frameBytesKept)
+}
+
+function readRequest(reader: CallReader): CoordinationRequest {
+  const kind = reader.u8()
+  if (kind === kinds.follow) return { type: 'follow' }
+  const group = reader.u8()
+  switch (kind) {
+    case kinds.propose:
+      return { type: 'propose', group, command: reader.blob(commandBytesMax) }
+    case kinds.get:
+      return {
+        type: 'get',
+        group,
+        keyspace: reader.text(nameBytesMax),
+        key: reader.text(keyBytesMax),
+      }
+    case kinds.list: {
+      const keyspace = reader.text(nameBytesMax)
+      const prefix = reader.text(keyBytesMax)
+      const after = reader.text(keyBytesMax)
+      const limit = reader.u16()
+      return { type: 'list', group, keyspace, prefix, after: after || undefined, limit }
+    }
+    case kinds.renew:
+      return { type: 'renew', group, leaseId: reader.text(leaseIdBytesMax) }
+    case kinds.watch: {
+      const keyspace = reader.text(nameBytesMax)
+      const prefix = reader.text(keyBytesMax)
+      const hasAfter = readFlag(reader)
+      const after = reader.integer()
+      return { type: 'watch', group, keyspace, prefix, after: hasAfter ? after : undefined }
+    }
+    default:
+      throw malformed('a request of no known kind')
+  }
+}
+
+const resultKinds = { put: 1, deleted: 2, got: 3 } as const
+
+function writeOperationResult(result: OperationResult): void {
+  writer.u8(resultKinds[result.type])
+  if (result.type === 'put') writeItem(result.item)
+  else if (result.type === 'got') writeOptionalItem(result.item)
+  else writer.u32(result.count)
+}
+
+function readOperationResult(reader: CallReader): OperationResult {
+  const kind = reader.u8()
+  if (kind === resultKinds.put) return { type: 'put', item: readItem(reader) }
+  if (kind === resultKinds.got) return { type: 'got', item: readOptionalItem(reader) }
+  if (kind === resultKinds.deleted) return { type: 'deleted', count: reader.u32() }
+  throw malformed('a result of no known kind')
+}
+
+function writeOptionalItem(item: KeyValue | undefined): void {
+  writer.u8(item === undefined ? 0 : 1)
+  if (item !== undefined) writeItem(item)
+}
+
+function readOptionalItem(reader: CallReader): KeyValue | undefined {
+  return readFlag(reader) ? readItem(reader) : undefined
+}
+
+function writeItem(item: KeyValue): void {
+  writer.text(item.key)
+  writer.blob(item.value)
+  writer.integer(item.createRevision)
+  writer.integer(item.modRevision)
+  writer.integer(item.token.term)
+  writer.integer(item.token.index)
+  writer.text(item.leaseId ?? '')
+}
+
+function readItem(reader: CallReader): KeyValue {
+  const key = reader.text(keyBytesMax)
+  // A copy: a part of the frame would keep all of it in memory.
+  const value = reader.blob(valueBytesMax)
+  const createRevision = reader.integer()
+  const modRevision = reader.integer()
+  const token = { term: reader.integer(), index: reader.integer() }
+  const leaseId = reader.text(leaseIdBytesMax)
+  return { key, value, createRevision, modRevision, token, leaseId: leaseId || undefined }
+}
+
+function readFlag(reader: CallReader): boolean {
+  const flag = reader.u8()
+  if (flag > 1) throw malformed('a flag that is neither 0 nor 1')
+  return flag === 1
+}
