@@ -16,7 +16,7 @@ export interface Introduction {
   /** The record's number in the batch. */
   readonly id: number
   /** The others, by handle; their names are asked for once. */
-  readonly handles: readonly number[]
+  readonly handles: Uint32Array
 }
 
 /** An answer. */
@@ -61,9 +61,7 @@ export function readBatchAnswer(bytes: Uint8Array): BatchAnswer {
   while (reader.at < bytes.length) {
     const id = reader.varint(softLimits.entriesPerPeerMax - 1)
     const count = reader.varint(softLimits.introductionsMax)
-    // Looked at before memory is taken.
-    if (count * 4 > bytes.length - reader.at) reader.fail('ends early')
-    introductions.push({ id, handles: Array.from({ length: count }, () => reader.u32()) })
+    introductions.push({ id, handles: reader.u32s(count) })
   }
   const isTaken = status === batchStatuses.taken
   return { isTaken, term, sequence, isComplete: complete === 1, refused, introductions }

@@ -48,6 +48,22 @@ export class ByteWriter {
     bytes[this.at++] = value >>> 24
   }
 
+  /** The first `count` of some numbers of 32 bits. */
+  u32s(values: ArrayLike<number>, count: number): void {
+    this.reserve(count * 4)
+    const { bytes } = this
+    let to = this.at
+    for (let index = 0; index < count; index++) {
+      const value = values[index] as number
+      bytes[to] = value
+      bytes[to + 1] = value >>> 8
+      bytes[to + 2] = value >>> 16
+      bytes[to + 3] = value >>> 24
+      to += 4
+    }
+    this.at = to
+  }
+
   /** A whole number from 0 to 2^53 - 1. */
   varint(value: number): void {
     this.reserve(VARINT_BYTES_MAX)
@@ -128,6 +144,21 @@ export class ByteReader {
         ((bytes[from + 3] as number) << 24)) >>>
       0
     )
+  }
+
+  /** So many numbers of 32 bits; memory is taken when they are known to be there. */
+  u32s(count: number): Uint32Array {
+    let from = this.skip(count * 4)
+    const { bytes } = this
+    const numbers = new Uint32Array(count)
+    for (let index = 0; index < count; index++, from += 4) {
+      numbers[index] =
+        (bytes[from] as number) |
+        ((bytes[from + 1] as number) << 8) |
+        ((bytes[from + 2] as number) << 16) |
+        ((bytes[from + 3] as number) << 24)
+    }
+    return numbers
   }
 
   /** A whole number up to `max`, in its shortest form. */

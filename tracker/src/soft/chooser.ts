@@ -28,46 +28,42 @@ export class Chooser {
 
   /**
    * Draws up to `wants` (64 at most) of `count` places.
-   * @param pick what a place stands for; -1 leaves it out, as it does at most one place
-   * @returns how many were written to `into`
+   * @param except a place that is left out; -1 for none
+   * @param into where the places go
+   * @returns how many there are
    */
-  some(count: number, wants: number, into: Uint32Array, pick: (place: number) => number): number {
-    // Where few would be left over, drawing until a new one comes takes long: go through all of them.
-    return count <= wants * 2 + 1
-      ? this.#inOrder(count, wants, into, pick)
-      : this.#apart(count, wants, into, pick)
+  some(count: number, wants: number, except: number, into: Uint32Array): number {
+    const left = except === -1 ? count : count - 1
+    const chosen = Math.min(left, wants)
+    // Where few would be left over, drawing until a new one comes takes long: shuffle all of them.
+    if (left <= wants * 2) this.#shuffle(left, chosen, into)
+    else this.#apart(left, chosen, into)
+    if (except === -1) return chosen
+    // The places behind the one that is left out were drawn as if it were not there.
+    for (let at = 0; at < chosen; at++) {
+      const place = into[at] as number
+      if (place >= except) into[at] = place + 1
+    }
+    return chosen
   }
 
-  /** Draws without order, then takes from the front: a shuffle of all places, of which there are few. */
-  #inOrder(
-    count: number,
-    wants: number,
-    into: Uint32Array,
-    pick: (place: number) => number,
-  ): number {
+  /** The front of a shuffle (Fisher and Yates). */
+  #shuffle(count: number, chosen: number, into: Uint32Array): void {
     const places = this.#places
     for (let place = 0; place < count; place++) places[place] = place
-    let chosen = 0
-    for (let from = 0; from < count && chosen < wants; from++) {
-      const other = from + this.draw(count - from)
-      const place = places[other] as number
-      places[other] = places[from] as number
-      const found = pick(place)
-      if (found !== -1) into[chosen++] = found
+    for (let at = 0; at < chosen; at++) {
+      const other = at + this.draw(count - at)
+      into[at] = places[other] as number
+      places[other] = places[at] as number
     }
-    return chosen
   }
 
-  #apart(count: number, wants: number, into: Uint32Array, pick: (place: number) => number): number {
+  #apart(count: number, chosen: number, into: Uint32Array): void {
     this.#stamp = (this.#stamp + 1) >>> 0
-    let chosen = 0
-    while (chosen < wants) {
+    for (let at = 0; at < chosen; ) {
       const place = this.draw(count)
-      if (!this.#isNew(place)) continue
-      const found = pick(place)
-      if (found !== -1) into[chosen++] = found
+      if (this.#isNew(place)) into[at++] = place
     }
-    return chosen
   }
 
   #isNew(place: number): boolean {

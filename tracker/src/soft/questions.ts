@@ -117,7 +117,7 @@ function writeQuestion(writer: ByteWriter, question: SoftQuestion): void {
       break
     case 'names':
       writer.varint(question.handles.length)
-      for (const handle of question.handles) writer.u32(handle)
+      writer.u32s(question.handles, question.handles.length)
       break
     case 'totals':
   }
@@ -177,8 +177,7 @@ function readQuestion(reader: ByteReader): SoftQuestion {
     }
     case 'names': {
       const count = reader.varint(softLimits.namesMax)
-      if (count * 4 > reader.bytes.length - reader.at) reader.fail('ends early')
-      return { type, handles: Array.from({ length: count }, () => reader.u32()) }
+      return { type, handles: [...reader.u32s(count)] }
     }
   }
 }

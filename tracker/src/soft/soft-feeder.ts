@@ -274,7 +274,7 @@ export class SoftFeeder {
   /** Finds the ids behind the handles of an answer, and tells who asked. */
   async #introduce(line: FeederLine, batch: SentBatch, answer: BatchAnswer): Promise<void> {
     const entries = new Map(batch.entries.map((entry) => [entry.id, entry]))
-    const handles = answer.introductions.flatMap((introduction) => introduction.handles)
+    const handles = answer.introductions.flatMap((introduction) => [...introduction.handles])
     try {
       await this.#learnNames(line, handles)
     } catch {
@@ -286,7 +286,7 @@ export class SoftFeeder {
       const entry = entries.get(id)
       if (entry?.isOpen !== true) continue
       entry.wants = 0
-      const peerIds = handles.map((handle) => line.names.get(handle))
+      const peerIds = Array.from(handles, (handle) => line.names.get(handle))
       const known = peerIds.filter((peerId) => peerId !== undefined)
       this.#init.onIntroduced?.(entry.stream, entry.rendition, known)
     }

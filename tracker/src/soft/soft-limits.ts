@@ -20,8 +20,8 @@ export const softLimits = {
   entriesPerPeerMax: 8_192,
   /** Streams and renditions known at once. */
   subjectsMax: 524_288,
-  /** Peers that hold one rendition: all of them. */
-  holdersPerSubjectMax: 262_144,
+  /** Peers that hold one rendition: half of all that there may be. Their list is one run of words, which bounds it. */
+  holdersPerSubjectMax: 131_072,
   /** Bits and ranges of all entries, words of 4 bytes; with the tables it bounds the memory of a shard. */
   wordsMax: 67_108_864,
   /** A peer's id as text: libp2p's longest are 60 characters. */

@@ -142,9 +142,8 @@ function swarmOf(
   const subject = state.subjects.find(stream, rendition)
   if (subject === -1) return []
   const asker = state.peers.find(askerId)
-  const except = asker === -1 ? NOBODY : state.peers.handleOf(asker)
   const handles = new Uint32Array(limit)
-  const count = state.chooseHolders(subject, except, limit, handles)
+  const count = state.chooseHolders(subject, asker, limit, handles)
   return Array.from(handles.subarray(0, count), (handle) =>
     state.peers.nameOf(state.peers.rowOf(handle)),
   )

@@ -10,7 +10,7 @@ import { EntryIndex } from './entry-index.ts'
 import { EntryTable } from './entry-table.ts'
 import { PeerTable, peerColumns } from './peer-table.ts'
 import type { softLimits } from './soft-limits.ts'
-import { SubjectTable } from './subject-table.ts'
+import { holderHandle, holderWords, SubjectTable } from './subject-table.ts'
 import { TtlWheel } from './ttl-wheel.ts'
 import { runClassFor, WordPool } from './word-pool.ts'
 
@@ -253,7 +253,7 @@ export class SoftState {
   #addEntry(peer: number, subject: number, id: number): number {
     const entry = this.entries.add(this.peers.handleOf(peer), subject, id)
     if (entry === -1) return -1
-    const place = this.subjects.addHolder(subject, entry)
+    const place = this.subjects.addHolder(subject, entry, this.entries.handle(entry))
     if (place === -1) {
       this.entries.remove(entry)
       return -1
@@ -340,33 +340,36 @@ export class SoftState {
 
   /** Writes some other holders of an entry's subject. @returns how many */
   #introduce(entry: number, id: number, wants: number, writer: ByteWriter): number {
-    const count = this.chooseHolders(
-      this.entries.subject(entry),
-      this.entries.handle(entry),
-      wants,
-      this.#chosen,
-    )
+    const { entries } = this
+    const subject = entries.subject(entry)
+    const count = this.#choose(subject, entries.place(entry), wants, this.#chosen)
     writer.varint(id)
     writer.varint(count)
-    writer.reserve(count * 4)
-    for (let index = 0; index < count; index++) writer.u32(this.#chosen[index] as number)
+    writer.u32s(this.#chosen, count)
     return count
   }
 
   /**
    * Draws holders of a subject, each set of them as likely as any other.
-   * @param except the handle of who asks
+   * @param asker is not among them; -1 for somebody who is no peer
    * @param into where their handles go, at least `wants` long
    * @returns how many there are
    */
-  chooseHolders(subject: number, except: number, wants: number, into: Uint32Array): number {
+  chooseHolders(subject: number, asker: number, wants: number, into: Uint32Array): number {
+    const own = asker === -1 ? -1 : this.#index.find(this.peers.handleOf(asker), subject)
+    return this.#choose(subject, own === -1 ? -1 : this.entries.place(own), wants, into)
+  }
+
+  #choose(subject: number, except: number, wants: number, into: Uint32Array): number {
+    const count = this.#chooser.some(this.subjects.holders(subject), wants, except, into)
     const run = this.subjects.holdersAt(subject)
+    if (run === 0) return 0
     const words = this.#pool.chunk(run)
     const from = this.#pool.offset(run)
-    return this.#chooser.some(this.subjects.holders(subject), wants, into, (place) => {
-      const handle = this.entries.handle(words[from + place] as number)
-      return handle === except ? -1 : handle
-    })
+    for (let at = 0; at < count; at++) {
+      into[at] = words[from + (into[at] as number) * holderWords + holderHandle] as number
+    }
+    return count
   }
 
   /** Calls `visit` with the entries of up to `most` holders of a subject, in a row from a place drawn at random. */
@@ -378,7 +381,7 @@ export class SoftState {
     const from = this.#pool.offset(run)
     let place = count > most ? this.#chooser.draw(count) : 0
     for (let looked = Math.min(count, most); looked > 0; looked--) {
-      visit(words[from + place] as number)
+      visit(words[from + place * holderWords] as number)
       place = place + 1 === count ? 0 : place + 1
     }
   }

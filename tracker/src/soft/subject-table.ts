@@ -15,6 +15,10 @@ const STRIDE = 6
 
 const WORD = 2 ** 32
 
+/** Words of a holder: its entry, and its peer's handle, so that introducing somebody looks at nothing but the list. */
+export const holderWords = 2
+export const holderHandle = 1
+
 /** The subjects of a shard: a subject is a stream (rendition '') or one rendition of it. */
 export class SubjectTable {
   readonly #rows: RowTable
@@ -26,7 +30,7 @@ export class SubjectTable {
   constructor(pool: WordPool, subjectsMax: number, holdersMax: number) {
     this.#pool = pool
     this.#rows = new RowTable(STRIDE, subjectsMax)
-    this.#holdersMax = Math.min(holdersMax, 2 ** runClassMax)
+    this.#holdersMax = Math.min(holdersMax, 2 ** runClassMax / holderWords)
   }
 
   get size(): number {
@@ -96,29 +100,35 @@ export class SubjectTable {
   }
 
   /** Adds an entry to a subject's holders. @returns its place there, -1 when there is no room */
-  addHolder(row: number, entry: number): number {
+  addHolder(row: number, entry: number, handle: number): number {
     const chunk = this.#rows.chunk(row)
     const at = this.#rows.offset(row)
     const place = chunk[at + HOLDERS] as number
     if (place === this.#holdersMax) return -1
     const oldAt = chunk[at + HOLDERS_AT] as number
     const oldClass = chunk[at + HOLDERS_CLASS] as number
-    if (oldAt === 0 || place === 1 << oldClass) {
-      const wanted = runClassFor(place + 1)
+    if (oldAt === 0 || place * holderWords === 1 << oldClass) {
+      const wanted = runClassFor((place + 1) * holderWords)
       const run = this.#pool.allocate(wanted)
       if (run === 0) return -1
       if (oldAt !== 0) {
         const from = this.#pool.offset(oldAt)
         this.#pool
           .chunk(run)
-          .set(this.#pool.chunk(oldAt).subarray(from, from + place), this.#pool.offset(run))
+          .set(
+            this.#pool.chunk(oldAt).subarray(from, from + place * holderWords),
+            this.#pool.offset(run),
+          )
         this.#pool.release(oldAt, oldClass)
       }
       chunk[at + HOLDERS_AT] = run
       chunk[at + HOLDERS_CLASS] = wanted
     }
     const run = chunk[at + HOLDERS_AT] as number
-    this.#pool.chunk(run)[this.#pool.offset(run) + place] = entry
+    const words = this.#pool.chunk(run)
+    const to = this.#pool.offset(run) + place * holderWords
+    words[to] = entry
+    words[to + holderHandle] = handle
     chunk[at + HOLDERS] = place + 1
     return place
   }
@@ -130,9 +140,11 @@ export class SubjectTable {
     const last = (chunk[at + HOLDERS] as number) - 1
     const run = chunk[at + HOLDERS_AT] as number
     const words = this.#pool.chunk(run)
-    const from = this.#pool.offset(run)
-    const moved = words[from + last] as number
-    words[from + place] = moved
+    const from = this.#pool.offset(run) + last * holderWords
+    const to = this.#pool.offset(run) + place * holderWords
+    const moved = words[from] as number
+    words[to] = moved
+    words[to + holderHandle] = words[from + holderHandle] as number
     chunk[at + HOLDERS] = last
     this.#shrink(chunk, at, last)
     return place === last ? -1 : moved
@@ -153,14 +165,15 @@ export class SubjectTable {
   /** A list that is a quarter full moves to half the room, so that a stream that was popular gives its memory back. */
   #shrink(chunk: Uint32Array, at: number, count: number): void {
     const oldClass = chunk[at + HOLDERS_CLASS] as number
-    if (oldClass <= 2 || count > (1 << oldClass) / 4) return
+    const words = count * holderWords
+    if (oldClass <= 2 || words > (1 << oldClass) / 4) return
     const run = this.#pool.allocate(oldClass - 1)
     if (run === 0) return
     const oldAt = chunk[at + HOLDERS_AT] as number
     const from = this.#pool.offset(oldAt)
     this.#pool
       .chunk(run)
-      .set(this.#pool.chunk(oldAt).subarray(from, from + count), this.#pool.offset(run))
+      .set(this.#pool.chunk(oldAt).subarray(from, from + words), this.#pool.offset(run))
     this.#pool.release(oldAt, oldClass)
     chunk[at + HOLDERS_AT] = run
     chunk[at + HOLDERS_CLASS] = oldClass - 1

@@ -148,7 +148,7 @@ test('what was written is read', async (t) => {
     sequence: 300,
     isComplete: false,
     refused: 1,
-    introductions: [{ id: 3, handles: [7, 2 ** 32 - 1] }],
+    introductions: [{ id: 3, handles: Uint32Array.of(7, 2 ** 32 - 1) }],
   })
   const reader = new BatchReader()
   reader.read(batch)

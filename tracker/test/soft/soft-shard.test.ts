@@ -153,7 +153,7 @@ test('introductions', async (t) => {
   for (let sequence = 2; sequence < 402; sequence++) {
     const bytes = batchBytes({ sequence }, [named(0, 's', '', {}, 20)])
     const { introductions } = readBatchAnswer(leader.answer('p0', bytes))
-    const [{ id, handles } = { id: -1, handles: [] as readonly number[] }] = introductions
+    const [{ id, handles } = { id: -1, handles: new Uint32Array() }] = introductions
     t.equal(id, 0)
     if (new Set(handles).size !== 20) t.fail('twenty others')
     for (const handle of handles) introduced.set(handle, (introduced.get(handle) ?? 0) + 1)
