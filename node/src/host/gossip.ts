@@ -33,11 +33,18 @@ const topicScore = createTopicScoreParams({
   invalidMessageDeliveriesDecay: 0.95,
 })
 
-/** Signed messages only, bounded in size, no penalty for peers that share an address, and no ear for those that send junk. */
+/**
+ * Bounded in size, no penalty for peers that share an address, and no ear for those that send junk. Messages are not signed by those who
+ * publish them: everything that is gossiped is signed by whom it speaks of, and a second signature cost a sixth of an idle peer's work.
+ */
 export function gossipService(): ReturnType<typeof gossipsub> {
   return gossipsub({
     emitSelf: false,
-    globalSignaturePolicy: 'StrictSign',
+    globalSignaturePolicy: 'StrictNoSign',
+    // Without a signature a message is known by its content: the same said again within two minutes is no news.
+    ignoreDuplicatePublishError: true,
+    // The mesh has a message at every peer in a few hops; sending it to all neighbours as well makes twenty copies of each.
+    floodPublish: false,
     // A lone peer announces too; whoever comes later is told on connection.
     allowPublishToZeroTopicPeers: true,
     maxInboundDataLength: hostLimits.gossipMessageBytesMax,

@@ -48,7 +48,7 @@ test('changes of what a peer says come by gossip, at once where its load class c
   const [a, b] = peers
   a.peer.connect(b.peer)
   await settle()
-  await clock.pass(nearestLimits.announceIntervalMsMin)
+  await clock.pass(nearestLimits.newcomerMs + nearestLimits.announceIntervalMsMin)
   a.load.load = 0.9
   a.changeClass()
   await settle()
