@@ -1,4 +1,7 @@
 /** The public API of the tracker. */
+
+export * from './coordination.ts'
+export { TrackerError, type TrackerErrorCode } from './errors.ts'
 export { decodeConfChange, encodeConfChange } from './raft/conf-change-codec.ts'
 export type { RaftConfig, ReadMode } from './raft/config.ts'
 export { raftLimits } from './raft/limits.ts'
@@ -6,3 +9,13 @@ export { emptyConfState, MemoryStorage } from './raft/memory-storage.ts'
 export { RaftError, type RaftErrorCode } from './raft/raft-error.ts'
 export { type ProgressStatus, type RaftStatus, RawNode } from './raft/raw-node.ts'
 export * from './raft/types.ts'
+export type { PeerFacts } from './region/presence-keeper.ts'
+export type { AgentStatus, RegionConflict } from './region/region-agent.ts'
+export type { GroupView, LagView, MemberView, RegionView } from './region/region-view.ts'
+export type { Tracker, TrackerComponents, TrackerFigures, TrackerInit } from './tracker.ts'
+export {
+  frameBytesMax,
+  type Lane,
+  type TrackerTransport,
+  type TransportHandlers,
+} from './transport.ts'
