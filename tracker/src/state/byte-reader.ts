@@ -30,11 +30,6 @@ export class ByteReader {
     this.#at = 0
   }
 
-  /** Where the next read starts. */
-  get at(): number {
-    return this.#at
-  }
-
   /** Bytes not read yet. */
   get left(): number {
     return this.#bytes.length - this.#at

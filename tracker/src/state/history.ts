@@ -17,7 +17,7 @@ export interface Change {
 }
 
 /** How much history is kept. */
-export interface HistoryLimits {
+interface HistoryLimits {
   readonly historyChangesMax: number
   readonly historyBytesMax: number
 }

@@ -13,7 +13,7 @@ import type { Lease, LeaseTable } from './lease-table.ts'
 import { leaseLimits } from './state-limits.ts'
 
 /** What a keeper works with. */
-export interface LeaseKeeperComponents {
+interface LeaseKeeperComponents {
   readonly clock: Clock
   /** Proposes a command to the group; it may be lost, then it is proposed again. */
   propose(command: Uint8Array): void
@@ -36,11 +36,6 @@ export class LeaseKeeper {
   constructor(components: LeaseKeeperComponents, leases: LeaseTable) {
     this.#components = components
     this.#leases = leases
-  }
-
-  /** The term in which this member leads; undefined when it does not. */
-  get term(): number | undefined {
-    return this.#term
   }
 
   /** This member begins to lead in a term, and gives every lease its whole time; or it leads no longer. */

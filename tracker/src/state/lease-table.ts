@@ -49,7 +49,7 @@ export class Lease {
 }
 
 /** The id of the lease that an entry granted: the index alone is unique in a group, the term tells groups apart. */
-export function leaseIdOf(term: number, index: number): string {
+function leaseIdOf(term: number, index: number): string {
   return `${term.toString(BASE)}-${index.toString(BASE)}`
 }
 

@@ -24,7 +24,7 @@ const LEASE_BYTES = 20
 /** Length of the name, count of keys. */
 const KEYSPACE_BYTES = 6
 /** Length of the key, of the value, the revisions, the token, the lease. */
-const ITEM_BYTES = 42
+const ITEM_BYTES = 46
 
 /** Writes a state. */
 export function writeSnapshot(data: GroupData): Uint8Array {
@@ -35,22 +35,16 @@ export function writeSnapshot(data: GroupData): Uint8Array {
   writer.integer(data.revision)
   writer.u32(data.leases.size)
   writer.u32(stores.length)
-  const numbers = new Map<Lease, number>()
   for (const lease of data.leases.values()) {
-    numbers.set(lease, numbers.size + 1)
     writer.integer(lease.term)
     writer.integer(lease.index)
     writer.u32(lease.ttlMs)
   }
-  for (const store of stores) writeKeyspace(writer, store, numbers)
+  for (const store of stores) writeKeyspace(writer, store)
   return writer.finish()
 }
 
-function writeKeyspace(
-  writer: ByteWriter,
-  store: KeyspaceStore,
-  numbers: ReadonlyMap<Lease, number>,
-): void {
+function writeKeyspace(writer: ByteWriter, store: KeyspaceStore): void {
   writer.u16(store.name.length)
   writer.text(store.name)
   writer.u32(store.size)
@@ -63,7 +57,7 @@ function writeKeyspace(
     writer.integer(item.modRevision)
     writer.integer(item.token.term)
     writer.integer(item.token.index)
-    writer.u32(lease === undefined ? 0 : (numbers.get(lease) as number))
+    writer.integer(lease === undefined ? 0 : lease.index)
     return true
   })
 }
@@ -94,7 +88,8 @@ class SnapshotReader {
   readonly data = new GroupData()
   readonly #reader: ByteReader
   readonly #limits: GroupLimits
-  readonly #leases: Lease[] = []
+  /** By the index of the entry that granted each. */
+  readonly #leases = new Map<number, Lease>()
   /** Keys of one change share its token. */
   #token: FencingToken = { term: 0, index: 0 }
 
@@ -138,7 +133,7 @@ class SnapshotReader {
       )
       last = lease
       this.data.leases.add(lease)
-      this.#leases.push(lease)
+      this.#leases.set(lease.index, lease)
     }
   }
 
@@ -191,9 +186,9 @@ class SnapshotReader {
   }
 
   #readLease(): Lease | undefined {
-    const number = this.#reader.u32()
-    if (number === 0) return undefined
-    const lease = this.#leases[number - 1]
+    const index = this.#reader.integer()
+    if (index === 0) return undefined
+    const lease = this.#leases.get(index)
     this.#demand(
       lease !== undefined && lease.size < this.#limits.keysPerLeaseMax,
       'a key of a lease that cannot have it',

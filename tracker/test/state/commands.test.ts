@@ -1,5 +1,5 @@
-// biome-ignore-all lint/suspicious/noThenProperty: a transaction's branch is called so, and nobody awaits one.
 /** Commands as bytes: every command has one form, and anything else does nothing, the same at every member. */
+// biome-ignore-all lint/suspicious/noThenProperty: a transaction's branch is called so, and nobody awaits one.
 import fc from 'fast-check'
 import { test } from 'tap'
 import { coordinationLimits, type Transaction } from '../../src/coordination.ts'
@@ -170,6 +170,9 @@ test('what only a broken program writes', async (t) => {
   t.ok(isRefused(transact(0, 1, 0, 4, 3, 0, 0xed, 0xa0, 0x80)), 'half of a surrogate pair')
   t.notOk(isRefused(transact(0, 1, 0, 4, 3, 0, 0xef, 0xbb, 0xbf)), 'a byte order mark is a key')
   t.ok(isRefused(transact(1, 0, 0, 7, 1, 0, 97)), 'no kind of comparison')
+  t.ok(isRefused(transact(0, 1, 0, 4, 2, 0, 97)), 'a key that is cut off')
+  t.notOk(isRefused(transact(1, 0, 0, 5, 1, 0, 97, 2, 0, 0, 0, 7, 7)))
+  t.ok(isRefused(transact(1, 0, 0, 5, 1, 0, 97, 2, 0, 0, 0, 7)), 'a value that is cut off')
   const integer = [255, 255, 255, 255, 255, 255, 0x1f, 0]
   t.notOk(isRefused(transact(1, 0, 0, 3, 1, 0, 97, ...integer)))
   t.ok(isRefused(transact(1, 0, 0, 3, 1, 0, 97, ...integer.with(6, 0x20))), 'above 2^53 - 1')

@@ -1,5 +1,5 @@
-// biome-ignore-all lint/suspicious/noThenProperty: a transaction's branch is called so, and nobody awaits one.
 /** Leases at the leader: whole time at the start of a term, renewals that a quorum confirmed, ends that are proposed until they happen. */
+// biome-ignore-all lint/suspicious/noThenProperty: a transaction's branch is called so, and nobody awaits one.
 import fc from 'fast-check'
 import { test } from 'tap'
 import { encodeCommand } from '../../src/state/encode-command.ts'

@@ -1,5 +1,5 @@
-// biome-ignore-all lint/suspicious/noThenProperty: a transaction's branch is called so, and nobody awaits one.
 /** Snapshots: the same state is the same bytes wherever it came from, and bytes that are no state are refused. */
+// biome-ignore-all lint/suspicious/noThenProperty: a transaction's branch is called so, and nobody awaits one.
 import fc from 'fast-check'
 import { test } from 'tap'
 import { TrackerError } from '../../src/errors.ts'

@@ -1,5 +1,5 @@
-// biome-ignore-all lint/suspicious/noThenProperty: a transaction's branch is called so, and nobody awaits one.
 /** Commands beside a slow model of them, and what a model cannot say: the rules by name. */
+// biome-ignore-all lint/suspicious/noThenProperty: a transaction's branch is called so, and nobody awaits one.
 import fc from 'fast-check'
 import { test } from 'tap'
 import type { Operation } from '../../src/coordination.ts'
@@ -26,6 +26,7 @@ function compareAll(state: GroupState, model: StateModel): string | undefined {
   if (state.revision !== model.revision) return `revision ${state.revision}, not ${model.revision}`
   if (state.status.leases !== model.leases.size) return 'leases'
   if (state.status.keys !== model.items.length) return 'keys'
+  if (state.status.bytes !== model.bytes) return 'bytes'
   for (const keyspace of someKeyspaces) {
     for (const prefix of ['', 'a', 'a/', '\u{fffd}']) {
       const { items, revision, more } = state.list(keyspace, prefix)
@@ -61,7 +62,7 @@ test('any commands do what the model does', async (t) => {
         if (difference !== undefined) throw new Error(`${difference} after ${plain(command)}`)
       }
     }),
-    { numRuns: 400 },
+    { numRuns: 300 },
   )
   const all = ['transacted', 'granted', 'revoked', 'expired', 'compacted', 'ERR_OVERLOADED']
   for (const name of [...all, 'ERR_LEASE_NOT_FOUND', 'ERR_INVALID_INPUT'])
@@ -95,6 +96,16 @@ test('a group that is full', async (t) => {
     t.match(swapped, { type: 'transacted', revision: 2 })
     const all = applyAt(state, 4, transact(put('d'), { type: 'delete-prefix', prefix: 'c' }))
     t.match(all, { type: 'transacted', revision: 3 })
+  })
+
+  t.test('counts what is deleted twice once', async () => {
+    const twice = [
+      { type: 'delete', key: 'b' },
+      { type: 'delete-prefix', prefix: 'b' },
+    ] as const
+    const tooMany = applyAt(state, 4, transact(...twice, put('e'), put('f')))
+    t.match(tooMany, { type: 'refused', code: 'ERR_OVERLOADED' })
+    t.match(state.list('k', '').items, [{ key: 'b' }, { key: 'd' }])
   })
 
   t.test('takes a lease for each that ends', async () => {

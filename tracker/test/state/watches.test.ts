@@ -1,5 +1,5 @@
-// biome-ignore-all lint/suspicious/noThenProperty: a transaction's branch is called so, and nobody awaits one.
 /** Watches: every change once and in order, however slow the listener, or a word that some are forgotten. */
+// biome-ignore-all lint/suspicious/noThenProperty: a transaction's branch is called so, and nobody awaits one.
 import fc from 'fast-check'
 import { test } from 'tap'
 import type { WatchBatch } from '../../src/coordination.ts'
@@ -203,9 +203,11 @@ test('a snapshot in place of the state', async (t) => {
   })
 
   t.test('and no others', async () => {
-    const upToDate = watch(other, 'none')
-    other.restore(snapshot)
-    put(other, 'none')
+    const state = createState()
+    const upToDate = watch(state, 'none')
+    for (let i = 0; i < 5; i++) put(state, `${i}`)
+    state.restore(snapshot)
+    put(state, 'none')
     t.same(upToDate.revisions, [6])
     t.equal(upToDate.error, undefined)
   })

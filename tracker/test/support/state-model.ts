@@ -152,13 +152,21 @@ export class StateModel {
     return changes > changesMax || readBytes > readBytesMax ? refused('ERR_OVERLOADED') : undefined
   }
 
-  #isTooMuch(): boolean {
-    const { keysMax, bytesMax, keysPerLeaseMax } = this.#limits
+  /** What all keys take. */
+  get bytes(): number {
     let bytes = 0
-    const perLease = new Map<string, number>()
     for (const { keyspace, item } of this.items) {
       bytes += itemOverheadBytes + bytesOf(keyspace).length + bytesOf(item.key).length
       bytes += item.value.length
+    }
+    return bytes
+  }
+
+  #isTooMuch(): boolean {
+    const { keysMax, bytesMax, keysPerLeaseMax } = this.#limits
+    const { bytes } = this
+    const perLease = new Map<string, number>()
+    for (const { item } of this.items) {
       if (item.leaseId !== undefined)
         perLease.set(item.leaseId, (perLease.get(item.leaseId) ?? 0) + 1)
     }

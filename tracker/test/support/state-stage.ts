@@ -1,5 +1,5 @@
-// biome-ignore-all lint/suspicious/noThenProperty: a transaction's branch is called so, and nobody awaits one.
 /** What tests of the state of a group share: commands by chance, a state to apply them to, and results in a form that compares. */
+// biome-ignore-all lint/suspicious/noThenProperty: a transaction's branch is called so, and nobody awaits one.
 import fc from 'fast-check'
 import type { Comparison, Operation } from '../../src/coordination.ts'
 import type { Command, CommandResult } from '../../src/state/commands.ts'
