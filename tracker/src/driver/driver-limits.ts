@@ -11,10 +11,12 @@ export const driverLimits = {
   electionMsMin: 50,
   /** Longest T: beyond it a group without a leader is worse than one election too many. */
   electionMsMax: 1_000,
-  /** An announced T counts this long after it was measured: long enough that all members hear of it, short enough to recover from a bad minute. */
-  announcedMs: 10_000,
+  /** An announced T counts this long after it was measured: two of the slowest heartbeats, so that all members hear of it. */
+  announcedMs: 1_000,
   /** Lag and round trips are the worst but one of the last one to two of these: one stall alone tells nothing of the next. */
-  timingWindowMs: 2_000,
+  timingWindowMs: 1_000,
+  /** What a start counts as lag for one to two of those windows: code is compiled and files are read then. */
+  firstLagMs: 50,
   /** How often T is worked out anew: measuring is cheap, looking at all lines each turn is not. */
   timingRefreshMs: 200,
   /** A command: a transaction of the largest size with room for its frame; an append carries it whole. */

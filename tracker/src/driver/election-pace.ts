@@ -10,9 +10,12 @@ import { WorstLately } from './worst-lately.ts'
 
 const { electionMsMin, electionMsMax, electionTicks, announcedMs, timingWindowMs } = driverLimits
 
-/** A heartbeat must arrive, be seen by a busy thread and leave one, with some to spare. */
-const ROUND_TRIPS = 3
-const LAGS = 4
+/**
+ * Heartbeats leave every 0.4 T and are missed after T: a busy thread and a slow line may take what lies between, with some to spare. A
+ * thread that was late itself looks at what came before it campaigns, so its own lag counts for its followers only.
+ */
+const ROUND_TRIPS = 2
+const LAGS = 2
 /** T goes in such steps, so that it does not move with every measurement. */
 const STEP_MS = 5
 
@@ -36,6 +39,11 @@ export class ElectionPace {
   readonly #lag = new WorstLately(timingWindowMs)
   #electionMs: number = electionMsMin
   #measuredMs = 0
+
+  /** @param nowMs the start: a program that just began is busier than it will be, so nothing is measured before it is slow */
+  constructor(nowMs: number) {
+    for (let time = 0; time < 2; time++) this.noteLag(driverLimits.firstLagMs, nowMs)
+  }
 
   /** A timer fired this late. */
   noteLag(lagMs: number, nowMs: number): void {

@@ -16,6 +16,7 @@ import {
   type RaftLogger,
   type Ready,
   type Snapshot,
+  type StateType,
 } from '../raft/types.ts'
 import type { RecoveredGroup } from '../wal/recovery.ts'
 import { Barriers } from './barriers.ts'
@@ -96,6 +97,8 @@ export class Group {
   #creditMs = 0
   #entryBytesSinceSnapshot = 0
   #isLinkDown = false
+  #state: StateType = 'StateFollower'
+  #wasLate = false
 
   constructor(host: GroupHost, id: number, stateMachine: StateMachine, start: GroupStart) {
     this.#host = host
@@ -126,7 +129,7 @@ export class Group {
       ...{ applied: snapshot.index, asyncStorageWrites: true, preVote: true, checkQuorum: true },
       ...{ readMode: host.readMode, forwardProposals: false },
     })
-    this.#placeElection('StateFollower')
+    this.#placeElection()
   }
 
   /** Begins: who is alone need not wait for anybody. */
@@ -156,9 +159,16 @@ export class Group {
       due = Math.floor(this.#creditMs / leaderMs)
       this.#creditMs -= due * leaderMs
     }
+    // Enough to end any lease. More would let a leader that was held up find no quorum before it reads what the others said.
+    if (this.isLeader) due = Math.min(due, electionTicks - 1)
     if (due === 0) return
+    // Likewise the leader's heartbeats may be waiting to be read. But only once: whoever is late each time campaigns too.
+    const isLate = due > 1 && !this.isLeader && !this.#wasLate
+    this.#wasLate = isLate
     this.#guard(() => {
+      if (isLate) this.#node.setElectionTimeout(Number.MAX_SAFE_INTEGER)
       for (let tick = 0; tick < due; tick++) this.#node.tick()
+      if (isLate) this.#placeElection()
     })
     if (this.#node.hasReady()) this.#host.wake(this)
   }
@@ -265,7 +275,7 @@ export class Group {
     this.#isLinkDown = !isUp
     this.#guard(() => {
       if (!isUp && this.#host.readMode === 'safe') this.#node.forgetLeader()
-      this.#placeElection('StateFollower')
+      this.#placeElection()
     })
     this.#host.wake(this)
   }
@@ -317,6 +327,7 @@ export class Group {
     const newTerm = hardState !== undefined && hardState.term !== this.term
     if (newTerm) this.term = hardState.term
     if (softState !== undefined) {
+      this.#state = softState.state
       this.isLeader = softState.state === 'StateLeader'
       this.leader = softState.lead
       if (softState.lead !== 0) {
@@ -324,7 +335,7 @@ export class Group {
         this.#isLinkDown = false
       }
     }
-    if (softState !== undefined || newTerm) this.#placeElection(softState?.state)
+    if (softState !== undefined || newTerm) this.#placeElection()
     for (const message of messages) this.#take(message)
     this.#barriers.applied(this.appliedIndex)
     if (wasLeader && (newTerm || !this.isLeader)) this.#lostLeadership()
@@ -446,24 +457,22 @@ export class Group {
   }
 
   /** Sets after how many ticks without a leader this member campaigns. */
-  #placeElection(state: string | undefined): void {
+  #placeElection(): void {
     const { voters, votersOutgoing } = this.confState
     const all = votersOutgoing.length === 0 ? voters : [...new Set([...voters, ...votersOutgoing])]
     const { memberId, readMode, writer, tickMs } = this.#host
     const place = electionPlace(all, memberId, this.#lastLeader, this.term)
-    if (state === 'StateCandidate') {
+    if (this.#state === 'StateCandidate') {
       // Votes are given when they are on disk.
       this.#node.setElectionTimeout(electionTicks + place + Math.ceil((3 * writer.syncMs) / tickMs))
-    } else if (state === 'StatePreCandidate') {
+    } else if (this.#state === 'StatePreCandidate') {
       // Those who still heard the leader a moment ago said nothing; asking again costs nothing.
-      this.#node.setElectionTimeout(2 + place)
+      this.#node.setElectionTimeout(1 + place)
     } else if (this.#isLinkDown) {
       // In lease mode the leader counts on T, however dead its line looks from here.
-      const soonest = readMode === 'lease' ? electionTicks : 1
-      this.#node.setElectionTimeout(soonest + place)
+      this.#node.setElectionTimeout((readMode === 'lease' ? electionTicks : 1) + place)
     } else {
-      // One tick more than T, so that others have counted T too when they are asked.
-      this.#node.setElectionTimeout(electionTicks + 1 + 2 * place)
+      this.#node.setElectionTimeout(electionTicks + 2 * place)
     }
   }
 

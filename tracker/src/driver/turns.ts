@@ -59,7 +59,7 @@ export class Turns implements GroupHost {
   readonly #components: DriverComponents
   readonly #init: TurnsInit
   readonly #region: number
-  readonly #pace = new ElectionPace()
+  readonly #pace: ElectionPace
   readonly #elapsed: ElapsedTime
   readonly #lines = new Map<string, PeerLine>()
   readonly #lineContext: LineContext
@@ -92,6 +92,8 @@ export class Turns implements GroupHost {
     this.logger = logger
     this.#region = regionNumber(init.region)
     this.#elapsed = new ElapsedTime(clock)
+    this.#pace = new ElectionPace(clock.monotonicMs())
+    this.#pace.refresh([], clock.monotonicMs())
     const { memberId, log, files, onFailure } = init
     const { counters } = this
     this.writer = new LogWriter<Group>({
