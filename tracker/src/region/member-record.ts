@@ -11,6 +11,9 @@ export const presencePrefix = 'members/'
 /** Before each key of configuration: what a region that dissolves offers to the other. */
 export const configPrefix = 'config/'
 
+/** The member id of whoever founds a region. */
+export const founderId = 1
+
 /** Load is stored in thousandths. */
 const LOAD_SCALE = 1_000
 

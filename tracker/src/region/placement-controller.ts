@@ -51,7 +51,7 @@ export class PlacementController {
   readonly #init: ControllerInit
   readonly #counters: PlacementCounters
   readonly #abort = new AbortController()
-  #memory: PlacementMemory | undefined
+  readonly #memory: PlacementMemory
   #cancel: CancelTimer | undefined
   #isRunning = false
   #isPoked = false
@@ -66,6 +66,7 @@ export class PlacementController {
     this.#components = components
     this.#init = init
     this.#counters = counters
+    this.#memory = new PlacementMemory(init.settings)
   }
 
   start(): void {
@@ -136,10 +137,6 @@ export class PlacementController {
   async #round(): Promise<void> {
     const { members: regionMembers, clock } = this.#components
     const options = { signal: this.#abort.signal, timeoutMs: regionTimes.requestMs }
-    if (this.#memory === undefined) {
-      const lastId = await regionMembers.lastId(options)
-      this.#memory = new PlacementMemory(this.#init.settings, lastId, clock.monotonicMs())
-    }
     const found = await regionMembers.list(options)
     const reports = await this.#gather(found)
     if (this.#abort.signal.aborted) return
@@ -148,7 +145,7 @@ export class PlacementController {
     const leaders = leaderReports(reports)
     this.#remember(reports, leaders)
     const members = memory.members(found, atMs, clock.now())
-    const groups = [...leaders.values()].map((report) => memory.group(report, found, atMs))
+    const groups = [...leaders.values()].map((report) => memory.group(report, atMs))
     const { steps } = placement(groups, members, this.#init.settings)
     for (const step of steps) this.#begin(step, leaders, found)
     this.#cleanUp(reports, leaders, found)
@@ -187,7 +184,7 @@ export class PlacementController {
   ): void {
     const memory = this.#memory
     const leader = leaders.get(step.group)
-    if (memory === undefined || leader === undefined || memory.isBusy(step.group)) return
+    if (leader === undefined || memory.isBusy(step.group)) return
     memory.setBusy(step.group, true)
     const done =
       step.type === 'change' ? this.#change(step, leader, found) : this.#transfer(step, found)
@@ -207,14 +204,21 @@ export class PlacementController {
     leader: LeaderReport,
     found: readonly RegionMember[],
   ): Promise<void> {
-    const { asker, logger } = this.#components
+    const { asker, clock, logger } = this.#components
     const { regionId } = this.#init
     const wanted = [...everyone(leader.members), ...step.changes.map(({ nodeId }) => nodeId)]
     const addresses = addressesOf(wanted, found)
     // Who is not there to hold the group is not made a part of it.
     const invited = addresses.filter(({ memberId }) => step.invited.includes(memberId))
     await Promise.all(
-      invited.map(({ peerId }) => asker.invite(peerId, regionId, step.group, addresses)),
+      invited.map(async ({ memberId, peerId }) => {
+        try {
+          await asker.invite(peerId, regionId, step.group, addresses)
+        } catch (error) {
+          this.#memory.notSeated(step.group, memberId, clock.monotonicMs())
+          throw error
+        }
+      }),
     )
     if (this.#abort.signal.aborted) return
     const peerId = peerIdOf(step.leader, found)
@@ -229,7 +233,7 @@ export class PlacementController {
     found: readonly RegionMember[],
   ): Promise<void> {
     const { asker, clock, logger } = this.#components
-    this.#memory?.transferred(step.group, clock.monotonicMs())
+    this.#memory.transferred(step.group, clock.monotonicMs())
     const peerId = peerIdOf(step.leader, found)
     await asker.transfer(peerId, this.#init.regionId, step.group, step.to)
     this.#counters.transfers += 1
@@ -249,13 +253,13 @@ export class PlacementController {
       request.catch((error: unknown) => logger.debug?.(`${what}: ${error}`))
     }
     for (const { memberId, group, seat } of strangers(reports, leaders)) {
-      if (memory?.isBusy(group)) continue
+      if (memory.isBusy(group)) continue
       this.#counters.dismissals += 1
       const dismissed = asker.dismiss(peerIdOf(memberId, found), regionId, group, seat)
       settle(dismissed, `member ${memberId} keeps group ${group}`)
     }
     for (const { memberId, group } of forgottenLearners(reports, leaders)) {
-      if (memory?.isBusy(group)) continue
+      if (memory.isBusy(group)) continue
       const members = leaders.get(group)?.members
       const addresses = members === undefined ? [] : addressesOf(everyone(members), found)
       const invited = asker.invite(peerIdOf(memberId, found), regionId, group, addresses)
@@ -266,7 +270,7 @@ export class PlacementController {
   /** Ends the membership of those who were absent for very long and have no part in any group. */
   async #strikeOff(found: readonly RegionMember[], atMs: number): Promise<void> {
     for (const { memberId } of found) {
-      const absentMs = this.#memory?.absentMs(memberId, atMs) ?? 0
+      const absentMs = this.#memory.absentMs(memberId, atMs)
       if (absentMs < regionTimes.strikeOffMs) continue
       if ([...this.#seats.values()].some((seats) => seats.includes(memberId))) continue
       await this.#components.members.strikeOff(memberId, { signal: this.#abort.signal })

@@ -1,8 +1,7 @@
 /**
- * What placement remembers from round to round: since when members are absent, which seats were lost lately, which leaders
- * were moved, and what is under way. All of it is in memory: a new leader of the region group begins carefully.
+ * What placement remembers from round to round: since when members are absent, who did not take a seat, which leaders were
+ * moved, and what is under way. All of it is in memory: a new leader of the region group begins carefully.
  */
-import { everyone } from './group-members.ts'
 import type { PlacementGroup, PlacementMember, PlacementSettings } from './placement-types.ts'
 import type { RegionMember } from './region-members.ts'
 import type { LeaderReport } from './region-reports.ts'
@@ -10,21 +9,14 @@ import type { LeaderReport } from './region-reports.ts'
 /** The memory of one term of leading the region group. */
 export class PlacementMemory {
   readonly #settings: PlacementSettings
-  readonly #startedAtMs: number
-  /** Ids up to this one may have lost seats before this memory began. */
-  readonly #lastIdAtStart: number
   readonly #absentSinceMs = new Map<number, number>()
-  readonly #seats = new Map<number, readonly number[]>()
-  /** By group and member, until when it gets no seat there. */
+  /** By group and member, until when it is not asked again to take a seat. */
   readonly #barredUntilMs = new Map<number, Map<number, number>>()
   readonly #transferredMs = new Map<number, number>()
   readonly #busy = new Set<number>()
 
-  /** @param atMs monotonic */
-  constructor(settings: PlacementSettings, lastId: number, atMs: number) {
+  constructor(settings: PlacementSettings) {
     this.#settings = settings
-    this.#lastIdAtStart = lastId
-    this.#startedAtMs = atMs
   }
 
   /** The members as placement wants them. @param wallMs the time that members date their presence by */
@@ -47,26 +39,24 @@ export class PlacementMemory {
   }
 
   /** A group as placement wants it. */
-  group(report: LeaderReport, found: readonly RegionMember[], atMs: number): PlacementGroup {
+  group(report: LeaderReport, atMs: number): PlacementGroup {
     const { group, memberId: leader, members, commit, progress } = report
-    const seats = everyone(members)
-    const barred = this.#barredUntilMs.get(group) ?? new Map<number, number>()
-    this.#barredUntilMs.set(group, barred)
-    const untilMs = atMs + this.#settings.returnMs
-    for (const id of this.#seats.get(group) ?? []) if (!seats.includes(id)) barred.set(id, untilMs)
-    for (const [id, until] of barred) if (until <= atMs) barred.delete(id)
-    this.#seats.set(group, seats)
-    const isEarly = atMs - this.#startedAtMs < this.#settings.returnMs
-    const early = isEarly
-      ? found.map(({ memberId }) => memberId).filter((id) => id <= this.#lastIdAtStart)
-      : []
+    const barred = this.#barredUntilMs.get(group)
+    for (const [id, untilMs] of barred ?? []) if (untilMs <= atMs) barred?.delete(id)
     const transferredMs = this.#transferredMs.get(group)
     return {
       ...{ group, leader, members, commit, progress },
       isBusy: this.#busy.has(group),
-      mayTransfer: transferredMs === undefined || atMs - transferredMs >= this.#settings.transferMs,
-      barred: new Set([...barred.keys(), ...early]),
+      mayTransfer:
+        transferredMs === undefined || atMs - transferredMs >= this.#settings.transferMs,
+      barred: new Set(barred?.keys()),
     }
+  }
+
+  /** A member did not take a seat: for a while others are asked. */
+  notSeated(group: number, memberId: number, atMs: number): void {
+    const barred = this.#barredUntilMs.get(group) ?? new Map<number, number>()
+    this.#barredUntilMs.set(group, barred.set(memberId, atMs + this.#settings.returnMs))
   }
 
   isBusy(group: number): boolean {

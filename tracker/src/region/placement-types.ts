@@ -34,7 +34,7 @@ export interface PlacementGroup {
   readonly isBusy: boolean
   /** Its leader was not moved for a while. */
   readonly mayTransfer: boolean
-  /** Members that lost a seat here so lately that they get none yet. */
+  /** Members that did not take a seat here lately: they could not be reached, or have only just lost one. */
   readonly barred: ReadonlySet<number>
 }
 

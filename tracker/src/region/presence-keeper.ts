@@ -6,7 +6,7 @@ import type { CancelTimer, Clock } from '../clock.ts'
 import type { Keyspace } from '../coordination.ts'
 import { TrackerError } from '../errors.ts'
 import type { RaftLogger } from '../raft/types.ts'
-import { encodePresence, type PresenceRecord, presenceKey, rosterKey } from './member-record.ts'
+import { encodePresence, founderId, type PresenceRecord, presenceKey, rosterKey } from './member-record.ts'
 import { regionTimes } from './region-limits.ts'
 import type { RegionMembers } from './region-members.ts'
 
@@ -127,6 +127,8 @@ export class PresenceKeeper {
     const { memberId, peerId, incarnation } = this.#init
     const options = { signal: this.#abort.signal, timeoutMs: regionTimes.requestMs }
     if (!this.#isClaimed) {
+      // Of a region that was just founded; one that is known stays as it is.
+      if (memberId === founderId) await members.found(peerId, options)
       const claim = await members.claim(memberId, peerId, incarnation, options)
       if (claim !== 'confirmed') {
         this.#components.logger.warn?.(`the region says that member ${memberId} is ${claim}`)

@@ -82,8 +82,11 @@ export const placementLimits = {
   steadyMs: 600_000,
   /** A voter is replaced when it was gone for so long: a restart or a short break of a line moves nothing. */
   goneMs: 30_000,
-  /** A member that lost its seat in a group gets none there again for so long: what it said before has arrived by then. */
-  returnMs: 60_000,
+  /**
+   * A member that forgot a group takes no seat there for so long: what it acknowledged before has arrived or is lost by
+   * then, and is not taken for what it holds now. Who did not take a seat is not asked again for as long.
+   */
+  returnMs: 20_000,
   /** A learner that is at most so many entries behind may vote: it has the rest within a few appends. */
   caughtUpEntries: 256,
   /** Above this load (0 to 1) a member is chosen only when there is no other. */
@@ -100,4 +103,10 @@ export const placementLimits = {
   askedMax: 16,
   /** Requests under way at once. */
   requestsMax: 32,
+  /**
+   * A leader looks so often, with so much time between, who answers it, before it tells that somebody does not: it counts
+   * answers anew with every election timeout, and a heartbeat takes two fifths of one.
+   */
+  samplesMax: 8,
+  sampleMs: 100,
 } as const

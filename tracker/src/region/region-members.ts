@@ -11,6 +11,7 @@ import {
   decodeRoster,
   encodeCounter,
   encodeRoster,
+  founderId,
   memberIdOf,
   type PresenceRecord,
   presenceKey,
@@ -52,8 +53,8 @@ export class RegionMembers {
   /** Writes down the founder. Harmless when that is done already. */
   async found(peerId: string, options: CallOptions = {}): Promise<void> {
     const then: Operation[] = [
-      { type: 'put', key: counterKey, value: encodeCounter(1) },
-      { type: 'put', key: rosterKey(1), value: encodeRoster({ peerId, incarnation: 1 }) },
+      { type: 'put', key: counterKey, value: encodeCounter(founderId) },
+      { type: 'put', key: rosterKey(founderId), value: encodeRoster({ peerId, incarnation: 1 }) },
     ]
     await this.#keyspace.transact({ when: [{ key: counterKey, exists: false }], then }, options)
   }
@@ -133,12 +134,6 @@ export class RegionMembers {
   /** Comes whenever somebody becomes alive, changes what it says of itself, or goes. @throws as a watch does */
   changes(signal: AbortSignal): AsyncIterable<unknown> {
     return this.#keyspace.watch(presencePrefix, { signal })
-  }
-
-  /** The last id that was given away. */
-  async lastId(options: CallOptions = {}): Promise<number> {
-    const counter = await this.#keyspace.get(counterKey, options)
-    return counter === undefined ? 0 : decodeCounter(counter.value)
   }
 
   async #roster(options: CallOptions): Promise<(RosterRecord & { memberId: number })[]> {

@@ -54,6 +54,30 @@ function groupReport(
   }
 }
 
+/** Whether everybody answers the leaders that told. */
+export function isQuiet({ groups }: MemberReport): boolean {
+  return groups.every(({ progress }) => progress.every(({ isActive }) => isActive))
+}
+
+/** A report with who answered when another one was made a moment before. */
+export function withAnswers(before: MemberReport, now: MemberReport): MemberReport {
+  return {
+    ...now,
+    groups: now.groups.map((report) => {
+      const earlier = before.groups.find(
+        ({ group, term, isLeader }) => group === report.group && term === report.term && isLeader,
+      )
+      const answered = (id: number): boolean =>
+        earlier?.progress.some(({ memberId, isActive }) => memberId === id && isActive) ?? false
+      const progress = report.progress.map((told) => ({
+        ...told,
+        isActive: told.isActive || answered(told.memberId),
+      }))
+      return { ...report, progress }
+    }),
+  }
+}
+
 /** A group as the leader of the highest term told of it. */
 export interface LeaderReport extends GroupReport {
   /** Who told. */

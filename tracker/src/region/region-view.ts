@@ -4,7 +4,6 @@ import type { AgentStatus, RegionConflict } from './region-agent.ts'
 import type { RegionMember } from './region-members.ts'
 import type { MemberReport } from './region-messages.ts'
 import { type LeaderReport, leaderReports } from './region-reports.ts'
-import { majority } from './voter-choice.ts'
 
 /** One member. */
 export interface MemberView {
@@ -44,7 +43,7 @@ export interface GroupView {
   readonly learners: readonly number[]
   /** Its members are being exchanged. */
   readonly isChanging: boolean
-  /** A majority of its voters answers its leader. */
+  /** It has a leader that a majority of its voters answers. */
   readonly hasQuorum: boolean
   readonly lag: readonly LagView[]
 }
@@ -94,15 +93,11 @@ function groupView(
 ): GroupView {
   const told = leader ?? newest(group, reports)
   const { voters, votersOutgoing, learners } = told.members
-  const active = new Set(
-    told.progress.filter(({ isActive }) => isActive).map(({ memberId }) => memberId),
-  )
-  const isQuorum = (ids: readonly number[]): boolean =>
-    ids.length === 0 || ids.filter((id) => active.has(id)).length >= majority(ids.length)
   return {
     ...{ group, leader: leader?.memberId, term: told.term, commit: told.commit, voters, learners },
     isChanging: votersOutgoing.length > 0,
-    hasQuorum: leader !== undefined && isQuorum(voters) && isQuorum(votersOutgoing),
+    // A leader that hears no majority steps down within one election timeout.
+    hasQuorum: leader !== undefined,
     lag: told.progress.map(({ memberId, match, isActive }) => ({
       ...{ memberId, isActive },
       entries: Math.max(0, told.commit - match),

@@ -7,6 +7,7 @@ import type { Coordination } from '../coordination.ts'
 import { TrackerError } from '../errors.ts'
 import type { RaftLogger } from '../raft/types.ts'
 import type { Folder } from '../wal/folder.ts'
+import { founderId } from './member-record.ts'
 import { newPlacementCounters, type PlacementCounters } from './placement-controller.ts'
 import type { PlacementSettings } from './placement-types.ts'
 import type { PeerFacts } from './presence-keeper.ts'
@@ -145,7 +146,7 @@ export class Region {
     this.#isStopped = true
     this.#cancelTick?.()
     const residence = this.#residence
-    if (residence !== undefined) this.#handOver(residence)
+    residence?.handOver()
     await residence?.close()
     await this.#acting
     // What was being entered meanwhile.
@@ -227,7 +228,7 @@ export class Region {
         return encodeJoinAnswer(await this.#join(peerId, decodeJoinRequest(body).regionId))
       case 'report': {
         const residence = await this.#memberOf(decodeRegionId(body), peerId)
-        return encodeReport(residence.report())
+        return encodeReport(await residence.report())
       }
       case 'offer': {
         const { regionId, keys } = decodeOffer(body)
@@ -391,7 +392,7 @@ export class Region {
       regionId: drawRegionId(random),
       name: this.#name,
       foundedAtMs: Math.max(0, Math.floor(clock.now())),
-      memberId: 1,
+      memberId: founderId,
       incarnation: 1,
       contacts: [],
     }
@@ -504,18 +505,6 @@ export class Region {
     }).catch((error: unknown) => {
       this.#logger.warn?.(`members are not written down: ${error}`)
     })
-  }
-
-  /** A peer that stops hands over first, so that nobody waits for an election. */
-  #handOver(residence: Residence): void {
-    for (const { group, isLeader, members, progress } of residence.report().groups) {
-      if (!isLeader) continue
-      const best = progress
-        .filter(({ memberId, isActive }) => isActive && memberId !== residence.facts.memberId)
-        .filter(({ memberId }) => members.voters.includes(memberId))
-        .toSorted((a, b) => b.match - a.match)[0]
-      if (best !== undefined) residence.transfer(group, best.memberId)
-    }
   }
 
   #tellStatus(): void {

@@ -18,7 +18,7 @@ import type { RegionFacts } from './region-facts.ts'
 import { regionLimits, regionTimes } from './region-limits.ts'
 import { type RegionMember, RegionMembers } from './region-members.ts'
 import type { MemberReport, OfferedKey } from './region-messages.ts'
-import { type GroupControl, ownReport } from './region-reports.ts'
+import { type GroupControl, isQuiet, ownReport, withAnswers } from './region-reports.ts'
 import { regionGroup, shardCount } from './shard-of.ts'
 
 /** The groups and keyspaces of one region at this peer, while they are open. */
@@ -77,6 +77,8 @@ export class Residence implements RegionGuide {
   #controller: PlacementController | undefined
   #endListening: (() => void) | undefined
   #lastSeat: number
+  /** When groups were forgotten here. */
+  readonly #forgottenAtMs = new Map<number, number>()
   #known: readonly RegionMember[] = []
   #knownAtMs = Number.NEGATIVE_INFINITY
   #refreshing: Promise<void> | undefined
@@ -249,9 +251,17 @@ export class Residence implements RegionGuide {
       throw new TrackerError('ERR_NOT_A_MEMBER', 'the asking peer is not known to be a member')
   }
 
-  /** Holds a group for its leader, with nothing in it yet. @returns the number of the seat */
+  /**
+   * Holds a group for its leader, with nothing in it yet.
+   * @returns the number of the seat
+   * @throws TrackerError ERR_UNAVAILABLE when the group was forgotten here so lately that something of it may be on its way
+   */
   invite(group: number, addresses: readonly MemberAddress[]): number {
     const { groups, stateMachine } = this.#opened
+    const forgottenAtMs = this.#forgottenAtMs.get(group) ?? Number.NEGATIVE_INFINITY
+    const ageMs = this.#components.clock.monotonicMs() - forgottenAtMs
+    if (ageMs < this.#settings.returnMs)
+      throw new TrackerError('ERR_UNAVAILABLE', 'the group was forgotten here just now')
     const contacts = addresses.map(({ peerId }) => peerId).filter((id) => id !== this.#peerId)
     groups.joinGroup(group, stateMachine(group), contacts)
     const seat = this.#takeSeat(group)
@@ -265,6 +275,7 @@ export class Residence implements RegionGuide {
     const { groups } = this.#opened
     if (groups.groupIds.includes(group) && groups.status(group).isLeader) return
     this.#seats.delete(group)
+    this.#forgottenAtMs.set(group, this.#components.clock.monotonicMs())
     await groups.removeGroup(group)
   }
 
@@ -281,8 +292,30 @@ export class Residence implements RegionGuide {
     this.#opened.groups.transferLeadership(group, to)
   }
 
-  report(): MemberReport {
-    return this.#report()
+  /** The groups that this member holds, with who answers it where it leads. */
+  async report(): Promise<MemberReport> {
+    const { samplesMax, sampleMs } = this.#settings
+    let report = this.#report()
+    for (let nth = 1; nth < samplesMax && !isQuiet(report); nth++) {
+      await new Promise<void>((resolve) => {
+        this.#components.clock.after(sampleMs, resolve)
+      })
+      if (this.#abort.signal.aborted) break
+      report = withAnswers(report, this.#report())
+    }
+    return report
+  }
+
+  /** Hands over what this member leads, so that nobody waits for an election. */
+  handOver(): void {
+    for (const { group, isLeader, members, progress } of this.#report().groups) {
+      if (!isLeader) continue
+      const best = progress
+        .filter(({ memberId }) => memberId !== this.facts.memberId)
+        .filter(({ memberId, isActive }) => isActive && members.voters.includes(memberId))
+        .toSorted((a, b) => b.match - a.match)[0]
+      if (best !== undefined) this.transfer(group, best.memberId)
+    }
   }
 
   /** What this peer tells of itself changed. */
@@ -295,7 +328,7 @@ export class Residence implements RegionGuide {
     const { asker, logger } = this.#components
     const alive = this.#known.filter(({ memberId }) => memberId !== this.facts.memberId)
     const others = await gatherReports(asker, this.facts.regionId, alive, logger)
-    return [this.#report(), ...others]
+    return [await this.report(), ...others]
   }
 
   /** Asks the region who is a member. What fails leaves what was known. */
