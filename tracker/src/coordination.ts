@@ -159,6 +159,15 @@ export const coordinationLimits = {
   transactionStepsMax: 128,
   /** All keys and values of one transaction: a command is one entry of the log. */
   transactionBytesMax: 1024 * 1024,
+  /**
+   * Keys that one transaction changes, with what lies under the prefixes that it deletes: watches are told of them at once. An engine may
+   * refuse more with ERR_OVERLOADED; delete in parts.
+   */
+  transactionChangesMax: 2_048,
+  /** Values that the gets of one transaction bring; more may be refused likewise. */
+  transactionReadBytesMax: 2 * 1024 * 1024,
+  /** Keys of one lease, for its end is told at once, too; more may be refused likewise. */
+  leaseKeysMax: 2_048,
   /** Keys in one list, so that an answer is bounded. */
   listMax: 1_000,
   /** The shortest lease: above the longest election, so that no lease ends because its leader changed. */

@@ -31,9 +31,9 @@ export const groupLimits: GroupLimits = {
   // Two for each of 100,000 peers.
   leasesMax: 200_000,
   // Keys of the greatest length are 2 MiB of events, half a frame of the call lane.
-  keysPerLeaseMax: 2_048,
-  changesMax: 2_048,
-  readBytesMax: 2 * MIB,
+  keysPerLeaseMax: coordinationLimits.leaseKeysMax,
+  changesMax: coordinationLimits.transactionChangesMax,
+  readBytesMax: coordinationLimits.transactionReadBytesMax,
 }
 
 /** What a key costs a member beside its bytes: numbers, token, places in the map and in the order. */
