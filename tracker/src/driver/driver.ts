@@ -6,17 +6,9 @@
 import assert from 'node:assert/strict'
 import type { Clock } from '../clock.ts'
 import { TrackerError } from '../errors.ts'
-import { emptyConfState } from '../raft/memory-storage.ts'
-import {
-  type ConfChange,
-  type ConfState,
-  type HardState,
-  noBytes,
-  type RaftLogger,
-} from '../raft/types.ts'
+import { type ConfChange, type ConfState, noBytes, type RaftLogger } from '../raft/types.ts'
 import type { Lane, TrackerTransport } from '../transport.ts'
 import type { Folder } from '../wal/folder.ts'
-import type { RecoveredGroup } from '../wal/recovery.ts'
 import { SnapshotFiles } from '../wal/snapshot-files.ts'
 import { WalError } from '../wal/wal-error.ts'
 import { walLimits } from '../wal/wal-limits.ts'
@@ -24,7 +16,9 @@ import { WriteAheadLog } from '../wal/write-ahead-log.ts'
 import { encodeAddresses, type MemberAddress } from './directory.ts'
 import { type DriverCounters, newCounters } from './driver-counters.ts'
 import { driverLimits } from './driver-limits.ts'
-import { firstSnapshot, type Group, type GroupStart, type LeadershipListener } from './group.ts'
+import type { Group } from './group.ts'
+import type { LeadershipListener } from './group-host.ts'
+import { emptyStart, firstSnapshot, type GroupStart, loadStarts } from './group-start.ts'
 import type { StateMachine } from './state-machine.ts'
 import { Turns, type TurnsInit } from './turns.ts'
 
@@ -217,8 +211,7 @@ export class Driver {
     let group = this.#groups.get(id)
     if (group === undefined || group.isStopped) {
       this.#checkFree(id)
-      const snapshot = { index: 0, term: 0, confState: emptyConfState, data: noBytes }
-      group = running.add(id, stateMachine, { hardState: noHardState, snapshot, entries: [] })
+      group = running.add(id, stateMachine, emptyStart)
     }
     group.peers.addContacts(contacts)
   }
@@ -357,23 +350,6 @@ export class Driver {
     for (const group of this.#groups.values()) group.stop(this.#failure)
     this.#components.onFailure?.(this.#failure)
   }
-}
-
-const noHardState: HardState = { term: 0, vote: 0, commit: 0 }
-
-/** Reads the snapshots that the log names, and removes the others. */
-async function loadStarts(
-  files: SnapshotFiles,
-  groups: ReadonlyMap<number, RecoveredGroup>,
-): Promise<Map<number, GroupStart>> {
-  await files.retain(new Map([...groups].map(([id, { snapshot }]) => [id, snapshot])))
-  const starts = new Map<number, GroupStart>()
-  for (const [id, { hardState, snapshot: marker, entries }] of groups) {
-    const nothing = { ...marker, confState: emptyConfState, data: noBytes }
-    const snapshot = marker.index === 0 ? nothing : await files.load(id, marker)
-    starts.set(id, { hardState, snapshot, entries })
-  }
-  return starts
 }
 
 const changeTypes = {

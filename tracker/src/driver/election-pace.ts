@@ -51,11 +51,11 @@ export class ElectionPace {
   }
 
   /** Works T out anew from the lag here and what is known of the peers. */
-  refresh(peers: Iterable<HeardPace>, nowMs: number): void {
+  refresh(peers: Iterable<{ readonly heard: HeardPace }>, nowMs: number): void {
     let roundTripMs = 0
     let electionMs = 0
     let measuredMs = nowMs
-    for (const peer of peers) {
+    for (const { heard: peer } of peers) {
       roundTripMs = Math.max(roundTripMs, peer.roundTrips.value(nowMs))
       if (nowMs - peer.measuredMs >= announcedMs || peer.electionMs <= electionMs) continue
       electionMs = peer.electionMs
@@ -73,7 +73,7 @@ export class ElectionPace {
     return this.#electionMs
   }
 
-  /** Length of a tick. */
+  /** Length of a tick that goes with it. */
   get tickMs(): number {
     return this.#electionMs / electionTicks
   }

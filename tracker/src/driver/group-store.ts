@@ -7,7 +7,8 @@ import type { MemoryStorage } from '../raft/memory-storage.ts'
 import { type Entry, type Message, noBytes, type Snapshot, type Storage } from '../raft/types.ts'
 import { membersOf } from './directory.ts'
 import { driverLimits } from './driver-limits.ts'
-import type { Group, GroupHost } from './group.ts'
+import type { Group } from './group.ts'
+import type { GroupHost } from './group-host.ts'
 
 const noLimit = Number.MAX_SAFE_INTEGER
 

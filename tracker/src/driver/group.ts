@@ -13,60 +13,21 @@ import {
   localApplyThread,
   type Message,
   noBytes,
-  type RaftLogger,
   type Ready,
   type Snapshot,
   type StateType,
 } from '../raft/types.ts'
-import type { RecoveredGroup } from '../wal/recovery.ts'
 import { Barriers } from './barriers.ts'
-import { decodeAddresses, decodeState, encodeState, type MemberAddress } from './directory.ts'
+import { decodeAddresses, decodeState, encodeState } from './directory.ts'
 import { driverLimits } from './driver-limits.ts'
-import { electionPlace } from './election-pace.ts'
+import { GroupElection } from './group-election.ts'
+import type { GroupHost, LeadershipListener } from './group-host.ts'
 import { GroupPeers } from './group-peers.ts'
+import type { GroupStart } from './group-start.ts'
 import { GroupStore } from './group-store.ts'
-import type { LogWriter } from './log-writer.ts'
 import { travels } from './message-codec.ts'
-import type { PeerLine } from './peer-line.ts'
 import { type Proposal, Proposals, type Proposed } from './proposals.ts'
 import type { StateMachine } from './state-machine.ts'
-
-/** What a group needs of its driver. */
-export interface GroupHost {
-  readonly memberId: number
-  readonly readMode: 'safe' | 'lease'
-  readonly random: () => number
-  readonly logger: RaftLogger
-  readonly writer: LogWriter<Group>
-  readonly counters: {
-    proposals: number
-    applied: number
-    refusedMessages: number
-    refusedProposals: number
-  }
-  /** Length of a tick now. */
-  readonly tickMs: number
-  monotonicMs(): number
-  line(peerId: string): PeerLine
-  /** Whether a peer that the group does not know may speak as a member. */
-  admits(peerId: string, memberId: number): boolean
-  /** The line has something to send. */
-  touch(line: PeerLine): void
-  /** Has {@link Group.work} called in the next turn. */
-  wake(group: Group): void
-  /** Writes a snapshot that came from the leader; calls back in a turn. */
-  saveSnapshot(group: Group, snapshot: Snapshot, done: () => void): void
-  sendSnapshot(group: Group, message: Message, line: PeerLine): void
-  /** A leader's snapshot is durable: older files can go. */
-  snapshotInstalled(group: Group, index: number): void
-  /** It is time for a snapshot of the group's own. */
-  requestSnapshot(group: Group): void
-  /** The group stops, because one of its rules is broken. */
-  stopGroup(group: Group, error: unknown): void
-}
-
-/** Called when this member begins to lead a group in a term, and when it does so no longer. */
-export type LeadershipListener = (term: number | undefined) => void
 
 const { electionTicks, heartbeatTicks } = driverLimits
 
@@ -80,6 +41,7 @@ export class Group {
   readonly #node: RawNode
   readonly #proposals: Proposals
   readonly #barriers = new Barriers()
+  readonly #election: GroupElection
   readonly #listeners = new Set<LeadershipListener>()
   /** Why the group stopped. */
   failure: unknown
@@ -92,19 +54,15 @@ export class Group {
   appliedIndex = 0
   /** The term in which listeners know that this member leads. */
   #announced: number | undefined
-  #lastLeader = 0
-  /** A leader whose clock ticks slower is followed at its own pace: time that was not yet spent on ticks. */
-  #creditMs = 0
   #entryBytesSinceSnapshot = 0
-  #isLinkDown = false
   #state: StateType = 'StateFollower'
-  #wasLate = false
 
   constructor(host: GroupHost, id: number, stateMachine: StateMachine, start: GroupStart) {
     this.#host = host
     this.id = id
     this.stateMachine = stateMachine
     this.peers = new GroupPeers(host)
+    this.#election = new GroupElection(host)
     this.#proposals = new Proposals(() => {
       host.counters.refusedProposals += 1
     })
@@ -151,24 +109,16 @@ export class Group {
 
   /** Ticks that passed by the driver's clock. */
   pass(ticks: number, tickMs: number): void {
-    let due = ticks
-    // A leader that counts its lease in longer ticks relies on its followers counting theirs no faster.
-    const leaderMs = this.isLeader ? 0 : (this.peers.paceOf(this.leader) ?? 0) / electionTicks
-    if (leaderMs > tickMs) {
-      this.#creditMs += ticks * tickMs
-      due = Math.floor(this.#creditMs / leaderMs)
-      this.#creditMs -= due * leaderMs
-    }
-    // Enough to end any lease. More would let a leader that was held up find no quorum before it reads what the others said.
-    if (this.isLeader) due = Math.min(due, electionTicks - 1)
+    const leaderMs = (this.peers.paceOf(this.leader) ?? 0) / electionTicks
+    const due = this.isLeader
+      ? this.#election.dueAsLeader(ticks)
+      : this.#election.dueBehind(leaderMs, ticks, tickMs)
     if (due === 0) return
-    // Likewise the leader's heartbeats may be waiting to be read. But only once: whoever is late each time campaigns too.
-    const isLate = due > 1 && !this.isLeader && !this.#wasLate
-    this.#wasLate = isLate
+    const mayCampaign = this.isLeader || this.#election.mayCampaign(due)
     this.#guard(() => {
-      if (isLate) this.#node.setElectionTimeout(Number.MAX_SAFE_INTEGER)
+      if (!mayCampaign) this.#node.setElectionTimeout(Number.MAX_SAFE_INTEGER)
       for (let tick = 0; tick < due; tick++) this.#node.tick()
-      if (isLate) this.#placeElection()
+      if (!mayCampaign) this.#placeElection()
     })
     if (this.#node.hasReady()) this.#host.wake(this)
   }
@@ -272,7 +222,7 @@ export class Group {
   linkChanged(peerId: string, isUp: boolean): void {
     if (this.isStopped || this.isLeader || this.leader === 0) return
     if (this.peers.peerOf(this.leader) !== peerId) return
-    this.#isLinkDown = !isUp
+    this.#election.isLinkDown = !isUp
     this.#guard(() => {
       if (!isUp && this.#host.readMode === 'safe') this.#node.forgetLeader()
       this.#placeElection()
@@ -330,10 +280,7 @@ export class Group {
       this.#state = softState.state
       this.isLeader = softState.state === 'StateLeader'
       this.leader = softState.lead
-      if (softState.lead !== 0) {
-        this.#lastLeader = softState.lead
-        this.#isLinkDown = false
-      }
+      if (softState.lead !== 0) this.#election.follow(softState.lead)
     }
     if (softState !== undefined || newTerm) this.#placeElection()
     for (const message of messages) this.#take(message)
@@ -458,22 +405,8 @@ export class Group {
 
   /** Sets after how many ticks without a leader this member campaigns. */
   #placeElection(): void {
-    const { voters, votersOutgoing } = this.confState
-    const all = votersOutgoing.length === 0 ? voters : [...new Set([...voters, ...votersOutgoing])]
-    const { memberId, readMode, writer, tickMs } = this.#host
-    const place = electionPlace(all, memberId, this.#lastLeader, this.term)
-    if (this.#state === 'StateCandidate') {
-      // Votes are given when they are on disk.
-      this.#node.setElectionTimeout(electionTicks + place + Math.ceil((3 * writer.syncMs) / tickMs))
-    } else if (this.#state === 'StatePreCandidate') {
-      // Those who still heard the leader a moment ago said nothing; asking again costs nothing.
-      this.#node.setElectionTimeout(1 + place)
-    } else if (this.#isLinkDown) {
-      // In lease mode the leader counts on T, however dead its line looks from here.
-      this.#node.setElectionTimeout((readMode === 'lease' ? electionTicks : 1) + place)
-    } else {
-      this.#node.setElectionTimeout(electionTicks + 2 * place)
-    }
+    const { confState, term } = this
+    this.#node.setElectionTimeout(this.#election.ticks(this.#state, confState, term))
   }
 
   #guard(call: () => void): void {
@@ -491,23 +424,6 @@ export class Group {
       ? new TrackerError('ERR_STOPPED', 'the group was stopped')
       : new TrackerError('ERR_UNAVAILABLE', 'the group broke one of its rules', { cause })
   }
-}
-
-/** What a group starts from. */
-export interface GroupStart extends Pick<RecoveredGroup, 'hardState' | 'entries'> {
-  /** With its data; index 0 for none. */
-  readonly snapshot: Snapshot
-}
-
-/** The very first state of a group: the same bytes at each of its founders. */
-export function firstSnapshot(
-  voters: readonly MemberAddress[],
-  stateMachine: StateMachine,
-): Snapshot {
-  const sorted = voters.toSorted((a, b) => a.memberId - b.memberId)
-  const confState = { ...emptyConfState, voters: sorted.map(({ memberId }) => memberId) }
-  const data = encodeState(sorted, stateMachine.snapshot())
-  return { index: 1, term: 1, confState, data }
 }
 
 function unknownOutcome(cause?: TrackerError): TrackerError {

@@ -2,29 +2,27 @@
  * The turns of a driver: gathers what happens, does it in order, and decides when the next turn is due. See driver.ts for what callers
  * use.
  */
-import type { CancelTimer } from '../clock.ts'
 import { TrackerError } from '../errors.ts'
 import type { HardState, Message, RaftLogger, Snapshot } from '../raft/types.ts'
 import type { Lane } from '../transport.ts'
 import type { SnapshotFiles } from '../wal/snapshot-files.ts'
 import { WalError } from '../wal/wal-error.ts'
 import type { WriteAheadLog } from '../wal/write-ahead-log.ts'
-import { decodeBulk } from './bulk-codec.ts'
-import { ByteReader } from './bytes.ts'
 import type { DriverComponents } from './driver.ts'
 import type { DriverCounters } from './driver-counters.ts'
 import { driverLimits } from './driver-limits.ts'
-import { ElapsedTime } from './elapsed-time.ts'
-import { ElectionPace } from './election-pace.ts'
-import { readFrameHead, regionNumber } from './frame-codec.ts'
-import { Group, type GroupHost, type GroupStart } from './group.ts'
+import { regionNumber } from './frame-codec.ts'
+import { Group } from './group.ts'
+import type { GroupHost } from './group-host.ts'
+import type { GroupStart } from './group-start.ts'
+import { Inbox } from './inbox.ts'
 import { LogWriter, type Promised } from './log-writer.ts'
-import { readMessage } from './message-codec.ts'
 import { type LineContext, PeerLine } from './peer-line.ts'
 import { SnapshotKeeper } from './snapshot-keeper.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
 import { SnapshotSender } from './snapshot-sender.ts'
 import type { StateMachine } from './state-machine.ts'
+import { Ticker } from './ticker.ts'
 
 /** What the turns work on. */
 export interface TurnsInit {
@@ -39,15 +37,6 @@ export interface TurnsInit {
   readonly onFailure: (error: unknown) => void
 }
 
-interface Arrived {
-  readonly peerId: string
-  readonly lane: Lane
-  readonly frame: Uint8Array
-  readonly cameMs: number
-}
-
-const { electionTicks } = driverLimits
-
 /** The turns. */
 export class Turns implements GroupHost {
   readonly counters: DriverCounters
@@ -58,26 +47,18 @@ export class Turns implements GroupHost {
   readonly writer: LogWriter<Group>
   readonly #components: DriverComponents
   readonly #init: TurnsInit
-  readonly #region: number
-  readonly #pace: ElectionPace
-  readonly #elapsed: ElapsedTime
+  readonly #ticker: Ticker
+  readonly #inbox: Inbox
   readonly #lines = new Map<string, PeerLine>()
   readonly #lineContext: LineContext
   readonly #keeper: SnapshotKeeper
   readonly #sender: SnapshotSender
   readonly #receiver: SnapshotReceiver
-  #inbox: Arrived[] = []
-  #inboxBytes = 0
   #durable: Promised<Group>[] = []
   #awake = new Set<Group>()
   readonly #touched = new Set<PeerLine>()
   #isScheduled = false
   #isStopped = false
-  /** Time that passed and was not spent on ticks. */
-  #owedMs = 0
-  #cancelTimer: CancelTimer | undefined
-  #timerDueMs = 0
-  #refreshedMs = Number.NEGATIVE_INFINITY
   #segments = 0
   #wasFull = false
 
@@ -90,43 +71,47 @@ export class Turns implements GroupHost {
     this.readMode = init.readMode
     this.random = components.random
     this.logger = logger
-    this.#region = regionNumber(init.region)
-    this.#elapsed = new ElapsedTime(clock)
-    this.#pace = new ElectionPace(clock.monotonicMs())
-    this.#pace.refresh([], clock.monotonicMs())
     const { memberId, log, files, onFailure } = init
     const { counters } = this
+    const region = regionNumber(init.region)
+    const { groups } = init
+    this.#ticker = new Ticker({ clock, groups, counters, lines: this.#lines, turn: this.#onTimer })
     this.writer = new LogWriter<Group>({
       ...{ log, clock, onFailure },
       onDurable: (promised) => this.#whenDurable(promised),
       onFull: (isFull) => this.#whenFull(isFull),
     })
-    const common = { region: this.#region, memberId, send, clock, counters }
-    this.#lineContext = { ...common, pace: this.#pace }
+    const common = { region, memberId, send, clock, counters }
+    this.#lineContext = { ...common, pace: this.#ticker.pace }
     this.#keeper = new SnapshotKeeper({ files, log, clock, logger, onFailure, counters })
     const load = (group: number, snapshot: Snapshot) => files.load(group, snapshot)
     this.#sender = new SnapshotSender({ ...common, logger, load })
     this.#receiver = new SnapshotReceiver({
       ...common,
-      admits: (id, peerId, memberId) => this.#member(id, peerId, memberId) !== undefined,
-      onSnapshot: (id, message) => this.#init.groups.get(id)?.step(message),
+      admits: (id, peerId, memberId) => this.#inbox.member(id, peerId, memberId) !== undefined,
+      onSnapshot: (id, message) => groups.get(id)?.step(message),
+    })
+    this.#inbox = new Inbox({
+      ...{ region, memberId, groups, counters, logger },
+      ...{ sender: this.#sender, receiver: this.#receiver },
+      line: (peerId) => this.line(peerId),
     })
   }
 
   /** T now. */
   get electionMs(): number {
-    return this.#pace.electionMs
+    return this.#ticker.pace.electionMs
   }
 
   /** Length of a tick now. */
   get tickMs(): number {
-    return this.#pace.tickMs
+    return this.#ticker.tickMs
   }
 
   /** Begins a group. */
   add(id: number, stateMachine: StateMachine, start: GroupStart): Group {
     // What passed before concerns the others only.
-    this.#passTime(this.monotonicMs())
+    this.#ticker.pass(this.monotonicMs())
     const group = new Group(this, id, stateMachine, start)
     this.#init.groups.set(id, group)
     group.begin()
@@ -152,7 +137,7 @@ export class Turns implements GroupHost {
   /** Stops the turns; what is being written is written. */
   async stop(): Promise<void> {
     this.#isStopped = true
-    this.#cancelTimer?.()
+    this.#ticker.stop()
     this.writer.stop()
     this.#sender.stop()
     this.#receiver.stop()
@@ -161,14 +146,7 @@ export class Turns implements GroupHost {
 
   /** A frame came. */
   receive(peerId: string, lane: Lane, frame: Uint8Array): void {
-    if (lane === 'call') return
-    if (this.#inboxBytes + frame.length > driverLimits.inboxBytesMax) {
-      this.counters.framesDropped += 1
-      return
-    }
-    this.#inboxBytes += frame.length
-    this.#inbox.push({ peerId, lane, frame, cameMs: this.monotonicMs() })
-    this.#schedule()
+    if (this.#inbox.add({ peerId, lane, frame, cameMs: this.monotonicMs() })) this.#schedule()
   }
 
   linkChanged(peerId: string, isUp: boolean): void {
@@ -250,13 +228,19 @@ export class Turns implements GroupHost {
     else this.#components.defer(callback)
   }
 
+  /** Time has passed, unless a turn is due in this very moment. */
+  readonly #onTimer = (): void => {
+    if (!this.#isScheduled && !this.#isStopped) this.#turn()
+  }
+
   readonly #turn = (): void => {
     this.#isScheduled = false
     if (this.#isStopped) return
     this.counters.turns += 1
     const nowMs = this.monotonicMs()
-    this.#passTime(nowMs)
-    this.#readInbox()
+    // Ticks first: what came meanwhile must not look younger than it is.
+    this.#ticker.pass(nowMs)
+    this.#inbox.read()
     this.#deliver()
     const awake = this.#awake
     this.#awake = new Set()
@@ -264,83 +248,7 @@ export class Turns implements GroupHost {
     this.writer.flush()
     this.#flushLines()
     this.#watchSegments()
-    this.#arm(nowMs)
-  }
-
-  /** Ticks first: what came meanwhile must not look younger than it is. */
-  #passTime(nowMs: number): void {
-    if (nowMs - this.#refreshedMs >= driverLimits.timingRefreshMs) {
-      this.#refreshedMs = nowMs
-      this.#pace.refresh(
-        [...this.#lines.values()].map(({ heard }) => heard),
-        nowMs,
-      )
-    }
-    const { tickMs } = this.#pace
-    this.#owedMs += this.#elapsed.take()
-    let ticks = Math.floor(this.#owedMs / tickMs)
-    if (ticks === 0) return
-    this.#owedMs -= ticks * tickMs
-    if (ticks > 2 * electionTicks) {
-      // After a long stop: leases have ended, and a leader may be heard before anybody campaigns.
-      ticks = electionTicks
-      this.#owedMs = 0
-      if (this.#cancelTimer !== undefined) this.counters.longStops += 1
-    }
-    for (const group of this.#init.groups.values()) if (group.needsTicks) group.pass(ticks, tickMs)
-  }
-
-  #readInbox(): void {
-    if (this.#inbox.length === 0) return
-    const inbox = this.#inbox
-    this.#inbox = []
-    this.#inboxBytes = 0
-    for (const arrived of inbox) {
-      try {
-        if (arrived.lane === 'raft') this.#readFrame(arrived)
-        else this.#readBulk(arrived)
-      } catch (error) {
-        if (!(error instanceof TrackerError)) throw error
-        this.counters.framesMalformed += 1
-        this.logger.debug?.(`a frame of ${arrived.peerId} is malformed: ${error.message}`)
-      }
-    }
-  }
-
-  #readFrame({ peerId, frame, cameMs }: Arrived): void {
-    const reader = new ByteReader(frame)
-    const head = readFrameHead(reader)
-    if (head.region !== this.#region || head.to !== this.memberId) {
-      this.counters.framesForeign += 1
-      return
-    }
-    let isKnown = false
-    while (reader.left > 0) {
-      const { group: id, message } = readMessage(reader, head.from, head.to)
-      const group = this.#member(id, peerId, head.from)
-      if (group === undefined) continue
-      // Once for the whole frame, and before what it carries: a heartbeat counts in its sender's ticks.
-      if (!isKnown) this.line(peerId).hear(head, cameMs)
-      isKnown = true
-      this.counters.messagesReceived += 1
-      group.step(message)
-    }
-  }
-
-  #readBulk({ peerId, frame }: Arrived): void {
-    const bulk = decodeBulk(frame)
-    if (bulk.region !== this.#region || bulk.to !== this.memberId) this.counters.framesForeign += 1
-    else if (bulk.kind === 'piece') this.#receiver.receive(peerId, bulk)
-    else this.#sender.receive(peerId, bulk)
-  }
-
-  /** The group, when it is here and the peer may speak in it as that member. */
-  #member(id: number, peerId: string, memberId: number): Group | undefined {
-    const group = this.#init.groups.get(id)
-    if (group === undefined || group.isStopped) this.counters.unknownGroups += 1
-    else if (!group.peers.admits(peerId, memberId)) this.counters.unknownMembers += 1
-    else return group
-    return undefined
+    this.#ticker.arm(nowMs)
   }
 
   #whenDurable(promised: Promised<Group>[]): void {
@@ -387,26 +295,5 @@ export class Turns implements GroupHost {
       const group = groups.get(id)
       if (group !== undefined && !group.isStopped) this.#keeper.request(group)
     }
-  }
-
-  /** One timer for all groups; none while no group has anybody to hear from. */
-  #arm(nowMs: number): void {
-    if (this.#cancelTimer !== undefined) return
-    let isNeeded = false
-    for (const group of this.#init.groups.values()) {
-      if (!group.needsTicks) continue
-      isNeeded = true
-      break
-    }
-    if (!isNeeded) return
-    const delayMs = Math.max(this.#pace.tickMs - this.#owedMs, 1)
-    this.#timerDueMs = nowMs + delayMs
-    this.#cancelTimer = this.#components.clock.after(delayMs, () => {
-      this.#cancelTimer = undefined
-      const firedMs = this.monotonicMs()
-      this.#pace.noteLag(Math.max(firedMs - this.#timerDueMs, 0), firedMs)
-      // Else a turn is due in this very moment.
-      if (!this.#isScheduled && !this.#isStopped) this.#turn()
-    })
   }
 }

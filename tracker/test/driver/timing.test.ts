@@ -6,6 +6,7 @@ import { ElapsedTime } from '../../src/driver/elapsed-time.ts'
 import { ElectionPace, electionPlace, unheardPace } from '../../src/driver/election-pace.ts'
 import { readFrameHead } from '../../src/driver/frame-codec.ts'
 import { PeerLine } from '../../src/driver/peer-line.ts'
+import { TickLength } from '../../src/driver/tick-length.ts'
 import { WorstLately } from '../../src/driver/worst-lately.ts'
 import { createMessage } from '../../src/raft/types.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
@@ -26,19 +27,19 @@ test('one stall tells nothing, two do, and both are forgotten', (t) => {
 test('T follows round trips and lag between its limits', (t) => {
   const pace = new ElectionPace(-5_000)
   const peer = unheardPace()
-  pace.refresh([peer], -4_999)
+  pace.refresh([{ heard: peer }], -4_999)
   t.equal(pace.electionMs, 100, 'at the start: twice the lag of starting')
-  pace.refresh([peer], 0)
+  pace.refresh([{ heard: peer }], 0)
   t.equal(pace.electionMs, driverLimits.electionMsMin)
   peer.roundTrips.note(100, 1)
   peer.roundTrips.note(100, 1)
-  pace.refresh([peer], 2)
+  pace.refresh([{ heard: peer }], 2)
   t.equal(pace.electionMs, 200)
   pace.noteLag(1_000, 3)
   pace.noteLag(1_000, 3)
-  pace.refresh([peer], 4)
+  pace.refresh([{ heard: peer }], 4)
   t.equal(pace.electionMs, driverLimits.electionMsMax)
-  pace.refresh([peer], 10_000)
+  pace.refresh([{ heard: peer }], 10_000)
   t.equal(pace.electionMs, driverLimits.electionMsMin)
   t.end()
 })
@@ -48,20 +49,20 @@ test('a larger T that was heard counts until it is a second old, however often i
   const [heardByA, heardByB] = [unheardPace(), unheardPace()]
   heardByA.electionMs = 400
   heardByA.measuredMs = 0
-  a.refresh([heardByA], 1)
+  a.refresh([{ heard: heardByA }], 1)
   t.equal(a.electionMs, 400)
   // They tell one another all the time.
   for (let nowMs = 1; nowMs < 990; nowMs += 20) {
     heardByB.electionMs = a.electionMs
     heardByB.measuredMs = nowMs - a.ageMs(nowMs)
-    b.refresh([heardByB], nowMs)
+    b.refresh([{ heard: heardByB }], nowMs)
     heardByA.electionMs = b.electionMs
     heardByA.measuredMs = nowMs - b.ageMs(nowMs)
-    a.refresh([heardByA], nowMs)
+    a.refresh([{ heard: heardByA }], nowMs)
     t.equal(b.electionMs, 400)
   }
-  a.refresh([heardByA], 1_030)
-  b.refresh([heardByB], 1_030)
+  a.refresh([{ heard: heardByA }], 1_030)
+  b.refresh([{ heard: heardByB }], 1_030)
   t.same([a.electionMs, b.electionMs], [50, 50])
   t.end()
 })
@@ -76,6 +77,26 @@ test('each voter has a place of its own, and the first place goes round', (t) =>
   }
   t.same([...first].toSorted(), [1, 2, 4])
   t.equal(electionPlace(voters, 9, 0, 5), 4, 'who is no voter comes last')
+  t.end()
+})
+
+test('a leader ticks slower only when no lease is left that followers heard no longer T for', (t) => {
+  const length = new TickLength()
+  length.follow(10, 0)
+  t.equal(length.tickMs, 10)
+  length.follow(80, 1)
+  for (let tick = 0; tick < driverLimits.electionTicks; tick++) {
+    length.follow(80, 1)
+    t.equal(length.tickMs, 10)
+  }
+  length.follow(80, 1)
+  t.equal(length.tickMs, 80)
+  length.follow(20, 1)
+  t.equal(length.tickMs, 20, 'a shorter one at once')
+  length.follow(60, 4)
+  length.follow(40, 4)
+  length.follow(70, 4)
+  t.equal(length.tickMs, 40, 'as much as was announced all the time')
   t.end()
 })
 
@@ -102,7 +123,7 @@ test('what passed is the larger of two clocks', (t) => {
 test('a round trip is measured once for each stamp, without the time that it was held', (t) => {
   const sent: Uint8Array[] = []
   const context = (memberId: number) => ({
-    ...{ region: 1, memberId, pace: new ElectionPace() },
+    ...{ region: 1, memberId, pace: new ElectionPace(-5_000) },
     send: (_: string, __: unknown, frame: Uint8Array) => sent.push(frame) > 0,
     counters: { framesSent: 0, framesRefused: 0, messagesSent: 0 },
   })
