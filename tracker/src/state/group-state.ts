@@ -90,6 +90,7 @@ export class GroupState implements StateMachine {
       historyChanges: this.#history.size,
       historyBytes: this.#history.bytes,
       historyFloor: this.#history.floor,
+      historyForgotten: this.#history.forgotten,
       ...this.#keeper.counters,
     }
   }
@@ -265,7 +266,10 @@ export interface GroupStatus {
   readonly watchesLost: number
   readonly historyChanges: number
   readonly historyBytes: number
+  /** Watches go on from this revision or a later one. */
   readonly historyFloor: number
+  /** Changes that made room for others. */
+  readonly historyForgotten: number
   readonly renewals: number
   readonly renewalsRefused: number
   readonly expiriesProposed: number

@@ -2,6 +2,7 @@
  * The last changes of a group, for watches that come late or are slow: they all read from here, so a slow one holds no memory. Not part of
  * a snapshot; how far it goes back differs between members.
  */
+import assert from 'node:assert/strict'
 import type { WatchBatch, WatchEvent } from '../coordination.ts'
 import { TrackerError } from '../errors.ts'
 import type { ByteText } from './key-text.ts'
@@ -37,6 +38,7 @@ export class ChangeHistory {
   forgotten = 0
 
   constructor(limits: HistoryLimits) {
+    assert(limits.historyChangesMax > 0, 'a history has room for one change')
     this.#limits = limits
   }
 
@@ -60,15 +62,17 @@ export class ChangeHistory {
 
   /** Adds the changes of the next revision. */
   add(changes: readonly Change[]): void {
+    const { historyChangesMax, historyBytesMax } = this.#limits
     for (const change of changes) {
+      // Before there is one more, so that the ring is never twice as large as it need be.
+      if (this.size >= historyChangesMax) this.#forgetOldest()
       if (this.size === this.#ring.length) this.#grow()
       this.#ring[this.#to & (this.#ring.length - 1)] = change
       this.#to += 1
       this.#bytes += changeBytes(change)
       this.#revision = change.revision
     }
-    const { historyChangesMax, historyBytesMax } = this.#limits
-    while (this.size > historyChangesMax || this.#bytes > historyBytesMax) this.#forgetOldest()
+    while (this.#bytes > historyBytesMax) this.#forgetOldest()
   }
 
   /** Forgets all, and knows of nothing up to a revision. */

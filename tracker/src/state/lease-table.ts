@@ -14,11 +14,11 @@ export class Lease {
   #slots: Set<Slot> | undefined = undefined
 
   /** The leader's: when the time is up, by its clock. */
-  deadlineMs = 0
+  deadlineMs = Number.POSITIVE_INFINITY
   /** The leader's: its end was proposed, so it is not renewed any more. */
   isEnding = false
   /** The leader's: when to look at it again, and its place among those to look at; -1 for none. */
-  wakeMs = 0
+  wakeMs = Number.POSITIVE_INFINITY
   place = -1
 
   constructor(term: number, index: number, ttlMs: number) {

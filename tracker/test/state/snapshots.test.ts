@@ -145,3 +145,26 @@ test('no snapshot holds more than a group does', async (t) => {
     t.throws(() => state.restore(bytes), { code: 'ERR_MALFORMED' })
   }
 })
+
+test('the state keeps nothing of the bytes that it was given', async (t) => {
+  const state = createState()
+  // As it comes out of a frame: a part of something larger.
+  const frame = Buffer.alloc(2_000)
+  for (const length of [0, 1, 96, 97, 500]) {
+    const value = Buffer.alloc(length, 7)
+    const transaction = { then: [{ type: 'put', key: `${length}`, value }] } as const
+    const bytes = encodeCommand({ type: 'transact', keyspace: 'k', transaction })
+    frame.set(bytes, 100)
+    const command = frame.subarray(100, 100 + bytes.length)
+    state.apply({ index: state.revision + 1, term: 1, command })
+    frame.fill(0)
+    t.same(state.get('k', `${length}`)?.value, new Uint8Array(value), `${length} bytes`)
+  }
+  const snapshot = state.snapshot()
+  const other = createState()
+  other.restore(snapshot)
+  const before = plain(other.list('k', ''))
+  snapshot.fill(0)
+  t.equal(plain(other.list('k', '')), before)
+  t.equal(plain(state.list('k', '')), before)
+})
