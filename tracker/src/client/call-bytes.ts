@@ -5,16 +5,21 @@ import { TrackerError } from '../errors.ts'
 const HIGH = 0x1_0000_0000
 /** Longer text is written by a native call, whose price a short one does not earn back. */
 const SHORT_TEXT = 24
+/** What a writer begins with. */
+const sizeMin = 256
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const slice = Uint8Array.prototype.slice
 
 /** A writer whose memory grows. */
 export class CallWriter {
   #bytes: Buffer
+  /** The same memory: a copy of part of a Buffer would be a Buffer again, which takes long to make. */
+  #plain: Uint8Array<ArrayBuffer>
   #length = 0
 
-  constructor(size = 256) {
-    this.#bytes = Buffer.from(new ArrayBuffer(size))
+  constructor(size = sizeMin) {
+    this.#plain = new Uint8Array(size)
+    this.#bytes = Buffer.from(this.#plain.buffer)
   }
 
   /** Bytes written so far. */
@@ -65,16 +70,16 @@ export class CallWriter {
   blob(bytes: Uint8Array): void {
     this.u32(bytes.length)
     this.#room(bytes.length)
-    this.#bytes.set(bytes, this.#length)
+    this.#plain.set(bytes, this.#length)
     this.#length += bytes.length
   }
 
   /** A copy of what was written; the writer begins anew, and keeps its memory up to a size. */
   take(keptMax: number): Uint8Array {
-    const taken: Uint8Array = slice.call(this.#bytes, 0, this.#length)
+    const taken = this.#plain.slice(0, this.#length)
     this.#length = 0
-    if (this.#bytes.length > keptMax) this.#bytes = Buffer.from(new ArrayBuffer(256))
-    return new Uint8Array(taken.buffer, taken.byteOffset, taken.length)
+    if (this.#plain.length > keptMax) this.#hold(new Uint8Array(sizeMin))
+    return taken
   }
 
   #writeText(text: string, at: number): number {
@@ -90,9 +95,14 @@ export class CallWriter {
   #room(more: number): void {
     const needed = this.#length + more
     if (needed <= this.#bytes.length) return
-    const grown = Buffer.from(new ArrayBuffer(Math.max(needed, this.#bytes.length * 2)))
-    grown.set(this.#bytes.subarray(0, this.#length))
-    this.#bytes = grown
+    const grown = new Uint8Array(Math.max(needed, this.#plain.length * 2))
+    grown.set(this.#plain.subarray(0, this.#length))
+    this.#hold(grown)
+  }
+
+  #hold(memory: Uint8Array<ArrayBuffer>): void {
+    this.#plain = memory
+    this.#bytes = Buffer.from(memory.buffer)
   }
 }
 
@@ -102,7 +112,9 @@ export class CallReader {
   #at = 0
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
+    this.#bytes = Buffer.isBuffer(bytes)
+      ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+      : bytes
   }
 
   /** Bytes not read yet. */

@@ -1,4 +1,4 @@
-/** Frames of the call lane: a version, then messages. docs/protocol/tracker.md draws them. */
+/** Frames of the call lane: a head, then messages. docs/protocol/tracker.md draws them. */
 import { TrackerError, type TrackerErrorCode } from '../errors.ts'
 import { CallReader, type CallWriter, malformed } from './call-bytes.ts'
 import { callLimits } from './call-limits.ts'
@@ -7,7 +7,7 @@ import { callLimits } from './call-limits.ts'
 export const frameVersion = 1
 
 /** Kinds of messages, their first byte. */
-const kinds = { ask: 1, answer: 2, refusal: 3, cancel: 4, item: 5, credit: 6 } as const
+const kinds = { ask: 1, answer: 2, refusal: 3, cancel: 4, item: 5, credit: 6, reset: 7 } as const
 
 /** Codes of refusals; the place in this list is the code's number on the wire. New ones go to the end. */
 const refusalCodes: readonly TrackerErrorCode[] = [
@@ -35,20 +35,34 @@ export interface AskMessage {
   readonly payload: Uint8Array
 }
 
-/** Who takes the messages of a frame. */
+/** Who takes what a frame says, in order. */
 export interface FrameSink {
+  /** The sender's session, and the frame's number in it. */
+  onHead(session: number, number: number): void
   onAsk(ask: AskMessage): void
   onAnswer(id: number, payload: Uint8Array): void
   onRefusal(id: number, error: TrackerError): void
   onCancel(id: number): void
   onItem(id: number, payload: Uint8Array): void
   onCredit(id: number, bytes: number): void
+  /** Frames of a session of the receiver's were lost. */
+  onReset(session: number): void
 }
 
-/** Begins a frame. */
-export function beginFrame(writer: CallWriter): void {
+/** Begins a frame; {@link numberFrame} gives it its number. */
+export function beginFrame(writer: CallWriter, session: number): void {
   writer.u8(frameVersion)
+  writer.integer(session)
+  writer.u32(0)
 }
+
+/** Numbers a frame that is sent now: one that the line does not take has no number. */
+export function numberFrame(frame: Uint8Array, number: number): void {
+  for (let at = 0; at < 4; at++) frame[numberAt + at] = number >>> (8 * at)
+}
+
+/** Where a frame's number stands. */
+const numberAt = 9
 
 /** Asks. */
 export function writeAsk(writer: CallWriter, ask: AskMessage): void {
@@ -96,6 +110,12 @@ export function writeCredit(writer: CallWriter, id: number, bytes: number): void
   writer.u32(bytes)
 }
 
+/** Says that frames of a session of the other peer's were lost. */
+export function writeReset(writer: CallWriter, session: number): void {
+  writer.u8(kinds.reset)
+  writer.integer(session)
+}
+
 /**
  * Hands out the messages of a frame, one by one.
  * @throws TrackerError ERR_MALFORMED where the frame stops making sense; what came before was handed out
@@ -103,6 +123,7 @@ export function writeCredit(writer: CallWriter, id: number, bytes: number): void
 export function readFrame(frame: Uint8Array, sink: FrameSink): void {
   const reader = new CallReader(frame)
   if (reader.u8() !== frameVersion) throw malformed('of another version')
+  sink.onHead(reader.integer(), reader.u32())
   while (reader.left > 0) readMessage(reader, sink)
 }
 
@@ -130,6 +151,9 @@ function readMessage(reader: CallReader, sink: FrameSink): void {
       return
     case kinds.credit:
       sink.onCredit(id, reader.u32())
+      return
+    case kinds.reset:
+      sink.onReset(id)
       return
     default:
       throw malformed('of no known kind')

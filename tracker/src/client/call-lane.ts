@@ -65,6 +65,7 @@ export class CallLane {
     asked: 0,
     served: 0,
     framesMalformed: 0,
+    framesLost: 0,
     timeouts: 0,
     refusedBusy: 0,
     linksOverrun: 0,
@@ -78,6 +79,7 @@ export class CallLane {
   #isFlushing = false
   #nextId: number
   #cancelSweep: CancelTimer | undefined
+  #cancelBeat: CancelTimer | undefined
   #isStopped = false
 
   constructor(components: CallLaneComponents) {
@@ -103,16 +105,24 @@ export class CallLane {
     const peer = this.#peer(peerId)
     try {
       readFrame(frame, {
+        onHead: (session, number) => {
+          if (!peer.received(session, number)) this.#onLoss(peer)
+        },
         onAsk: (ask) => this.#onAsk(peer, ask),
         onAnswer: (id, payload) => this.#settle(peer, id)?.onAnswer(payload),
         onRefusal: (id, error) => this.#settle(peer, id)?.onError(error),
         onCancel: (id) => this.#onCancel(peer, id),
         onItem: (id, payload) => peer.pending.get(id)?.onItem?.(payload),
         onCredit: (id, bytes) => peer.incoming.get(id)?.credited(bytes),
+        onReset: (session) => {
+          if (peer.isSession(session)) this.#onLoss(peer)
+        },
       })
     } catch (error) {
       if (!(error instanceof TrackerError) || error.code !== 'ERR_MALFORMED') throw error
       this.counters.framesMalformed += 1
+      peer.reset()
+      this.#onLoss(peer)
     }
   }
 
@@ -200,6 +210,7 @@ export class CallLane {
   stop(): void {
     this.#isStopped = true
     this.#cancelSweep?.()
+    this.#cancelBeat?.()
     const peers = [...this.#peers.values()]
     this.#peers.clear()
     this.#gathering.clear()
@@ -227,6 +238,13 @@ export class CallLane {
     peer.pending.set(ask.id, pending)
     this.#gather(peer)
     this.#cancelSweep ??= this.#sweepLater()
+  }
+
+  /** Frames were lost, or the other peer began anew: everything between the two ends, for anything may have been in them. */
+  #onLoss(peer: CallPeer): void {
+    this.counters.framesLost += 1
+    peer.lost(new TrackerError('ERR_UNKNOWN_OUTCOME', 'the line to the member lost something'))
+    this.#gather(peer)
   }
 
   #onAsk(peer: CallPeer, { id, service, credit, payload }: AskMessage): void {
@@ -283,8 +301,9 @@ export class CallLane {
     if (peer === undefined) {
       const { transport } = this.#components
       const isSelf = peerId === transport.peerId
-      peer = new CallPeer(peerId, isSelf ? this.#loopback : transport)
+      peer = new CallPeer(peerId, isSelf ? this.#loopback : transport, this.#nextId++)
       this.#peers.set(peerId, peer)
+      this.#cancelBeat ??= this.#beatLater()
     }
     return peer
   }
@@ -340,6 +359,15 @@ export class CallLane {
       if (this.#peers.get(peer.peerId) !== peer) return
       peer.flush()
       if (peer.isHeldUp) this.#offerLater(peer)
+    })
+  }
+
+  /** As long as there are other peers. */
+  #beatLater(): CancelTimer {
+    return this.#components.clock.after(callLimits.beatMs, () => {
+      this.#cancelBeat = undefined
+      for (const peer of this.#peers.values()) if (peer.hasStreams()) peer.beat()
+      if (this.#peers.size > 0) this.#cancelBeat ??= this.#beatLater()
     })
   }
 

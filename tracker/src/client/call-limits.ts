@@ -25,6 +25,8 @@ export const callLimits = {
   sweepMs: 20,
   /** Bytes of a stream that are on their way or not yet read; a single larger item may go beyond. */
   streamWindowBytes: 256 * KIB,
+  /** A peer with streams that has said nothing for so long says that it is there, which shows what was lost before. */
+  beatMs: 2_000,
   /** The text of a refusal: it is for people. */
   messageBytesMax: 512,
   /** A libp2p peer id as text. */
@@ -43,6 +45,8 @@ export const regionClientLimits = {
   formerLeaderMs: 100,
   /** Members that tell this peer who leads: enough that some of them are there. */
   informantsMax: 8,
+  /** One that does not tell any more is asked again after this long. */
+  informantRetryMs: 500,
   /** Watches of one client. */
   watchesMax: 10_000,
   /** Calls under way of one client. */

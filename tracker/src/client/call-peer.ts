@@ -5,7 +5,7 @@
 import { TrackerError } from '../errors.ts'
 import type { TrackerTransport } from '../transport.ts'
 import { CallWriter } from './call-bytes.ts'
-import { beginFrame } from './call-frame.ts'
+import { beginFrame, numberFrame, writeReset } from './call-frame.ts'
 import { callLimits } from './call-limits.ts'
 import type { IncomingCall } from './incoming-call.ts'
 
@@ -29,6 +29,14 @@ export class CallPeer {
   /** Requests made by it. */
   readonly incoming = new Map<number, IncomingCall>()
   readonly #transport: Pick<TrackerTransport, 'send'>
+  /** Names this object: the other peer takes no two lives of this one for the same. */
+  readonly #session: number
+  /** Frames that were sent. */
+  #sent = 0
+  #sentAtBeat = 0
+  /** The other peer's session, and the number of the frame that comes next in it. */
+  #theirSession: number | undefined
+  #theirNext = 0
   readonly #asks = new CallWriter()
   readonly #rest = new CallWriter()
   /** Requests in the frame that is being gathered. */
@@ -37,9 +45,10 @@ export class CallPeer {
   #held: Uint8Array[] = []
   #heldBytes = 0
 
-  constructor(peerId: string, transport: Pick<TrackerTransport, 'send'>) {
+  constructor(peerId: string, transport: Pick<TrackerTransport, 'send'>, session: number) {
     this.peerId = peerId
     this.#transport = transport
+    this.#session = session
   }
 
   /** True while frames wait that the line did not take. */
@@ -56,7 +65,7 @@ export class CallPeer {
   /** Where a request is written. */
   asks(id: number, bytes: number): CallWriter {
     this.#makeRoom(this.#asks, bytes)
-    if (this.#asks.length === 0) beginFrame(this.#asks)
+    if (this.#asks.length === 0) beginFrame(this.#asks, this.#session)
     this.#askIds.push(id)
     return this.#asks
   }
@@ -64,7 +73,7 @@ export class CallPeer {
   /** Where everything else is written. */
   rest(bytes: number): CallWriter {
     this.#makeRoom(this.#rest, bytes)
-    if (this.#rest.length === 0) beginFrame(this.#rest)
+    if (this.#rest.length === 0) beginFrame(this.#rest, this.#session)
     return this.#rest
   }
 
@@ -74,11 +83,62 @@ export class CallPeer {
     if (this.#rest.length > 0) this.#hold(this.#rest.take(callLimits.frameBytesKept))
     while (this.#held.length > 0) {
       const frame = this.#held[0] as Uint8Array
-      if (!this.#transport.send(this.peerId, 'call', frame)) break
+      if (!this.#take(frame)) break
       this.#held.shift()
       this.#heldBytes -= frame.length
     }
     return this.#heldBytes <= callLimits.heldBytesMax
+  }
+
+  /**
+   * A frame came.
+   * @returns false when one before it was lost, or the other peer began anew: what was on its way is lost
+   */
+  received(session: number, number: number): boolean {
+    const isFirst = this.#theirSession === undefined
+    const isAnew = !isFirst && session !== this.#theirSession
+    const isNext = number === (isFirst || isAnew ? 0 : this.#theirNext)
+    this.#theirSession = session
+    this.#theirNext = (number + 1) >>> 0
+    if (isNext) return !isAnew
+    this.reset()
+    return false
+  }
+
+  /** Says that something of the other peer's was lost, which it does not know. */
+  reset(): void {
+    if (this.#theirSession !== undefined) writeReset(this.rest(0), this.#theirSession)
+  }
+
+  /** Whether there are streams between the two, which a lost frame would leave waiting for ever. */
+  hasStreams(): boolean {
+    for (const ask of this.pending.values()) if (ask.onItem !== undefined) return true
+    for (const call of this.incoming.values()) if (call.isStream) return true
+    return false
+  }
+
+  /** Sends a frame that says nothing, if none was sent since the last one: what was lost before it shows. */
+  beat(): void {
+    if (this.#sent === this.#sentAtBeat && !this.isHeldUp) {
+      this.rest(0)
+      this.flush()
+    }
+    this.#sentAtBeat = this.#sent
+  }
+
+  /** Whether a session that lost frames is this one's. */
+  isSession(session: number): boolean {
+    return session === this.#session
+  }
+
+  /** Everything that was asked, either way, ends. What is gathered goes out all the same. */
+  lost(error: TrackerError): void {
+    const pending = [...this.pending.values()]
+    this.pending.clear()
+    const incoming = [...this.incoming.values()]
+    this.incoming.clear()
+    for (const ask of pending) ask.onError(error)
+    for (const call of incoming) call.ended()
   }
 
   /** The line broke: what was on its way is lost. */
@@ -88,19 +148,21 @@ export class CallPeer {
     this.#askIds = []
     this.#held = []
     this.#heldBytes = 0
-    const pending = [...this.pending.values()]
-    this.pending.clear()
-    const incoming = [...this.incoming.values()]
-    this.incoming.clear()
-    for (const ask of pending) ask.onError(error)
-    for (const call of incoming) call.ended()
+    this.lost(error)
+  }
+
+  #take(frame: Uint8Array): boolean {
+    numberFrame(frame, this.#sent)
+    if (!this.#transport.send(this.peerId, 'call', frame)) return false
+    this.#sent = (this.#sent + 1) >>> 0
+    return true
   }
 
   #sendAsks(): void {
     const ids = this.#askIds
     this.#askIds = []
     const frame = this.#asks.take(callLimits.frameBytesKept)
-    if (this.#transport.send(this.peerId, 'call', frame)) return
+    if (this.#take(frame)) return
     const error = new TrackerError('ERR_UNAVAILABLE', 'the line to the member takes nothing')
     for (const id of ids) {
       const ask = this.pending.get(id)

@@ -51,8 +51,9 @@ const { nameBytesMax, keyBytesMax, valueBytesMax, listMax, transactionStepsMax }
 const writer = new CallWriter(1_024)
 const noBytes = new Uint8Array(0)
 
-/** A request as bytes. */
-export function encodeRequest(request: CoordinationRequest): Uint8Array {
+/** A request as bytes. @param region number of the region that is meant, see {@link regionNumber} */
+export function encodeRequest(request: CoordinationRequest, region = 0): Uint8Array {
+  writer.integer(region)
   writer.u8(kinds[request.type])
   if (request.type === 'follow') return finish()
   writer.u8(request.group)
@@ -90,9 +91,24 @@ export function encodeRequest(request: CoordinationRequest): Uint8Array {
  */
 export function decodeRequest(bytes: Uint8Array): CoordinationRequest {
   const reader = new CallReader(bytes)
+  reader.integer()
   const request = readRequest(reader)
   reader.end()
   return request
+}
+
+/** The number of the region that a request means. @throws TrackerError ERR_MALFORMED */
+export function requestRegion(bytes: Uint8Array): number {
+  return new CallReader(bytes).integer()
+}
+
+/**
+ * A region's id as the number that requests carry: a member that moved to another region is still asked for a while by those who
+ * do not know, and must not answer out of the wrong one.
+ */
+export function regionNumber(regionId: string): number {
+  // 52 bits of what was drawn at random.
+  return Number.parseInt(regionId.slice(0, 13), 16)
 }
 
 /** What became of a command. A refusal has no bytes: it goes as one of the lane. */

@@ -18,6 +18,7 @@ import {
   encodeLeadership,
   encodeList,
   encodeResult,
+  requestRegion,
 } from './coordination-codec.ts'
 import type { GroupAccess, GroupStore } from './group-access.ts'
 import type { IncomingCall } from './incoming-call.ts'
@@ -87,10 +88,12 @@ export class CoordinationServer {
 
   #onCall(call: IncomingCall): void {
     this.counters.requests += 1
-    const { admits, lane } = this.#components
+    const { access, admits, lane } = this.#components
     try {
       if (call.peerId !== lane.peerId && admits?.(call.peerId) === false)
         throw new TrackerError('ERR_NOT_A_MEMBER', 'this peer is not of the region')
+      if (requestRegion(call.payload) !== (access.region ?? 0))
+        throw new TrackerError('ERR_NOT_A_MEMBER', 'this peer is not in that region')
       this.#answer(call, decodeRequest(call.payload))
     } catch (error) {
       this.#refuse(call, error)

@@ -28,6 +28,8 @@ export interface GroupStore {
 
 /** The groups of this peer. */
 export interface GroupAccess {
+  /** Number of the region that they are of; requests that mean another one are refused. Default: 0. */
+  readonly region?: number
   /** Groups that this peer has a part in. */
   readonly groups: Iterable<number>
   /** The leader's libp2p peer id; undefined while there is none, or when this peer has no part in the group. */

@@ -20,6 +20,8 @@ export class IncomingCall {
   onCredit: (() => void) | undefined
   /** Called once when a request ends that was not answered: the asker lost interest, or is gone. */
   onGone: (() => void) | undefined
+  /** Whether items may be sent. */
+  readonly isStream: boolean
   readonly #replies: CallReplies
   #credit: number
   #isOver = false
@@ -27,6 +29,7 @@ export class IncomingCall {
   constructor(peerId: string, payload: Uint8Array, credit: number, replies: CallReplies) {
     this.peerId = peerId
     this.payload = payload
+    this.isStream = credit > 0
     this.#credit = credit
     this.#replies = replies
   }

@@ -2,7 +2,7 @@
  * Who leads which group, as one client knows it: from members that tell it by themselves, and from refusals. Members are followed by a
  * stream each, so that a new leader is known as soon as it knows it itself.
  */
-import type { Clock } from '../clock.ts'
+import type { CancelTimer, Clock } from '../clock.ts'
 import type { TrackerError } from '../errors.ts'
 import { type CallLane, type CallStream, callServices } from './call-lane.ts'
 import { regionClientLimits } from './call-limits.ts'
@@ -13,6 +13,8 @@ import type { Leadership } from './group-access.ts'
 export interface RegionMembers {
   /** Members of the region, those that have a part in a group first, this peer among them when it is one. */
   candidates(group: number): readonly string[]
+  /** The region's number, as `regionNumber` makes it of its id; 0 when there is only one. */
+  readonly region?: number
 }
 
 /** What the book works with. */
@@ -37,10 +39,16 @@ export class LeaderBook {
   readonly #components: LeaderBookComponents
   readonly #pages = new Map<number, Page>()
   readonly #informants = new Map<string, CallStream>()
+  #cancelRetry: CancelTimer | undefined
   #isStopped = false
 
   constructor(components: LeaderBookComponents) {
     this.#components = components
+  }
+
+  /** The number of the region, for its requests. */
+  get region(): number {
+    return this.#components.members.region ?? 0
   }
 
   /** Whom to ask about a group; undefined when there is no member at all. */
@@ -97,6 +105,7 @@ export class LeaderBook {
   /** Follows nobody any more. */
   stop(): void {
     this.#isStopped = true
+    this.#cancelRetry?.()
     for (const stream of this.#informants.values()) stream.close()
     this.#informants.clear()
     for (const { waiting } of this.#pages.values()) for (const done of [...waiting]) done()
@@ -123,7 +132,8 @@ export class LeaderBook {
   #ask(peerId: string): void {
     const { lane } = this.#components
     let hasEnded = false
-    const stream = lane.open(peerId, callServices.coordination, encodeRequest({ type: 'follow' }), {
+    const request = encodeRequest({ type: 'follow' }, this.region)
+    const stream = lane.open(peerId, callServices.coordination, request, {
       onItem: (bytes) => {
         stream.credit(bytes.length)
         const { group, ...leadership } = decodeLeadership(bytes)
@@ -137,13 +147,14 @@ export class LeaderBook {
     if (!hasEnded) this.#informants.set(peerId, stream)
   }
 
-  /** Whoever does not tell any more is asked again when it is needed. */
+  /** Whoever does not tell any more is asked again in a while. */
   #lost(peerId: string, error: TrackerError | undefined): void {
     this.#informants.delete(peerId)
-    if (error === undefined || this.#isStopped) return
-    for (const [group, page] of this.#pages) {
-      if (page.leader === peerId) this.failed(group, peerId)
-    }
+    if (error === undefined || this.#isStopped || this.#cancelRetry !== undefined) return
+    this.#cancelRetry = this.#components.clock.after(regionClientLimits.informantRetryMs, () => {
+      this.#cancelRetry = undefined
+      for (const group of this.#pages.keys()) this.#follow(group)
+    })
   }
 
   #learn(group: number, { term, peerId }: Leadership): void {

@@ -14,12 +14,18 @@ export interface GroupDriver {
 
 /** {@link GroupAccess} of a driver. */
 export class MemberGroups implements GroupAccess {
+  readonly region: number
   readonly #driver: GroupDriver
   readonly #stores = new Map<number, { store: GroupStore; stopListening: () => void }>()
   readonly #listeners = new Set<(group: number) => void>()
 
-  constructor(components: { readonly driver: GroupDriver }) {
+  /** @param init `region`: number of the region that the groups are of */
+  constructor(
+    components: { readonly driver: GroupDriver },
+    init: { readonly region?: number } = {},
+  ) {
     this.#driver = components.driver
+    this.region = init.region ?? 0
   }
 
   get groups(): Iterable<number> {

@@ -80,6 +80,11 @@ export class RegionCalls {
     })
   }
 
+  /** The number of the region, for its requests. */
+  get region(): number {
+    return this.#components.book.region
+  }
+
   /** Ends all calls with ERR_STOPPED. */
   stop(): void {
     this.#isStopped = true

@@ -17,7 +17,6 @@ import {
   checkName,
   checkPrefix,
   checkRevision,
-  checkTransaction,
 } from '../coordination-check.ts'
 import { TrackerError } from '../errors.ts'
 import { groupOf } from '../region/shard-of.ts'
@@ -140,7 +139,7 @@ class RegionKeyspace implements Keyspace {
   }
 
   async transact(transaction: Transaction, options: CallOptions = {}): Promise<TransactionResult> {
-    checkTransaction(transaction)
+    // Its checks are those of `checkTransaction`.
     const command = encodeCommand({ type: 'transact', keyspace: this.#name, transaction })
     return decodeTransacted(await this.#propose('once', command, options))
   }
@@ -176,6 +175,7 @@ class RegionKeyspace implements Keyspace {
     request: Parameters<typeof encodeRequest>[0],
     options: CallOptions,
   ): Promise<Uint8Array> {
-    return this.#calls.run(kind, this.#group, encodeRequest(request), options)
+    const bytes = encodeRequest(request, this.#calls.region)
+    return this.#calls.run(kind, this.#group, bytes, options)
   }
 }

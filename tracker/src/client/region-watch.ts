@@ -111,7 +111,8 @@ export class RegionWatch {
     if (target === undefined) return () => undefined
     this.#isOpen = true
     const request = { type: 'watch', group, keyspace, prefix, after: this.#seen } as const
-    const stream = lane.open(target, callServices.coordination, encodeRequest(request), {
+    const bytes = encodeRequest(request, book.region)
+    const stream = lane.open(target, callServices.coordination, bytes, {
       onItem: (bytes) => {
         const batch = decodeBatch(bytes)
         // Also when another stream took its place meanwhile, none comes twice.
