@@ -20,6 +20,10 @@ export const VIDEOS_PROTOCOL = '/kairo/videos/1.0.0'
 export const VIDEOS_TOPIC = '/kairo/videos/1'
 /** Purges of cached responses: one carried out and acknowledged, or those that a peer has missed. */
 export const PURGE_PROTOCOL = '/kairo/purge/1.0.0'
+/** Frames between members of Raft groups: the first byte of a stream names its lane. */
+export const RAFT_PROTOCOL = '/kairo/raft/1'
+/** Calls to the tracker of a region, and their answers. */
+export const TRACKER_PROTOCOL = '/kairo/tracker/1'
 
 /** Every gossip topic; messages on any other are neither heard nor passed on. */
 export const GOSSIP_TOPICS: readonly string[] = [RECORDS_TOPIC, PEERS_TOPIC, VIDEOS_TOPIC]
@@ -34,6 +38,8 @@ const CONTROL_PROTOCOLS: ReadonlySet<string> = new Set([
   PEERS_PROTOCOL,
   VIDEOS_PROTOCOL,
   PURGE_PROTOCOL,
+  RAFT_PROTOCOL,
+  TRACKER_PROTOCOL,
 ])
 
 /** Whether streams of the protocol may pass a relay. */

@@ -40,15 +40,17 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   // Which peer is best for whom: adverts, coordinates, load; and the DNS server that says so.
   nearest: ['shared', 'protocol', 'host'],
   dns: ['shared', 'nearest'],
+  // The tracker of this peer's region: its lines to other peers, its life, its figures.
+  coordination: ['shared', 'protocol', 'host'],
   // A shared cache in front of any origin; purges, replication.
   cdn: ['shared', 'protocol', 'host', 'content', 'nearest', 'http'],
   ipfs: ['shared', 'protocol', 'host', 'content', 'http'],
-  doctor: ['shared', 'config', 'host', 'content', 'media', 'nearest'],
+  doctor: ['shared', 'config', 'host', 'content', 'media', 'nearest', 'coordination'],
   // The API fronts every domain, and is handed them as the one object that the wiring builds.
   api: [
     ...['shared', 'config', 'metrics', 'auth', 'http', 'host', 'content', 'media', 'ingest'],
     ...['transcode', 'restream', 'webhooks', 'recording', 'vod'],
-    ...['nearest', 'dns', 'cdn', 'ipfs', 'delivery', 'doctor', 'components.ts'],
+    ...['nearest', 'dns', 'cdn', 'ipfs', 'delivery', 'doctor', 'coordination', 'components.ts'],
   ],
   wiring: [
     ...[
@@ -65,7 +67,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
       'delivery',
     ],
     ...['transcode', 'restream', 'webhooks', 'recording', 'vod'],
-    ...['nearest', 'dns', 'cdn', 'ipfs', 'doctor', 'api'],
+    ...['nearest', 'dns', 'cdn', 'ipfs', 'doctor', 'coordination', 'api'],
   ],
   cli: [
     'shared',
@@ -96,6 +98,7 @@ export const packageRooms: Readonly<Record<string, readonly string[]>> = {
   multiformats: ['content', 'host', 'ipfs'],
   '@helia/': ['ipfs'],
   aws4fetch: ['cdn'],
+  '@kairo/tracker': ['coordination', 'api', 'doctor', 'wiring'],
   'dns-packet': ['dns'],
   maxmind: ['nearest'],
   '@peculiar/x509': ['host'],
