@@ -178,6 +178,8 @@ export class FeederLine {
 
   /** Nobody knows whether a batch was taken: what it said is said again. */
   failed(batch: SentBatch): void {
+    // Numbers mean something else since a batch that was to say all, and what is gone is not in it.
+    if (batch.isAll) this.#needsAll = true
     for (const entry of batch.entries) this.change(entry)
     for (const id of batch.gone) if (this.#byId[id] === undefined) this.#gone.add(id)
   }

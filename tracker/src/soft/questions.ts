@@ -145,9 +145,14 @@ export function decodeQuestions(bytes: Uint8Array): SoftQuestion[] {
   if (bytes.length > softLimits.batchBytesMax) reader.fail('too long')
   if (reader.u8() !== messageTypes.questions) reader.fail('not questions')
   const questions: SoftQuestion[] = []
+  let large = 0
   while (reader.at < bytes.length) {
-    if (questions.length === softLimits.questionsMax) reader.fail('too many questions')
-    questions.push(readQuestion(reader))
+    const question = readQuestion(reader)
+    if (question.type === 'names' || question.type === 'holdings') large += 1
+    questions.push(question)
+    const isTooMuch =
+      questions.length > softLimits.questionsMax || large > softLimits.largeQuestionsMax
+    if (isTooMuch) reader.fail('too many questions')
   }
   return questions
 }

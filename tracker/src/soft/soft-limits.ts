@@ -46,8 +46,10 @@ export const softLimits = {
   batchBytesMax: 256 * 1024,
   /** Records of one batch. */
   recordsPerBatchMax: 8_192,
-  /** Questions in one request. */
-  questionsMax: 64,
+  /** Questions in one request. Their replies stay below {@link softLimits}.answerBytesMax, however long the names of peers are. */
+  questionsMax: 48,
+  /** Of them, those for names or for what a peer holds. */
+  largeQuestionsMax: 4,
   /** Holders in one reply. */
   holdersMax: 64,
   /** Holders of a rendition that one question looks at, from a place drawn at random: what a question costs at most. */

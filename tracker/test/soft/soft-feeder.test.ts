@@ -203,6 +203,19 @@ test('a leader that does not answer is not waited for', async (t) => {
   t.equal(feeder.counters.failures, 1)
 })
 
+test('a batch that was to say all is lost, and what it left out with it', async (t) => {
+  const stage = new Stage()
+  const feeder = stage.feeder('a')
+  const [, , closed] = ['s', 't', 'u'].map((stream) => feeder.open(stream))
+  await stage.pass(refreshMs)
+  stage.fates.push('refused')
+  await stage.pass(refreshMs)
+  closed?.close()
+  stage.fates.push('lost')
+  await stage.pass(10 * refreshMs)
+  t.same(stage.streams('a'), ['s', 't'])
+})
+
 test('more than one batch holds', async (t) => {
   const stage = new Stage()
   const feeder = stage.feeder('a')
@@ -330,7 +343,7 @@ const actions = fc.array(
     number: fc.nat(30),
     fate: fates,
   }),
-  { maxLength: 60 },
+  { minLength: 10, maxLength: 80, size: 'max' },
 )
 
 test('whatever is lost, a leader knows in the end what is held', async () => {
@@ -375,6 +388,6 @@ test('whatever is lost, a leader knows in the end what is held', async () => {
       if (a !== b) throw new Error(`${a} is not ${b}`)
       await feeder.stop()
     }),
-    { numRuns: 60 },
+    { numRuns: 150 },
   )
 })

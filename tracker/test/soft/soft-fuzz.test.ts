@@ -265,6 +265,15 @@ test('a batch must be exactly right', async (t) => {
   t.throws(many, { code: 'ERR_INVALID_INPUT' })
 })
 
+test('questions with large replies are few', async (t) => {
+  const names = (count: number): Uint8Array =>
+    encodeQuestions(Array.from({ length: count }, () => ({ type: 'names', handles: [1] }) as const))
+  t.doesNotThrow(() => decodeQuestions(names(softLimits.largeQuestionsMax)))
+  t.throws(() => decodeQuestions(names(softLimits.largeQuestionsMax + 1)), {
+    code: 'ERR_INVALID_INPUT',
+  })
+})
+
 test('a shard takes nothing of a batch that is not right', async (t) => {
   const clock = new ManualClock()
   const shard = new SoftShard({ clock, random: () => 0.5 })
