@@ -194,16 +194,16 @@ export class CallLane {
     }
   }
 
-  /** Requests with a tag that a peer has not answered get so much time at most. */
-  hasten(peerId: string, tag: number, leftMs: number): void {
-    const peer = this.#peers.get(peerId)
-    if (peer === undefined) return
+  /** Requests with a tag that have not been answered, save by one peer, get so much time at most. */
+  hasten(tag: number, leftMs: number, exceptPeerId: string): void {
     const deadlineMs = this.#components.clock.monotonicMs() + leftMs
-    for (const ask of peer.pending.values()) {
-      if (ask.tag === tag && ask.onItem === undefined && ask.deadlineMs > deadlineMs)
-        ask.deadlineMs = deadlineMs
+    for (const peer of this.#peers.values()) {
+      if (peer.peerId === exceptPeerId) continue
+      for (const ask of peer.pending.values()) {
+        if (ask.tag === tag && ask.onItem === undefined && ask.deadlineMs > deadlineMs)
+          ask.deadlineMs = deadlineMs
+      }
     }
-    if (leftMs <= 0) this.#sweepPeer(peer, deadlineMs)
   }
 
   /** Ends everything. */

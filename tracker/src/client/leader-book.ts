@@ -54,10 +54,15 @@ export class LeaderBook {
   /** Whom to ask about a group; undefined when there is no member at all. */
   target(group: number): string | undefined {
     const page = this.#page(group)
-    if (this.#informants.size === 0) this.#follow(group)
     if (page.leader !== undefined) return page.leader
     const candidates = this.#components.members.candidates(group)
     return candidates[page.next % candidates.length]
+  }
+
+  /** Whether somebody is taken for the leader. A member that is asked by chance may hang, and keep what it was asked. */
+  knows(group: number): boolean {
+    if (this.#informants.size === 0) this.#follow(group)
+    return this.#page(group).leader !== undefined
   }
 
   /**
@@ -163,13 +168,11 @@ export class LeaderBook {
     if (peerId === undefined && term === page.term) return
     page.term = term
     if (peerId === page.leader) return
-    const former = page.leader
     page.leader = peerId
     this.counters.leaderChanges += 1
     if (peerId === undefined) return
-    // Whoever led before says itself that it does so no more, unless it hangs: nobody waits for that.
-    const { lane } = this.#components
-    if (former !== undefined) lane.hasten(former, group, regionClientLimits.formerLeaderMs)
+    // Whoever was asked instead says itself that it does not lead, unless it hangs: nobody waits for that.
+    this.#components.lane.hasten(group, regionClientLimits.formerLeaderMs, peerId)
     for (const done of [...page.waiting]) done()
     for (const listener of [...page.listeners]) listener()
   }

@@ -100,6 +100,8 @@ export class RegionCalls {
   ): Promise<Uint8Array> {
     const { lane, clock, book } = this.#components
     let redirects = 0
+    if (!book.knows(group))
+      await book.changed(group, Math.min(regionClientLimits.retryMs, endMs - clock.monotonicMs()))
     for (;;) {
       const leftMs = endMs - clock.monotonicMs()
       const target = book.target(group)

@@ -84,7 +84,7 @@ export class RegionWatch {
         if (this.#end !== undefined) throw this.#end
         if (!this.#isOpen) {
           redirects += 1
-          if (redirects > regionClientLimits.redirectsMax)
+          if (redirects > regionClientLimits.redirectsMax || !book.knows(group))
             await book.changed(group, regionClientLimits.retryMs)
           if (signal.aborted) break
           close = this.#open()

@@ -34,6 +34,44 @@ function collect(watch: AsyncIterable<WatchBatch>): { seen: string[]; error: unk
   return kept
 }
 
+test('a leader that was cut off answers no read and no renewal as if it still led', async (t) => {
+  const stage = await region()
+  const [cutOff, other] = [stage.connect(), stage.connect()]
+  const leader = stage.leader(space)
+  const there = cutOff.coordination.keyspace(space)
+  const lease = await stage.clock.result(there.grantLease(60_000))
+  await stage.clock.result(put(there, 'k', 'old'))
+  const rest = stage.members.filter((member) => member !== leader)
+  // The client stays with the leader, behind the same cut.
+  for (const { peerId } of rest) stage.network.isolate(peerId, [leader.peerId, cutOff.peerId])
+  stage.network.isolate(other.peerId, [leader.peerId])
+  const renewal = codeOf(there.renewLease(lease, { timeoutMs: 3_000 }))
+  const reads: Promise<string>[] = []
+  let isWritten = false
+  const write = async () => {
+    // It asks the leader that the others know at first, of which nothing is heard.
+    while (!isWritten) {
+      const outcome = await codeOf(put(other.coordination.keyspace(space), 'k', 'new'))
+      isWritten = outcome === 'resolved'
+    }
+  }
+  const written = write()
+  for (let ms = 0; ms < 1_000; ms += 5) {
+    const wasWritten = isWritten
+    const read = there.get('k', { timeoutMs: 500 }).then(
+      (item) => (wasWritten && textOf(item) === 'old' ? 'stale' : 'fresh'),
+      (error: { code: string }) => error.code,
+    )
+    reads.push(read)
+    await stage.clock.pass(5)
+  }
+  t.ok(isWritten, 'the others have another leader')
+  await written
+  t.notOk((await stage.clock.result(Promise.all(reads))).includes('stale'))
+  t.equal(await stage.clock.result(renewal), 'ERR_UNAVAILABLE')
+  await stage.stop()
+})
+
 test('a client follows the leader within milliseconds of its election', async (t) => {
   const stage = await region()
   const { coordination } = stage.connect()
