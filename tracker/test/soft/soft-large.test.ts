@@ -4,7 +4,7 @@ import { readBatchAnswer } from '../../src/soft/batch-answer.ts'
 import { Chooser } from '../../src/soft/chooser.ts'
 import { EntryIndex } from '../../src/soft/entry-index.ts'
 import { EntryTable } from '../../src/soft/entry-table.ts'
-import { PeerTable } from '../../src/soft/peer-table.ts'
+import { PeerTable, peerColumns } from '../../src/soft/peer-table.ts'
 import { softLimits } from '../../src/soft/soft-limits.ts'
 import { SoftShard } from '../../src/soft/soft-shard.ts'
 import { TtlWheel } from '../../src/soft/ttl-wheel.ts'
@@ -162,9 +162,16 @@ test('the wheel: each peer goes in its tick, whatever the pauses', async (t) => 
       const name = `p${made++}`
       wheel.add(peers.add(name))
       seen.set(name, now)
-    } else if (action < 6) {
+    } else if (action < 7) {
       const [name] = [...seen.keys()].slice(draw(seen.size || 1))
       if (name === undefined) continue
+      if (action < 6) {
+        // Hearing of a peer again writes no more than this.
+        const peer = peers.find(name)
+        peers.rows.chunk(peer)[peers.rows.offset(peer) + peerColumns.seenTick] = now
+        seen.set(name, now)
+        continue
+      }
       wheel.remove(peers.find(name))
       peers.remove(peers.find(name))
       seen.delete(name)
