@@ -11,8 +11,10 @@ export const driverLimits = {
   electionMsMin: 50,
   /** Longest T: beyond it a group without a leader is worse than one election too many. */
   electionMsMax: 1_000,
-  /** An announced T counts this long after it was measured: two of the slowest heartbeats, so that all members hear of it. */
-  announcedMs: 1_000,
+  /** T of a leader of whom nothing was asked for a while: heartbeats are most of what an idle region does. */
+  electionMsIdle: 250,
+  /** That while: beyond it whoever asks next hardly minds a slower failover. */
+  idleAfterMs: 10_000,
   /** Lag and round trips are the worst but one of the last one to two of these: one stall alone tells nothing of the next. */
   timingWindowMs: 1_000,
   /** What a start counts as lag for one to two of those windows: code is compiled and files are read then. */

@@ -1,44 +1,49 @@
 /**
- * How long an election timeout T is: long enough for the slowest line and the busiest thread among the members, and the same for all
- * of them, because a lease that a leader counts in its ticks is kept by what the others count in theirs.
- *
- * Each member measures what it needs, and tells the largest need that it knows of together with its age. So a need reaches all
- * members, and is forgotten by all when whoever had it has it no more.
+ * How long an election timeout T is: long enough for the slowest line of a quorum and the busiest thread. Each leader says its own in
+ * every frame, and its followers keep to it, because a lease that a leader counts in its ticks is kept by what they count in theirs.
  */
 import { driverLimits } from './driver-limits.ts'
 import { WorstLately } from './worst-lately.ts'
 
-const { electionMsMin, electionMsMax, electionTicks, announcedMs, timingWindowMs } = driverLimits
+const { electionMsMin, electionMsMax, electionTicks, timingWindowMs } = driverLimits
 
 /**
  * Heartbeats leave every 0.4 T and are missed after T: a busy thread and a slow line may take what lies between, with some to spare. A
- * thread that was late itself looks at what came before it campaigns, so its own lag counts for its followers only.
+ * thread that was late itself looks at what came before it campaigns, so a follower's own lag does not count.
  */
 const ROUND_TRIPS = 2
 const LAGS = 2
 /** T goes in such steps, so that it does not move with every measurement. */
 const STEP_MS = 5
 
-/** What one peer said last of T. */
+/** What is known of the pace of one peer. */
 export interface HeardPace {
+  /** T as it said last; 0 when it said nothing. */
   electionMs: number
-  /** When whoever needs it measured it, by this member's clock. */
-  measuredMs: number
   /** Round trips to this peer. */
   readonly roundTrips: WorstLately
 }
 
 /** A peer of which nothing was heard. */
 export function unheardPace(): HeardPace {
-  const roundTrips = new WorstLately(timingWindowMs)
-  return { electionMs: 0, measuredMs: Number.NEGATIVE_INFINITY, roundTrips }
+  return { electionMs: 0, roundTrips: new WorstLately(timingWindowMs) }
+}
+
+/** What the groups of one driver live with. */
+export interface GroupNeeds {
+  /** Whether anything is asked of a group that this member leads. */
+  readonly isActive: boolean
+  /** Round trip to the slowest quorum of a group that it leads, milliseconds. */
+  readonly ledMs: number
+  /** Round trip to the slowest leader that it follows, milliseconds. */
+  readonly followedMs: number
 }
 
 /** The T of one driver. */
 export class ElectionPace {
   readonly #lag = new WorstLately(timingWindowMs)
   #electionMs: number = electionMsMin
-  #measuredMs = 0
+  #followingMs: number = electionMsMin
 
   /** @param nowMs the start: a program that just began is busier than it will be, so nothing is measured before it is slow */
   constructor(nowMs: number) {
@@ -50,25 +55,14 @@ export class ElectionPace {
     this.#lag.note(lagMs, nowMs)
   }
 
-  /** Works T out anew from the lag here and what is known of the peers. */
-  refresh(peers: Iterable<{ readonly heard: HeardPace }>, nowMs: number): void {
-    let roundTripMs = 0
-    let electionMs = 0
-    let measuredMs = nowMs
-    for (const { heard: peer } of peers) {
-      roundTripMs = Math.max(roundTripMs, peer.roundTrips.value(nowMs))
-      if (nowMs - peer.measuredMs >= announcedMs || peer.electionMs <= electionMs) continue
-      electionMs = peer.electionMs
-      measuredMs = peer.measuredMs
-    }
-    const needed = ROUND_TRIPS * roundTripMs + LAGS * this.#lag.value(nowMs)
-    const own =
-      Math.ceil(Math.min(Math.max(needed, electionMsMin), electionMsMax) / STEP_MS) * STEP_MS
-    this.#electionMs = Math.max(own, electionMs)
-    this.#measuredMs = own >= electionMs ? nowMs : measuredMs
+  /** Works T out anew from the lag here and what the groups need. */
+  refresh({ isActive, ledMs, followedMs }: GroupNeeds, nowMs: number): void {
+    const soonest = isActive ? electionMsMin : driverLimits.electionMsIdle
+    this.#electionMs = Math.max(needed(ledMs, this.#lag.value(nowMs)), soonest)
+    this.#followingMs = needed(followedMs, 0)
   }
 
-  /** T in milliseconds. */
+  /** T of the groups that this member leads, milliseconds. */
   get electionMs(): number {
     return this.#electionMs
   }
@@ -78,10 +72,15 @@ export class ElectionPace {
     return this.#electionMs / electionTicks
   }
 
-  /** How long ago somebody needed this T. */
-  ageMs(nowMs: number): number {
-    return Math.min(Math.max(Math.ceil(nowMs - this.#measuredMs), 0), announcedMs)
+  /** Length of a tick behind a leader, when the leader's is not longer still. */
+  get followingTickMs(): number {
+    return this.#followingMs / electionTicks
   }
+}
+
+function needed(roundTripMs: number, lagMs: number): number {
+  const ms = ROUND_TRIPS * roundTripMs + LAGS * lagMs
+  return Math.ceil(Math.min(Math.max(ms, electionMsMin), electionMsMax) / STEP_MS) * STEP_MS
 }
 
 /**

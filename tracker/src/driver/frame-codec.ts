@@ -17,9 +17,8 @@ export interface FrameHead {
   readonly region: number
   readonly from: number
   readonly to: number
-  /** The sender's election timeout, ms, and how long ago whoever needs it measured it, ms. */
+  /** The sender's election timeout T, ms, which its followers keep to. */
   readonly electionMs: number
-  readonly electionAgeMs: number
   /** When the frame left, in microseconds of the sender's clock modulo 2^32. */
   readonly stamp: number
   /** The stamp of the frame that came last, once; and for how many microseconds the sender held it. */
@@ -45,7 +44,7 @@ export function writeFrameHead(writer: ByteWriter, head: FrameHead): void {
   writeInteger(view, 8, head.from)
   writeInteger(view, 16, head.to)
   view.setUint16(24, head.electionMs, true)
-  view.setUint16(26, head.electionAgeMs, true)
+  view.setUint16(26, 0, true)
   view.setUint32(28, head.stamp, true)
   view.setUint32(32, head.echo ?? 0, true)
   view.setUint32(36, head.heldMicros, true)
@@ -60,7 +59,8 @@ export function readFrameHead(reader: ByteReader): FrameHead {
   if (reader.left < frameHeadBytes) throw malformed('a frame ends early')
   if (view.getUint8(0) !== VERSION) throw malformed('a frame of another version')
   const flags = view.getUint8(1)
-  if (flags > HAS_ECHO || view.getUint16(2, true) !== 0) throw malformed('unknown flags')
+  const unused = view.getUint16(2, true) + view.getUint16(26, true)
+  if (flags > HAS_ECHO || unused !== 0) throw malformed('unknown flags')
   const from = readInteger(view, 8)
   const to = readInteger(view, 16)
   if (!isMember(from) || !isMember(to)) throw malformed('a member id is out of range')
@@ -68,7 +68,6 @@ export function readFrameHead(reader: ByteReader): FrameHead {
   return {
     ...{ region: view.getUint32(4, true), from, to },
     electionMs: view.getUint16(24, true),
-    electionAgeMs: view.getUint16(26, true),
     stamp: view.getUint32(28, true),
     echo: flags === HAS_ECHO ? view.getUint32(32, true) : undefined,
     heldMicros: view.getUint32(36, true),

@@ -6,12 +6,11 @@ import type { ConfState, StateType } from '../raft/types.ts'
 import { driverLimits } from './driver-limits.ts'
 import { electionPlace } from './election-pace.ts'
 
-const { electionTicks } = driverLimits
+const { electionTicks, heartbeatTicks } = driverLimits
 
 /** What the timing of a group needs of the driver. */
 export interface ElectionHost {
   readonly memberId: number
-  readonly readMode: 'safe' | 'lease'
   readonly tickMs: number
   readonly writer: { readonly syncMs: number }
 }
@@ -22,12 +21,19 @@ export class GroupElection {
   /** The line to the leader is broken, and no other leader is known. */
   isLinkDown = false
   #lastLeader = 0
-  /** Time behind a leader with longer ticks that was not yet spent on one. */
-  #creditMs = 0
+  #isNewLeader = false
+  /** Time behind a leader that was not yet spent on a tick. */
+  #owedMs = 0
   #wasLate = false
 
   constructor(host: ElectionHost) {
     this.#host = host
+  }
+
+  /** This member leads. */
+  lead(): void {
+    this.#isNewLeader = true
+    this.#owedMs = 0
   }
 
   /** There is a leader. */
@@ -38,19 +44,29 @@ export class GroupElection {
 
   /**
    * Ticks that a leader makes up for: enough to end any lease. More would let it find no quorum before it reads what the others said
-   * meanwhile.
+   * meanwhile. It begins with an odd number: from then on heartbeats leave with the first of the ticks that come together, and the lease
+   * that they bring is over when the next ones leave.
    */
   dueAsLeader(ticks: number): number {
-    return Math.min(ticks, electionTicks - 1)
+    if (!this.#isNewLeader) return Math.min(ticks, electionTicks - 1)
+    this.#isNewLeader = false
+    return heartbeatTicks + 1
   }
 
   /** Ticks behind a leader, whose ticks may be longer: it relies on its followers counting its lease no faster. */
-  dueBehind(leaderMs: number, ticks: number, tickMs: number): number {
-    if (leaderMs <= tickMs) return ticks
-    this.#creditMs += ticks * tickMs
-    const due = Math.floor(this.#creditMs / leaderMs)
-    this.#creditMs -= due * leaderMs
-    return due
+  dueBehind(elapsedMs: number, tickMs: number): number {
+    this.#owedMs += elapsedMs
+    const due = Math.floor(this.#owedMs / tickMs)
+    this.#owedMs -= due * tickMs
+    if (due <= 2 * electionTicks) return due
+    // After a long stop leases have ended, and a leader may be heard before anybody campaigns.
+    this.#owedMs = 0
+    return electionTicks
+  }
+
+  /** Time until the next tick behind a leader. */
+  waitMs(tickMs: number): number {
+    return tickMs - this.#owedMs
   }
 
   /**
@@ -62,21 +78,25 @@ export class GroupElection {
     return !this.#wasLate
   }
 
-  /** After how many ticks without a leader a member campaigns. */
-  ticks(state: StateType, { voters, votersOutgoing }: ConfState, term: number): number {
-    const { memberId, readMode, writer, tickMs } = this.#host
+  /** This member's place among those who would campaign; 0 is first. */
+  place({ voters, votersOutgoing }: ConfState, term: number): number {
     const all =
       votersOutgoing.length === 0
         ? voters
         : [...new Set([...voters, ...votersOutgoing])].sort((a, b) => a - b)
-    const place = electionPlace(all, memberId, this.#lastLeader, term)
+    return electionPlace(all, this.#host.memberId, this.#lastLeader, term)
+  }
+
+  /** After how many ticks without a leader a member campaigns. */
+  ticks(state: StateType, confState: ConfState, term: number): number {
+    const { writer, tickMs } = this.#host
+    const place = this.place(confState, term)
     // Votes are given when they are on disk.
     if (state === 'StateCandidate')
       return electionTicks + place + Math.ceil((3 * writer.syncMs) / tickMs)
     // Those who still heard the leader a moment ago said nothing; asking again costs nothing.
     if (state === 'StatePreCandidate') return 1 + place
-    // In lease mode the leader counts on T, however dead its line looks from here.
-    if (this.isLinkDown) return (readMode === 'lease' ? electionTicks : 1) + place
-    return electionTicks + 2 * place
+    // Never sooner, however dead the leader's line looks from here: in lease mode it counts on T.
+    return electionTicks + (this.isLinkDown ? place : 2 * place)
   }
 }

@@ -63,6 +63,11 @@ export class GroupPeers {
     return this.#lines.get(memberId)?.heard.electionMs
   }
 
+  /** Round trip to a member at worst, lately; 0 when none was measured. */
+  roundTripMs(memberId: number, nowMs: number): number {
+    return this.#lines.get(memberId)?.heard.roundTrips.value(nowMs) ?? 0
+  }
+
   /** Whether a peer may speak as a member: it is that one, or nobody here knows that one and the peer is trusted to tell. */
   admits(peerId: string, memberId: number): boolean {
     const known = this.#directory.get(memberId)

@@ -52,6 +52,8 @@ export class Group {
   term = 0
   confState: ConfState = emptyConfState
   appliedIndex = 0
+  /** Proposals and barriers so far. */
+  asked = 0
   /** The term in which listeners know that this member leads. */
   #announced: number | undefined
   #entryBytesSinceSnapshot = 0
@@ -107,20 +109,51 @@ export class Group {
     return voters.length === 1 && others === 0 && voters[0] === this.#host.memberId
   }
 
-  /** Ticks that passed by the driver's clock. */
-  pass(ticks: number, tickMs: number): void {
-    const leaderMs = (this.peers.paceOf(this.leader) ?? 0) / electionTicks
-    const due = this.isLeader
-      ? this.#election.dueAsLeader(ticks)
-      : this.#election.dueBehind(leaderMs, ticks, tickMs)
-    if (due === 0) return
-    const mayCampaign = this.isLeader || this.#election.mayCampaign(due)
+  /** Ticks that passed while this member leads; a heartbeat is among them. */
+  passAsLeader(ticks: number): void {
+    this.#tick(this.#election.dueAsLeader(ticks))
+  }
+
+  /**
+   * Time that passed while it does not.
+   * @param followingTickMs length of a tick, when the leader's own is no longer
+   * @returns whether this member stood still for so long that not all of it counts
+   */
+  passBehind(elapsedMs: number, followingTickMs: number): boolean {
+    const tickMs = this.#tickBehindMs(followingTickMs)
+    const due = this.#election.dueBehind(elapsedMs, tickMs)
+    if (due === 0) return false
+    const mayCampaign = this.#election.mayCampaign(due)
+    if (!mayCampaign) this.#node.setElectionTimeout(Number.MAX_SAFE_INTEGER)
+    this.#tick(due)
+    if (!mayCampaign) this.#placeElection()
+    return elapsedMs > 2 * electionTicks * tickMs
+  }
+
+  /** Time until the next tick is due while this member does not lead. */
+  waitBehind(followingTickMs: number): number {
+    return this.#election.waitMs(this.#tickBehindMs(followingTickMs))
+  }
+
+  #tickBehindMs(followingTickMs: number): number {
+    return Math.max((this.peers.paceOf(this.leader) ?? 0) / electionTicks, followingTickMs)
+  }
+
+  #tick(due: number): void {
     this.#guard(() => {
-      if (!mayCampaign) this.#node.setElectionTimeout(Number.MAX_SAFE_INTEGER)
       for (let tick = 0; tick < due; tick++) this.#node.tick()
-      if (!mayCampaign) this.#placeElection()
     })
     if (this.#node.hasReady()) this.#host.wake(this)
+  }
+
+  /** The round trip that this member's part in the group depends on: to the leader, or to the slowest of the fastest quorum. */
+  roundTripMs(nowMs: number): number {
+    const { memberId } = this.#host
+    if (!this.isLeader) return this.peers.roundTripMs(this.leader, nowMs)
+    const { voters } = this.confState
+    const others = voters.filter((id) => id !== memberId)
+    const times = others.map((id) => this.peers.roundTripMs(id, nowMs)).sort((a, b) => a - b)
+    return times[Math.floor(voters.length / 2) - 1] ?? 0
   }
 
   /** A message from a member who is who it says. */
@@ -153,6 +186,7 @@ export class Group {
     if (this.isStopped) return Promise.reject(this.#stoppedError())
     if (!this.isLeader) return Promise.reject(this.notLeader())
     if (this.#host.writer.isFull) return Promise.reject(fullError())
+    this.asked += 1
     this.#host.wake(this)
     return this.#proposals.add(proposed, signal)
   }
@@ -161,6 +195,7 @@ export class Group {
   barrier(): Promise<void> {
     if (this.isStopped) return Promise.reject(this.#stoppedError())
     if (!this.isLeader) return Promise.reject(this.notLeader())
+    this.asked += 1
     this.#host.wake(this)
     return this.#barriers.add()
   }
@@ -223,9 +258,14 @@ export class Group {
     if (this.isStopped || this.isLeader || this.leader === 0) return
     if (this.peers.peerOf(this.leader) !== peerId) return
     this.#election.isLinkDown = !isUp
+    const { confState, term } = this
+    const isFirst = this.#election.place(confState, term) === 0
     this.#guard(() => {
-      if (!isUp && this.#host.readMode === 'safe') this.#node.forgetLeader()
       this.#placeElection()
+      // In lease mode the leader counts on T, however dead its line looks from here.
+      if (isUp || this.#host.readMode === 'lease') return
+      this.#node.forgetLeader()
+      if (isFirst) this.#node.campaign()
     })
     this.#host.wake(this)
   }
@@ -279,6 +319,7 @@ export class Group {
     if (softState !== undefined) {
       this.#state = softState.state
       this.isLeader = softState.state === 'StateLeader'
+      if (this.isLeader && !wasLeader) this.#election.lead()
       this.leader = softState.lead
       if (softState.lead !== 0) this.#election.follow(softState.lead)
     }

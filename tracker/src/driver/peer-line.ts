@@ -63,7 +63,7 @@ export class PeerLine {
     const { region, memberId: from, pace, counters } = this.#context
     const { electionMs } = pace
     writeFrameHead(this.#writer, {
-      ...{ region, from, to: this.#to, electionMs, electionAgeMs: pace.ageMs(nowMs) },
+      ...{ region, from, to: this.#to, electionMs },
       stamp: micros(nowMs),
       echo: this.#echo,
       heldMicros: this.#echo === undefined ? 0 : micros(nowMs - this.#echoCameMs),
@@ -79,7 +79,6 @@ export class PeerLine {
   /** Takes in the head of a frame that came at `cameMs`. */
   hear(head: FrameHead, cameMs: number): void {
     this.heard.electionMs = Math.min(head.electionMs, driverLimits.electionMsMax)
-    this.heard.measuredMs = cameMs - head.electionAgeMs
     this.#echo = head.stamp
     this.#echoCameMs = cameMs
     if (head.echo === undefined || head.echo === this.#echoSeen) return

@@ -5,18 +5,16 @@
 import type { CancelTimer, Clock } from '../clock.ts'
 import { driverLimits } from './driver-limits.ts'
 import { ElapsedTime } from './elapsed-time.ts'
-import { ElectionPace } from './election-pace.ts'
+import { ElectionPace, type GroupNeeds } from './election-pace.ts'
 import type { Group } from './group.ts'
-import type { PeerLine } from './peer-line.ts'
 import { TickLength } from './tick-length.ts'
 
-const { electionTicks, timingRefreshMs } = driverLimits
+const { electionTicks, heartbeatTicks, timingRefreshMs, idleAfterMs } = driverLimits
 
 /** What a ticker works with. */
 export interface TickerInit {
   readonly clock: Clock
   readonly groups: ReadonlyMap<number, Group>
-  readonly lines: ReadonlyMap<string, PeerLine>
   readonly counters: { longStops: number }
   /** Time has passed: a turn is due. */
   readonly turn: () => void
@@ -28,8 +26,11 @@ export class Ticker {
   readonly #init: TickerInit
   readonly #elapsed: ElapsedTime
   readonly #length = new TickLength()
-  /** Time that passed and was not spent on ticks. */
+  /** Time that passed and was not spent on ticks of the groups that this member leads. */
   #owedMs = 0
+  /** How much there was asked of groups, and when it was more than before. */
+  #asked = 0
+  #activeMs: number
   #cancel: CancelTimer | undefined
   #dueMs = 0
   #refreshedMs: number
@@ -39,43 +40,48 @@ export class Ticker {
     const nowMs = init.clock.monotonicMs()
     this.#elapsed = new ElapsedTime(init.clock)
     this.pace = new ElectionPace(nowMs)
-    this.pace.refresh([], nowMs)
     this.#length.follow(this.pace.tickMs, 0)
     this.#refreshedMs = nowMs
+    this.#activeMs = nowMs
   }
 
-  /** Length of a tick now. */
+  /** Length of a tick of the groups that this member leads, now. */
   get tickMs(): number {
     return this.#length.tickMs
   }
 
   /** Gives the groups the ticks that passed. */
   pass(nowMs: number): void {
-    const { groups, lines, counters } = this.#init
+    const { groups, counters } = this.#init
     if (nowMs - this.#refreshedMs >= timingRefreshMs) {
       this.#refreshedMs = nowMs
-      this.pace.refresh(lines.values(), nowMs)
+      this.pace.refresh(this.#needs(nowMs), nowMs)
       this.#length.follow(this.pace.tickMs, 0)
     }
-    const { tickMs } = this
-    this.#owedMs += this.#elapsed.take()
-    let ticks = Math.floor(this.#owedMs / tickMs)
-    if (ticks === 0) return
-    this.#owedMs -= ticks * tickMs
-    if (ticks > 2 * electionTicks) {
-      // After a long stop: leases have ended, and a leader may be heard before anybody campaigns.
-      ticks = electionTicks
-      this.#owedMs = 0
-      if (this.#cancel !== undefined) counters.longStops += 1
+    const { followingTickMs } = this.pace
+    const elapsedMs = this.#elapsed.take()
+    this.#owedMs += elapsedMs
+    // All leaders at a time, as many ticks as make each send one heartbeat: so one frame holds them all.
+    const roundMs = this.tickMs * heartbeatTicks
+    const rounds = Math.floor(this.#owedMs / roundMs)
+    this.#owedMs -= rounds * roundMs
+    let wasLong = false
+    for (const group of groups.values()) {
+      if (!group.needsTicks) continue
+      if (!group.isLeader) wasLong = group.passBehind(elapsedMs, followingTickMs) || wasLong
+      else if (rounds > 0) group.passAsLeader(rounds * heartbeatTicks)
     }
-    for (const group of groups.values()) if (group.needsTicks) group.pass(ticks, tickMs)
-    this.#length.follow(this.pace.tickMs, ticks)
+    if (wasLong || rounds * heartbeatTicks > 2 * electionTicks)
+      counters.longStops += this.#cancel === undefined ? 0 : 1
+    this.#length.follow(this.pace.tickMs, rounds * heartbeatTicks)
   }
 
   /** Sets the timer, when there is none and one is needed. */
   arm(nowMs: number): void {
-    if (this.#cancel !== undefined || !this.#isNeeded) return
-    const delayMs = Math.max(this.tickMs - this.#owedMs, 1)
+    if (this.#cancel !== undefined) return
+    const waitMs = this.#waitMs()
+    if (waitMs === undefined) return
+    const delayMs = Math.max(waitMs, 1)
     this.#dueMs = nowMs + delayMs
     this.#cancel = this.#init.clock.after(delayMs, () => {
       this.#cancel = undefined
@@ -89,8 +95,33 @@ export class Ticker {
     this.#cancel?.()
   }
 
-  get #isNeeded(): boolean {
-    for (const group of this.#init.groups.values()) if (group.needsTicks) return true
-    return false
+  /** How long nobody needs a tick; undefined when nobody ever does. */
+  #waitMs(): number | undefined {
+    const { followingTickMs } = this.pace
+    let waitMs: number | undefined
+    for (const group of this.#init.groups.values()) {
+      if (!group.needsTicks) continue
+      const groupMs = group.isLeader
+        ? this.tickMs * heartbeatTicks - this.#owedMs
+        : group.waitBehind(followingTickMs)
+      if (waitMs === undefined || groupMs < waitMs) waitMs = groupMs
+    }
+    return waitMs
+  }
+
+  #needs(nowMs: number): GroupNeeds {
+    let asked = 0
+    let ledMs = 0
+    let followedMs = 0
+    for (const group of this.#init.groups.values()) {
+      if (!group.needsTicks) continue
+      asked += group.asked
+      const roundTripMs = group.roundTripMs(nowMs)
+      if (group.isLeader) ledMs = Math.max(ledMs, roundTripMs)
+      else followedMs = Math.max(followedMs, roundTripMs)
+    }
+    if (asked !== this.#asked) this.#activeMs = nowMs
+    this.#asked = asked
+    return { isActive: nowMs - this.#activeMs < idleAfterMs, ledMs, followedMs }
   }
 }

@@ -75,7 +75,7 @@ export class Turns implements GroupHost {
     const { counters } = this
     const region = regionNumber(init.region)
     const { groups } = init
-    this.#ticker = new Ticker({ clock, groups, counters, lines: this.#lines, turn: this.#onTimer })
+    this.#ticker = new Ticker({ clock, groups, counters, turn: this.#onTimer })
     this.writer = new LogWriter<Group>({
       ...{ log, clock, onFailure },
       onDurable: (promised) => this.#whenDurable(promised),

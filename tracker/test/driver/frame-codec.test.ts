@@ -76,7 +76,7 @@ function writeFrame(messages: readonly [number, Message][]): Uint8Array {
   for (const [to, message] of messages) writeMessage(writer, to, message)
   writeFrameHead(writer, {
     ...{ region: regionNumber(new TextEncoder().encode('r')), from: 3, to: 7 },
-    ...{ electionMs: 55, electionAgeMs: 10_000, stamp: 2 ** 32 - 1, echo: 5, heldMicros: 6 },
+    ...{ electionMs: 55, stamp: 2 ** 32 - 1, echo: 5, heldMicros: 6 },
   })
   return writer.take(0)
 }
@@ -122,7 +122,7 @@ test('a head is read as it was written', (t) => {
   const writer = new ByteWriter()
   const region = regionNumber(new TextEncoder().encode('r'))
   const head = {
-    ...{ region, from: Number.MAX_SAFE_INTEGER, to: 1, electionMs: 1000, electionAgeMs: 3 },
+    ...{ region, from: Number.MAX_SAFE_INTEGER, to: 1, electionMs: 1000 },
     ...{ stamp: 4_000_000_000, echo: undefined, heldMicros: 0 },
   }
   writer.length = frameHeadBytes

@@ -3,12 +3,13 @@ import { test } from 'tap'
 import { ByteReader } from '../../src/driver/bytes.ts'
 import { driverLimits } from '../../src/driver/driver-limits.ts'
 import { ElapsedTime } from '../../src/driver/elapsed-time.ts'
-import { ElectionPace, electionPlace, unheardPace } from '../../src/driver/election-pace.ts'
+import { ElectionPace, electionPlace } from '../../src/driver/election-pace.ts'
 import { readFrameHead } from '../../src/driver/frame-codec.ts'
+import { GroupElection } from '../../src/driver/group-election.ts'
 import { PeerLine } from '../../src/driver/peer-line.ts'
 import { TickLength } from '../../src/driver/tick-length.ts'
 import { WorstLately } from '../../src/driver/worst-lately.ts'
-import { createMessage } from '../../src/raft/types.ts'
+import { createMessage, type StateType } from '../../src/raft/types.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 
 test('one stall tells nothing, two do, and both are forgotten', (t) => {
@@ -24,46 +25,71 @@ test('one stall tells nothing, two do, and both are forgotten', (t) => {
   t.end()
 })
 
-test('T follows round trips and lag between its limits', (t) => {
+const quiet = { isActive: true, ledMs: 0, followedMs: 0 }
+
+test('T follows round trips and lag of a leader between its limits', (t) => {
   const pace = new ElectionPace(-5_000)
-  const peer = unheardPace()
-  pace.refresh([{ heard: peer }], -4_999)
-  t.equal(pace.electionMs, 100, 'at the start: twice the lag of starting')
-  pace.refresh([{ heard: peer }], 0)
   t.equal(pace.electionMs, driverLimits.electionMsMin)
-  peer.roundTrips.note(100, 1)
-  peer.roundTrips.note(100, 1)
-  pace.refresh([{ heard: peer }], 2)
+  pace.refresh(quiet, -4_999)
+  t.equal(pace.electionMs, 100, 'at the start: twice the lag of starting')
+  pace.refresh(quiet, 0)
+  t.equal(pace.electionMs, driverLimits.electionMsMin)
+  pace.refresh({ ...quiet, isActive: false }, 1)
+  t.equal(pace.electionMs, driverLimits.electionMsIdle)
+  pace.refresh({ ...quiet, ledMs: 100 }, 2)
   t.equal(pace.electionMs, 200)
   pace.noteLag(1_000, 3)
   pace.noteLag(1_000, 3)
-  pace.refresh([{ heard: peer }], 4)
+  pace.refresh({ ...quiet, followedMs: 60 }, 4)
   t.equal(pace.electionMs, driverLimits.electionMsMax)
-  pace.refresh([{ heard: peer }], 10_000)
+  t.equal(pace.followingTickMs, 120 / driverLimits.electionTicks, 'lag is the affair of leaders')
+  pace.refresh(quiet, 10_000)
   t.equal(pace.electionMs, driverLimits.electionMsMin)
   t.end()
 })
 
-test('a larger T that was heard counts until it is a second old, however often it is repeated', (t) => {
-  const [a, b] = [new ElectionPace(-5_000), new ElectionPace(-5_000)]
-  const [heardByA, heardByB] = [unheardPace(), unheardPace()]
-  heardByA.electionMs = 400
-  heardByA.measuredMs = 0
-  a.refresh([{ heard: heardByA }], 1)
-  t.equal(a.electionMs, 400)
-  // They tell one another all the time.
-  for (let nowMs = 1; nowMs < 990; nowMs += 20) {
-    heardByB.electionMs = a.electionMs
-    heardByB.measuredMs = nowMs - a.ageMs(nowMs)
-    b.refresh([{ heard: heardByB }], nowMs)
-    heardByA.electionMs = b.electionMs
-    heardByA.measuredMs = nowMs - b.ageMs(nowMs)
-    a.refresh([{ heard: heardByA }], nowMs)
-    t.equal(b.electionMs, 400)
-  }
-  a.refresh([{ heard: heardByA }], 1_030)
-  b.refresh([{ heard: heardByB }], 1_030)
-  t.same([a.electionMs, b.electionMs], [50, 50])
+test('ticks behind a leader are as long as the leader says, and a long stop counts as T', (t) => {
+  const election = new GroupElection({
+    ...{ memberId: 1, tickMs: 10, writer: { syncMs: 0 } },
+  })
+  t.equal(election.dueBehind(25, 10), 2)
+  t.equal(election.waitMs(10), 5)
+  t.equal(election.dueBehind(25, 40), 0)
+  t.equal(election.dueBehind(10, 40), 1)
+  t.equal(election.dueBehind(100, 10), 10)
+  t.equal(election.dueBehind(100_000, 10), driverLimits.electionTicks)
+  t.equal(election.dueBehind(9, 10), 0)
+  election.lead()
+  t.same(
+    [2, 2, 4, 50].map((ticks) => election.dueAsLeader(ticks)),
+    [1, 2, 4, 4],
+  )
+  t.same(
+    [1, 3, 1, 2, 2].map((due) => election.mayCampaign(due)),
+    [true, false, true, false, true],
+  )
+  t.end()
+})
+
+test('nobody campaigns before T, each voter at another time', (t) => {
+  const voters = { voters: [1, 2, 3], votersOutgoing: [], learners: [], learnersNext: [] }
+  const confState = { ...voters, autoLeave: false }
+  const all = [1, 2].map((memberId) => {
+    const election = new GroupElection({ memberId, tickMs: 10, writer: { syncMs: 20 } })
+    election.follow(3)
+    return election
+  }) as [GroupElection, GroupElection]
+  const ticks = (state: StateType) => all.map((each) => each.ticks(state, confState, 2))
+  const { electionTicks } = driverLimits
+  t.same(ticks('StateFollower'), [electionTicks, electionTicks + 2])
+  for (const each of all) each.isLinkDown = true
+  t.same(ticks('StateFollower'), [electionTicks, electionTicks + 1])
+  t.same(ticks('StatePreCandidate'), [1, 2])
+  t.same(ticks('StateCandidate'), [electionTicks + 6, electionTicks + 7])
+  all[0].follow(2)
+  t.notOk(all[0].isLinkDown)
+  const joint = { ...confState, votersOutgoing: [1, 4, 9] }
+  t.same(all[0].place(joint, 0), 0)
   t.end()
 })
 
