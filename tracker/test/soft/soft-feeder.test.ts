@@ -216,6 +216,41 @@ test('a batch that was to say all is lost, and what it left out with it', async 
   t.same(stage.streams('a'), ['s', 't'])
 })
 
+test('what is gone is said again when a batch is lost', async (t) => {
+  const stage = new Stage()
+  const feeder = stage.feeder('a')
+  const [, closed] = ['s', 't'].map((stream) => feeder.open(stream))
+  await stage.pass(refreshMs)
+  closed?.close()
+  stage.fates.push('lost')
+  await stage.pass(10 * refreshMs)
+  t.same(stage.streams('a'), ['s'])
+})
+
+test('a handle of another leader stands for nobody', async (t) => {
+  const stage = new Stage()
+  const met: string[][] = []
+  const others = ['b', 'c'].map((peer) => stage.feeder(peer))
+  for (const other of others) other.open('s')
+  const feeder = stage.feeder('a', {
+    onIntroduced: (_stream, _rendition, peerIds) => met.push([...peerIds].sort()),
+  })
+  const subject = feeder.open('s')
+  await stage.pass(2 * refreshMs)
+  subject.introduce(8)
+  await stage.pass(refreshMs)
+  await Promise.all(others.map((other) => other.stop()))
+  for (const peer of ['d', 'e']) stage.feeder(peer).open('s')
+  stage.change()
+  await stage.pass(2 * refreshMs)
+  subject.introduce(8)
+  await stage.pass(refreshMs)
+  t.same(met, [
+    ['b', 'c'],
+    ['d', 'e'],
+  ])
+})
+
 test('more than one batch holds', async (t) => {
   const stage = new Stage()
   const feeder = stage.feeder('a')
