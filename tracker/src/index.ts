@@ -1,5 +1,7 @@
 /** The public API of the tracker. */
 
+export { Owned, type OwnOptions, Ownership } from './client/ownership.ts'
+export type { CancelTimer, Clock } from './clock.ts'
 export * from './coordination.ts'
 export { TrackerError, type TrackerErrorCode } from './errors.ts'
 export { decodeConfChange, encodeConfChange } from './raft/conf-change-codec.ts'
@@ -19,3 +21,4 @@ export {
   type TrackerTransport,
   type TransportHandlers,
 } from './transport.ts'
+export { createTracker } from './worker/worker-tracker.ts'

@@ -1,0 +1,118 @@
+/**
+ * The tracker's thread: a whole member on this machine's disk and clock, and its end of the port to the program. Its entry is
+ * thread-entry.ts.
+ */
+import { randomBytes, randomInt } from 'node:crypto'
+import { join } from 'node:path'
+import { parentPort, workerData } from 'node:worker_threads'
+import { systemClock } from '../clock.ts'
+import type { Transaction } from '../coordination.ts'
+import type { TrackerError } from '../errors.ts'
+import { TrackerMember } from '../member/tracker-member.ts'
+import type { RaftLogger } from '../raft/types.ts'
+import type { TrackerTransport, TransportHandlers } from '../transport.ts'
+import { openDiskFolder } from '../wal/disk-folder.ts'
+import { PortCalls, type PortMethod } from './port-calls.ts'
+import { PortLine } from './port-line.ts'
+import { type LogLevel, type PortMessage, type ThreadData, toPortError } from './port-messages.ts'
+
+const RANDOM_STEPS = 2 ** 47
+
+const port = parentPort
+if (port === null) throw new Error('this file is the entry of a worker thread')
+const data: ThreadData = workerData
+let { facts } = data
+let handlers: TransportHandlers | undefined
+
+const { send: post, sendFrame } = new PortLine((messages, transfer) =>
+  port.postMessage(messages, transfer),
+)
+const transport: TrackerTransport = {
+  peerId: data.peerId,
+  // Whether the line takes it is known in the other thread; what it drops is lost like anything on its way.
+  send: (peerId, lane, frame) => {
+    sendFrame(peerId, lane, frame)
+    return true
+  },
+  start: (given) => {
+    handlers = given
+  },
+}
+const log =
+  (level: LogLevel): ((message: string) => void) =>
+  (message) =>
+    post({ type: 'log', level, message })
+const logger: RaftLogger = { info: log('info'), warn: log('warn'), error: log('error') }
+
+const member = await openMember()
+const methods = methodsOf(member)
+const calls = new PortCalls({ post, methods })
+// Only now: what came before waits in the port.
+port.on('message', (messages: readonly PortMessage[]) => {
+  for (const message of messages) onMessage(message)
+})
+
+function onMessage(message: PortMessage): void {
+  switch (message.type) {
+    case 'frame':
+      handlers?.onFrame(message.peerId, message.lane, message.bytes)
+      break
+    case 'link':
+      handlers?.onLink(message.peerId, message.isUp)
+      break
+    case 'facts':
+      facts = message.facts
+      member.region.touch()
+      break
+    default:
+      calls.onMessage(message)
+  }
+}
+
+async function openMember(): Promise<TrackerMember> {
+  const [folder, logFolder, snapshotFolder] = await Promise.all(
+    ['.', 'log', 'snapshots'].map((name) => openDiskFolder(join(data.folder, name))),
+  )
+  if (!folder || !logFolder || !snapshotFolder) throw new Error('a folder is missing')
+  return new TrackerMember(
+    {
+      ...{ clock: systemClock, transport, folder, logFolder, snapshotFolder, randomBytes, logger },
+      random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
+      defer: (callback) => void setImmediate(callback),
+      mayJoin: async (peerId) => (await calls.call('mayJoin', [peerId])) === true,
+      peerFacts: () => facts,
+      onStatus: (status) => post({ type: 'status', status }),
+      onFailure: (error: TrackerError) => post({ type: 'failure', error: toPortError(error) }),
+    },
+    { region: data.region, expectsPeers: data.expectsPeers },
+  )
+}
+
+/** What the program may call: {@link Tracker} and the calls of a keyspace, by name. */
+function methodsOf({ coordination, region }: TrackerMember): Record<string, PortMethod> {
+  const keyspace = (args: readonly unknown[]) => coordination.keyspace(args[0] as string)
+  type Options = { readonly timeoutMs?: number; readonly limit?: number; readonly after?: string }
+  return {
+    start: () => member.start(),
+    stop: () => member.stop(),
+    view: () => member.view(),
+    figures: () => member.figures(),
+    leave: () => region.leave(),
+    forget: () => region.forget(),
+    merge: ([regionId]) => region.merge(regionId as string),
+    get: (args, signal) =>
+      keyspace(args).get(args[1] as string, { ...(args[2] as Options), signal }),
+    list: (args, signal) =>
+      keyspace(args).list(args[1] as string, { ...(args[2] as Options), signal }),
+    transact: (args, signal) =>
+      keyspace(args).transact(args[1] as Transaction, { ...(args[2] as Options), signal }),
+    grantLease: (args, signal) =>
+      keyspace(args).grantLease(args[1] as number, { ...(args[2] as Options), signal }),
+    renewLease: (args, signal) =>
+      keyspace(args).renewLease(args[1] as string, { ...(args[2] as Options), signal }),
+    revokeLease: (args, signal) =>
+      keyspace(args).revokeLease(args[1] as string, { ...(args[2] as Options), signal }),
+    watch: (args, signal) =>
+      keyspace(args).watch(args[1] as string, { ...(args[2] as { after?: number }), signal }),
+  }
+}
