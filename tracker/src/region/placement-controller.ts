@@ -6,6 +6,7 @@
 import type { CancelTimer, Clock } from '../clock.ts'
 import type { MemberAddress } from '../driver/directory.ts'
 import type { RaftLogger } from '../raft/types.ts'
+import type { Absences } from './absences.ts'
 import { everyone } from './group-members.ts'
 import { placement } from './placement.ts'
 import { PlacementMemory } from './placement-memory.ts'
@@ -20,6 +21,7 @@ import { forgottenLearners, type LeaderReport, leaderReports, strangers } from '
 export interface ControllerComponents {
   readonly clock: Clock
   readonly members: RegionMembers
+  readonly absences: Absences
   /** Asks other members, and this one. */
   readonly asker: RegionAsker
   readonly logger: RaftLogger
@@ -66,7 +68,8 @@ export class PlacementController {
     this.#components = components
     this.#init = init
     this.#counters = counters
-    this.#memory = new PlacementMemory(init.settings)
+    const { clock, absences } = components
+    this.#memory = new PlacementMemory(init.settings, absences, clock.monotonicMs())
   }
 
   start(): void {
@@ -270,7 +273,7 @@ export class PlacementController {
   /** Ends the membership of those who were absent for very long and have no part in any group. */
   async #strikeOff(found: readonly RegionMember[], atMs: number): Promise<void> {
     for (const { memberId } of found) {
-      const absentMs = this.#memory.absentMs(memberId, atMs)
+      const absentMs = this.#components.absences.absentMs(memberId, atMs)
       if (absentMs < regionTimes.strikeOffMs) continue
       if ([...this.#seats.values()].some((seats) => seats.includes(memberId))) continue
       await this.#components.members.strikeOff(memberId, { signal: this.#abort.signal })

@@ -6,6 +6,7 @@ import type {
   PlacementSettings,
   PlacementStep,
 } from './placement-types.ts'
+import { regionGroup } from './shard-of.ts'
 import { chooseMembers, isGone } from './voter-choice.ts'
 
 /** What is asked for in one round, at most one step a group. */
@@ -60,7 +61,8 @@ function spreadLeaders(
   for (const { leader } of groups) leads.set(leader, count(leader) + 1)
   const steps: PlacementStep[] = []
   for (const { group, leader, mayTransfer, members: seats, progress, commit } of settled) {
-    if (!mayTransfer || steps.length >= settings.transfersMax) continue
+    // Whoever leads the region group remembers what it does: to move that one costs more than it gains.
+    if (group === regionGroup || !mayTransfer || steps.length >= settings.transfersMax) continue
     const isReady = (id: number): boolean => {
       const member = members.get(id)
       const found = progress.find(({ memberId }) => memberId === id)

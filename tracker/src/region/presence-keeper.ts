@@ -6,7 +6,13 @@ import type { CancelTimer, Clock } from '../clock.ts'
 import type { Keyspace } from '../coordination.ts'
 import { TrackerError } from '../errors.ts'
 import type { RaftLogger } from '../raft/types.ts'
-import { encodePresence, founderId, type PresenceRecord, presenceKey, rosterKey } from './member-record.ts'
+import {
+  encodePresence,
+  founderId,
+  type PresenceRecord,
+  presenceKey,
+  rosterKey,
+} from './member-record.ts'
 import { regionTimes } from './region-limits.ts'
 import type { RegionMembers } from './region-members.ts'
 

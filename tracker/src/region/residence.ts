@@ -9,6 +9,7 @@ import type { MemberChange } from '../driver/driver.ts'
 import type { StateMachine } from '../driver/state-machine.ts'
 import { TrackerError } from '../errors.ts'
 import type { ConfChangeSingle, RaftLogger } from '../raft/types.ts'
+import { Absences } from './absences.ts'
 import { configPrefix } from './member-record.ts'
 import { PlacementController, type PlacementCounters } from './placement-controller.ts'
 import type { PlacementSettings } from './placement-types.ts'
@@ -81,6 +82,7 @@ export class Residence implements RegionGuide {
   readonly #forgottenAtMs = new Map<number, number>()
   #known: readonly RegionMember[] = []
   #knownAtMs = Number.NEGATIVE_INFINITY
+  readonly #absences = new Absences()
   #refreshing: Promise<void> | undefined
   #cancelRefresh: CancelTimer | undefined
   #decidedAtMs = Number.NEGATIVE_INFINITY
@@ -408,7 +410,7 @@ export class Residence implements RegionGuide {
       const { clock, asker, logger, counters } = this.#components
       const { regionId, memberId } = this.facts
       this.#controller = new PlacementController(
-        { clock, asker, logger, members: this.#registered },
+        { clock, asker, logger, members: this.#registered, absences: this.#absences },
         { regionId, memberId, settings: this.#settings },
         counters,
       )
@@ -423,6 +425,7 @@ export class Residence implements RegionGuide {
       const found = await this.#registered.list({ signal, timeoutMs: regionTimes.requestMs })
       this.#known = found
       this.#knownAtMs = clock.monotonicMs()
+      this.#absences.note(found, this.#knownAtMs)
       for (const { memberId, presence } of found)
         if (presence !== undefined) this.#admittedAtMs.delete(memberId)
     } catch (error) {

@@ -79,7 +79,10 @@ test('seven peers: five vote, who dies is replaced, and nothing is lost', async 
     [true, false, true, true, true, true, true],
   )
   t.match(view.members[0], { peerId: 'p1', votes: 0, leads: 0, incarnation: 2 })
-  t.ok(view.members.slice(2).every(({ leads }) => leads >= 2 && leads <= 6), 'leaders are spread')
+  t.ok(
+    view.members.slice(2).every(({ leads }) => leads >= 2 && leads <= 6),
+    'leaders are spread',
+  )
   t.ok(view.groups.every(({ lag }) => lag.every(({ entries }) => entries < 100)))
 })
 
@@ -123,7 +126,8 @@ test('founders that meet all at once end in one region', async (t) => {
 test('peers that start at once and expect one another found one region', async (t) => {
   const stage = new RegionStage(5)
   const peers: StagePeer[] = []
-  for (const name of ['a', 'b', 'c']) peers.push(await stage.add(name, peers, { expectsPeers: true }))
+  for (const name of ['a', 'b', 'c'])
+    peers.push(await stage.add(name, peers, { expectsPeers: true }))
   await stage.together()
   t.equal(peers.filter(({ region: { counters } }) => counters.founded > 0).length, 1)
 })
@@ -160,13 +164,19 @@ test('all restart, killed and in order', async (t) => {
   for (const peer of peers) peer.kill()
   for (const peer of peers) await peer.start()
   await stage.together()
-  t.same(peers.map(({ memberId }) => memberId), ids)
+  t.same(
+    peers.map(({ memberId }) => memberId),
+    ids,
+  )
   t.equal(await get(stage, peers[3] as StagePeer, 'things', 'a'), '1')
   for (const peer of peers) await peer.stop()
   for (const peer of peers) await peer.start()
   await stage.together()
   t.equal(await get(stage, peers[0] as StagePeer, 'things', 'a'), '1')
-  t.same(peers.map(({ memberId }) => memberId), ids)
+  t.same(
+    peers.map(({ memberId }) => memberId),
+    ids,
+  )
   t.same(
     peers.map(({ region: { status } }) => status.facts?.incarnation),
     [3, 3, 3, 3],
@@ -198,7 +208,10 @@ test('who leaves hands its seats over first', async (t) => {
   t.equal(founder.driver, undefined)
   await stage.voters((voters) => !has(voters, 1) && voters.length === 3)
   const view = await stage.clock.result((others[0] as StagePeer).region.view())
-  t.same(view.members.map(({ memberId }) => memberId), [2, 3, 4])
+  t.same(
+    view.members.map(({ memberId }) => memberId),
+    [2, 3, 4],
+  )
   await t.rejects(stage.clock.result(founder.region.leave()), { code: 'ERR_INVALID_INPUT' })
   // Started again it is a newcomer.
   await founder.stop()

@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { CallLane, callServices } from '../../../src/client/call-lane.ts'
+import { regionNumber } from '../../../src/client/coordination-codec.ts'
 import { CoordinationServer } from '../../../src/client/coordination-server.ts'
 import type { GroupAccess, GroupStore, Leadership } from '../../../src/client/group-access.ts'
 import { MemberGroups } from '../../../src/client/member-groups.ts'
@@ -31,6 +32,10 @@ class SwitchedGroups implements GroupAccess {
     groups?.onLeadership((group) => {
       for (const listener of this.#listeners) listener(group)
     })
+  }
+
+  get region(): number {
+    return this.current?.region ?? 0
   }
 
   get groups(): Iterable<number> {
@@ -133,7 +138,6 @@ export class StagePeer {
       },
     }
     const logger = {
-      ...(process.env.DBG ? { debug: (m: string) => console.log(this.peerId, m) } : {}),
       info: (message: string) => this.logged.push(message),
       warn: (message: string) => this.logged.push(message),
     }
@@ -224,14 +228,19 @@ export class StagePeer {
     )
     await driver.start()
     this.driver = driver
-    const groups = new MemberGroups({ driver })
+    const number = regionNumber(facts.regionId)
+    const groups = new MemberGroups({ driver }, { region: number })
     access.switchTo(groups)
     for (const group of driver.groupIds) groups.add(group, states.get(group) as GroupState)
     const candidates = (group: number): string[] => {
       const own = driver.groupIds.includes(group) ? [this.peerId] : []
       return [...own, ...guide.contacts()]
     }
-    const coordination = new RegionCoordination({ lane, clock, members: { candidates } })
+    const coordination = new RegionCoordination({
+      lane,
+      clock,
+      members: { candidates, region: number },
+    })
     return {
       coordination,
       stateMachine,
@@ -351,7 +360,10 @@ export class RegionStage {
   }
 
   /** Waits until every group that anybody holds has these members as voters, as all of them have applied. */
-  async voters(expected: (voters: readonly number[]) => boolean, withinMs = 240_000): Promise<void> {
+  async voters(
+    expected: (voters: readonly number[]) => boolean,
+    withinMs = 240_000,
+  ): Promise<void> {
     await this.until(() => {
       const held = this.running.flatMap((peer) =>
         (peer.driver?.groupIds ?? []).map((group) => peer.voters(group)),
