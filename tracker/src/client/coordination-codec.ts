@@ -3,7 +3,9 @@ import {
   coordinationLimits,
   type KeyList,
   type KeyValue,
+  type Operation,
   type OperationResult,
+  type Transaction,
   type TransactionResult,
   type WatchBatch,
   type WatchEvent,
@@ -45,11 +47,11 @@ export type CoordinationRequest =
   | { readonly type: 'follow' }
 
 const kinds = { propose: 1, get: 2, list: 3, renew: 4, watch: 5, follow: 6 } as const
-const { nameBytesMax, keyBytesMax, valueBytesMax, listMax, transactionStepsMax } =
-  coordinationLimits
+const { nameBytesMax, keyBytesMax, valueBytesMax, listMax } = coordinationLimits
 
 const writer = new CallWriter(1_024)
 const noBytes = new Uint8Array(0)
+const noOperations: readonly Operation[] = []
 
 /** A request as bytes. @param region number of the region that is meant, see {@link regionNumber} */
 export function encodeRequest(request: CoordinationRequest, region = 0): Uint8Array {
@@ -132,16 +134,18 @@ export function encodeResult(result: Exclude<CommandResult, { type: 'refused' }>
   }
 }
 
-/** @throws TrackerError ERR_MALFORMED */
-export function decodeTransacted(bytes: Uint8Array): TransactionResult {
+/**
+ * What became of a transaction; what it put is not sent back.
+ * @throws TrackerError ERR_MALFORMED, also for what cannot be the answer to that transaction
+ */
+export function decodeTransacted(bytes: Uint8Array, transaction: Transaction): TransactionResult {
   const reader = new CallReader(bytes)
   const succeeded = readFlag(reader)
   const revision = reader.integer()
   const token = { term: reader.integer(), index: reader.integer() }
-  const count = reader.u8()
-  if (count > transactionStepsMax) throw malformed('more results than steps')
-  const results: OperationResult[] = []
-  for (let at = 0; at < count; at++) results.push(readOperationResult(reader))
+  const operations = succeeded ? transaction.then : (transaction.otherwise ?? noOperations)
+  if (reader.u8() !== operations.length) throw malformed('other results than there are steps')
+  const results = operations.map((operation) => readOperationResult(reader, operation, revision))
   reader.end()
   return { succeeded, revision, token, results }
 }
@@ -278,17 +282,31 @@ const resultKinds = { put: 1, deleted: 2, got: 3 } as const
 
 function writeOperationResult(result: OperationResult): void {
   writer.u8(resultKinds[result.type])
-  if (result.type === 'put') writeItem(result.item)
-  else if (result.type === 'got') writeOptionalItem(result.item)
+  if (result.type === 'put') {
+    writer.integer(result.item.createRevision)
+    writer.integer(result.item.token.term)
+    writer.integer(result.item.token.index)
+  } else if (result.type === 'got') writeOptionalItem(result.item)
   else writer.u32(result.count)
 }
 
-function readOperationResult(reader: CallReader): OperationResult {
+function readOperationResult(
+  reader: CallReader,
+  operation: Operation,
+  modRevision: number,
+): OperationResult {
   const kind = reader.u8()
-  if (kind === resultKinds.put) return { type: 'put', item: readItem(reader) }
-  if (kind === resultKinds.got) return { type: 'got', item: readOptionalItem(reader) }
-  if (kind === resultKinds.deleted) return { type: 'deleted', count: reader.u32() }
-  throw malformed('a result of no known kind')
+  if (kind === resultKinds.put && operation.type === 'put') {
+    const { key, value, leaseId } = operation
+    const createRevision = reader.integer()
+    const token = { term: reader.integer(), index: reader.integer() }
+    return { type: 'put', item: { key, value, createRevision, modRevision, token, leaseId } }
+  }
+  if (kind === resultKinds.got && operation.type === 'get')
+    return { type: 'got', item: readOptionalItem(reader) }
+  const isDelete = operation.type === 'delete' || operation.type === 'delete-prefix'
+  if (kind === resultKinds.deleted && isDelete) return { type: 'deleted', count: reader.u32() }
+  throw malformed('a result of another kind than its step')
 }
 
 function writeOptionalItem(item: KeyValue | undefined): void {

@@ -141,7 +141,7 @@ class RegionKeyspace implements Keyspace {
   async transact(transaction: Transaction, options: CallOptions = {}): Promise<TransactionResult> {
     // Its checks are those of `checkTransaction`.
     const command = encodeCommand({ type: 'transact', keyspace: this.#name, transaction })
-    return decodeTransacted(await this.#propose('once', command, options))
+    return decodeTransacted(await this.#propose('once', command, options), transaction)
   }
 
   async grantLease(ttlMs: number, options: CallOptions = {}): Promise<string> {

@@ -31,7 +31,14 @@ import {
   encodeRequest,
   encodeResult,
 } from '../../src/client/coordination-codec.ts'
-import type { KeyValue, OperationResult, WatchEvent } from '../../src/coordination.ts'
+import type {
+  KeyValue,
+  Operation,
+  OperationResult,
+  Transaction,
+  TransactionResult,
+  WatchEvent,
+} from '../../src/coordination.ts'
 import { TrackerError } from '../../src/errors.ts'
 
 const whole = fc.maxSafeNat()
@@ -39,6 +46,8 @@ const text = (max: number) => fc.string({ unit: 'binary', maxLength: max })
 const someBytes = fc.uint8Array({ maxLength: 300 })
 const token = fc.record({ term: whole, index: whole })
 const leaseId = fc.option(fc.stringMatching(/^[0-9a-z-]{1,32}$/), { nil: undefined })
+/** What a transaction put has its revision. */
+const revisionOfAll = 77
 const item: fc.Arbitrary<KeyValue> = fc.record({
   key: text(200),
   value: someBytes,
@@ -48,7 +57,7 @@ const item: fc.Arbitrary<KeyValue> = fc.record({
   leaseId,
 })
 const operationResult: fc.Arbitrary<OperationResult> = fc.oneof(
-  fc.record({ type: fc.constant('put' as const), item }),
+  item.map((each) => ({ type: 'put' as const, item: { ...each, modRevision: revisionOfAll } })),
   fc.record({ type: fc.constant('got' as const), item: fc.option(item, { nil: undefined }) }),
   fc.record({ type: fc.constant('deleted' as const), count: fc.nat() }),
 )
@@ -83,6 +92,24 @@ const request: fc.Arbitrary<CoordinationRequest> = fc.oneof(
   }),
   fc.constant({ type: 'follow' as const }),
 )
+
+/** A transaction that such a result may be the answer to. */
+function asked({ succeeded, results }: TransactionResult): Transaction {
+  const branch = results.map((result): Operation => {
+    if (result.type === 'deleted') return { type: 'delete', key: 'k' }
+    if (result.type === 'got') return { type: 'get', key: 'k' }
+    const { key, value, leaseId: lease } = result.item
+    return { type: 'put', key, value, ...(lease === undefined ? {} : { leaseId: lease }) }
+  })
+  return succeeded ? { then: branch } : { then: [], otherwise: branch }
+}
+
+/** For each kind of result one that it is not. */
+const other: Record<OperationResult['type'], OperationResult> = {
+  put: { type: 'got', item: undefined },
+  got: { type: 'deleted', count: 0 },
+  deleted: { type: 'got', item: undefined },
+}
 
 /** What a frame says, one line for each message. */
 function describe(frame: Uint8Array): string[] {
@@ -140,7 +167,8 @@ test('requests are read as they were written', async (t) => {
 
 test('answers are read as they were written', async (t) => {
   const results = fc.array(operationResult, { maxLength: 6 })
-  const transacted = fc.record({ succeeded: fc.boolean(), revision: whole, token, results })
+  const revision = fc.constant(revisionOfAll)
+  const transacted = fc.record({ succeeded: fc.boolean(), revision, token, results })
   const list = fc.record({
     revision: whole,
     more: fc.boolean(),
@@ -153,7 +181,7 @@ test('answers are read as they were written', async (t) => {
   })
   fc.assert(
     fc.property(transacted, list, batch, fc.option(item, { nil: undefined }), (a, b, c, d) => {
-      t.same(decodeTransacted(encodeResult({ type: 'transacted', ...a })), a)
+      t.same(decodeTransacted(encodeResult({ type: 'transacted', ...a }), asked(a)), a)
       t.same(decodeList(encodeList(b)), b)
       t.same(decodeBatch(encodeBatch(c)), c)
       t.same(decodeItem(encodeItem(d)), d)
@@ -171,7 +199,14 @@ test('answers are read as they were written', async (t) => {
   const [c] = fc.sample(batch, { numRuns: 1, seed: 7 })
   const [d] = fc.sample(item, { numRuns: 1, seed: 7 })
   if (!(a && b && c && d)) throw new Error('there are samples')
-  refuses(t, encodeResult({ type: 'transacted', ...a }), decodeTransacted)
+  const bytes = encodeResult({ type: 'transacted', ...a })
+  refuses(t, bytes, (each) => decodeTransacted(each, asked(a)))
+  const { results: done, ...rest } = a
+  t.ok(done.length > 0)
+  const fewer = asked({ ...rest, results: done.slice(1) })
+  t.throws(() => decodeTransacted(bytes, fewer), { code: 'ERR_MALFORMED' })
+  const others = asked({ ...rest, results: done.map(({ type }) => other[type]) })
+  t.throws(() => decodeTransacted(bytes, others), { code: 'ERR_MALFORMED' })
   refuses(t, encodeList(b), decodeList)
   refuses(t, encodeBatch(c), decodeBatch)
   refuses(t, encodeItem(d), decodeItem)

@@ -96,6 +96,25 @@ test('a watch goes on after etcd forgot what it had seen already', { skip }, asy
   await coordination.stop()
 })
 
+test('a member that is gone is passed over', { skip }, async (t) => {
+  const etcd = await start(t)
+  const [gone, there] = ['etcd://127.0.0.1:1', etcd.url.slice('etcd://'.length)]
+  const init = { region: 'test', url: `${gone},${there}` }
+  const coordination = new EtcdCoordination({ clock: systemClock }, init)
+  const keyspace = coordination.keyspace('a')
+  let revision = 0
+  for (let i = 0; i < 10; i++) revision = (await put(keyspace, 'k', String(i))).revision
+  const lease = await keyspace.grantLease(5_000)
+  for (let i = 0; i < 5; i++) {
+    await keyspace.renewLease(lease)
+    const watch = takeEvents(keyspace.watch('k', { after: revision - 1 }), 1)
+    t.same((await watch).map(describeBatch), ['k=9'])
+  }
+  t.ok(coordination.counters.retries > 0, 'it was asked, too')
+  t.equal(coordination.counters.unknownOutcomes, 0)
+  await coordination.stop()
+})
+
 test('a large catch-up comes whole, in fragments', { skip }, async (t) => {
   const etcd = await start(t)
   const coordination = connect(etcd)
