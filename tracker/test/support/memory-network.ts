@@ -18,6 +18,8 @@ export interface NetworkSettings {
   loses: (from: string, to: string, lane: Lane) => boolean
   /** Frames may overtake one another. */
   reorders: boolean
+  /** Whether a frame comes twice. */
+  doubles: (from: string, to: string, lane: Lane) => boolean
 }
 
 interface Peer {
@@ -46,7 +48,7 @@ export class MemoryNetwork {
   constructor(clock: VirtualClock, settings: Partial<NetworkSettings> = {}) {
     this.#clock = clock
     this.settings = {
-      ...{ delayMs: () => 1, loses: () => false, reorders: false },
+      ...{ delayMs: () => 1, loses: () => false, reorders: false, doubles: () => false },
       ...settings,
     }
   }
@@ -131,6 +133,12 @@ export class MemoryNetwork {
       this.counters.lost += 1
       return true
     }
+    this.#carry(from, to, lane, frame, peer)
+    if (this.settings.doubles(from, to, lane)) this.#carry(from, to, lane, frame.slice(), peer)
+    return true
+  }
+
+  #carry(from: string, to: string, lane: Lane, frame: Uint8Array, peer: Peer): void {
     const line = `${from}>${to} ${lane}`
     const arrivesMs = this.#clock.nowMs + this.settings.delayMs(from, to)
     const atMs = this.settings.reorders
@@ -144,7 +152,6 @@ export class MemoryNetwork {
       if (this.#broken.has(linkName(from, to))) return
       peer.clock.run(() => this.#deliver(from, to, lane, frame, peer))
     })
-    return true
   }
 
   #deliver(from: string, to: string, lane: Lane, frame: Uint8Array, peer: Peer): void {
