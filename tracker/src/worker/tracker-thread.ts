@@ -12,6 +12,7 @@ import { TrackerMember } from '../member/tracker-member.ts'
 import type { RaftLogger } from '../raft/types.ts'
 import type { TrackerTransport, TransportHandlers } from '../transport.ts'
 import { openDiskFolder } from '../wal/disk-folder.ts'
+import { KnownLinks } from './known-links.ts'
 import { PortCalls, type PortMethod } from './port-calls.ts'
 import { PortLine } from './port-line.ts'
 import { type LogLevel, type PortMessage, type ThreadData, toPortError } from './port-messages.ts'
@@ -27,10 +28,12 @@ let handlers: TransportHandlers | undefined
 const { send: post, sendFrame } = new PortLine((messages, transfer) =>
   port.postMessage(messages, transfer),
 )
+const links = new KnownLinks({ clock: systemClock })
 const transport: TrackerTransport = {
   peerId: data.peerId,
-  // Whether the line takes it is known in the other thread; what it drops is lost like anything on its way.
+  // Whether the line has room is known in the other thread; what it drops is lost like anything on its way.
   send: (peerId, lane, frame) => {
+    if (!links.takes(peerId, lane)) return false
     sendFrame(peerId, lane, frame)
     return true
   },
@@ -58,6 +61,7 @@ function onMessage(message: PortMessage): void {
       handlers?.onFrame(message.peerId, message.lane, message.bytes)
       break
     case 'link':
+      links.changed(message.peerId, message.isUp)
       handlers?.onLink(message.peerId, message.isUp)
       break
     case 'facts':
