@@ -149,7 +149,8 @@ export class Group {
   /** The round trip that this member's part in the group depends on: to the leader, or to the slowest of the fastest quorum. */
   roundTripMs(nowMs: number): number {
     const { memberId } = this.#host
-    if (!this.isLeader) return this.peers.roundTripMs(this.leader, nowMs)
+    if (!this.isLeader && this.leader !== 0) return this.peers.roundTripMs(this.leader, nowMs)
+    // Without a leader an election has to come to its end: a candidate needs the answers that a leader does.
     const { voters } = this.confState
     const others = voters.filter((id) => id !== memberId)
     const times = others.map((id) => this.peers.roundTripMs(id, nowMs)).sort((a, b) => a - b)
