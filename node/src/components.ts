@@ -29,6 +29,7 @@ import { type ArchiveRooms, createArchives } from './peer/archive-components.ts'
 import type { Base, ComponentsInit } from './peer/base.ts'
 import { createCdn } from './peer/cdn-components.ts'
 import { createContent } from './peer/content-components.ts'
+import { createCoordination } from './peer/coordination-components.ts'
 import {
   createEgress,
   createWebhooks,
@@ -54,6 +55,7 @@ type ContentRooms = ReturnType<typeof createContent>
 export interface Components
   extends ContentRooms,
     ReturnType<typeof createNearest>,
+    ReturnType<typeof createCoordination>,
     ReturnType<typeof createCdn> {
   readonly clock: Clock
   readonly logger: Logger
@@ -157,6 +159,7 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     join,
     audience: new Audience({ clock }),
     ...near,
+    ...createCoordination(base, near, init),
     ...content,
     ...createCdn(base, { ...content, ...near, identity, shelter }, init),
     ...ingest,

@@ -37,6 +37,8 @@ export const errorStatus = {
   ERR_VERIFICATION: 502,
   /** No provider of the stream or object answers. */
   ERR_NO_PROVIDER: 503,
+  /** This peer's region can decide nothing now: too few of its members are there. */
+  ERR_NO_QUORUM: 503,
   /** The other side did not answer in time. */
   ERR_TIMEOUT: 504,
   /** A port, file or folder is held by another process. */

@@ -43,6 +43,8 @@ export interface Home {
   readonly cdnDirectory: string
   /** One file a kept IPFS tree. */
   readonly ipfsDirectory: string
+  /** What this peer holds of its region: the tracker's log, and who it is there. */
+  readonly trackerDirectory: string
   /** Ports that were free last time. */
   readonly portsFile: string
   /** Where the running peer answers. */
@@ -88,6 +90,7 @@ export function homeAt(root: string): Home {
     contentDirectory: join(root, 'content'),
     cdnDirectory: join(root, 'cdn'),
     ipfsDirectory: join(root, 'ipfs'),
+    trackerDirectory: join(root, 'tracker'),
     portsFile: join(root, 'ports.json'),
     runningFile: join(root, 'running.json'),
   }

@@ -196,10 +196,11 @@ export class Peer {
   async #startContent(components: Components): Promise<void> {
     const { sequences, store, host, peerHttp, directory, providers, fetches } = components
     const { feeds, replicas, load, geo, nearest, catalog, replication, ipfs } = components
-    const { videos, networkVideos, remoteDvr } = components
+    const { videos, networkVideos, remoteDvr, coordination } = components
     await this.#lockHome(sequences)
     await this.#begin('store', store)
     await this.#begin('host', host)
+    await this.#begin('coordination', coordination)
     await this.#begin('requests of peers', peerHttp)
     await this.#begin('load', load)
     await this.#begin('places of clients', geo)

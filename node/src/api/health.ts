@@ -20,11 +20,15 @@ export interface HealthComponents {
 export interface HealthInit {
   /** Named checks, all asked at once for each request to `/health/ready`. */
   readonly checks: Readonly<Record<string, ReadyCheck>>
+  /** The same of what the peer can do without. */
+  readonly others?: Readonly<Record<string, ReadyCheck>>
 }
 
 const liveSchema = z.object({ status: z.literal('live') })
 const readySchema = z.object({
-  status: z.enum(['ready', 'not-ready']),
+  status: z
+    .enum(['ready', 'degraded', 'not-ready'])
+    .describe('`degraded`: it serves, and lacks something that it can do without.'),
   /** By name: `ok`, or the code of what is wrong. */
   checks: z.record(z.string(), z.string()),
 })
@@ -48,19 +52,32 @@ export function healthRoutes(components: HealthComponents, init: HealthInit): Ro
       access: 'public',
       response: { 200: readySchema, 503: readySchema },
       handler: async () => {
-        const names = Object.keys(init.checks)
-        const results = await Promise.all(
-          names.map((name) => runCheck(components, name, init.checks[name] as ReadyCheck)),
-        )
-        const checks = Object.fromEntries(
-          names.map((name, index) => [name, results[index] as string]),
-        )
-        return results.every((result) => result === 'ok')
-          ? { status: 200 as const, body: { status: 'ready' as const, checks }, headers }
-          : { status: 503 as const, body: { status: 'not-ready' as const, checks }, headers }
+        const [needed, others] = await Promise.all([
+          runChecks(components, init.checks),
+          runChecks(components, init.others ?? {}),
+        ])
+        const checks = { ...needed, ...others }
+        if (!isWell(needed)) {
+          return { status: 503 as const, body: { status: 'not-ready' as const, checks }, headers }
+        }
+        const status = isWell(others) ? ('ready' as const) : ('degraded' as const)
+        return { status: 200 as const, body: { status, checks }, headers }
       },
     }),
   ]
+}
+
+async function runChecks(
+  components: HealthComponents,
+  checks: Readonly<Record<string, ReadyCheck>>,
+): Promise<Record<string, string>> {
+  const run = async ([name, check]: [string, ReadyCheck]) =>
+    [name, await runCheck(components, name, check)] as const
+  return Object.fromEntries(await Promise.all(Object.entries(checks).map(run)))
+}
+
+function isWell(checks: Readonly<Record<string, string>>): boolean {
+  return Object.values(checks).every((result) => result === 'ok')
 }
 
 /** `ok` or a code; the words of a failure go to the log, not to whoever asks. */

@@ -24,6 +24,7 @@ import { type PeerRouteComponents, peerRoutes } from './peer.ts'
 import { pullRoutes } from './pulls.ts'
 import { purgeRoutes } from './purge.ts'
 import { recordingRoutes } from './recordings.ts'
+import { regionRoutes } from './region.ts'
 import { restreamRoutes } from './restream.ts'
 import { storeRoutes } from './store.ts'
 import { streamOptionsRoutes } from './stream-options.ts'
@@ -46,7 +47,7 @@ export function apiRoutes(components: ApiComponents): {
   readonly routes: Route[]
   readonly streamRoutes: StreamRoute[]
 } {
-  const { publications, replicas, store, host, ipfs } = components
+  const { publications, replicas, store, host, ipfs, coordination } = components
   const isOperator = (bearer: string | undefined): boolean =>
     components.operatorToken.verify(bearer)
   const routes = [
@@ -62,6 +63,7 @@ export function apiRoutes(components: ApiComponents): {
           }
         },
       },
+      others: { coordination: async () => coordination.ready() },
     }),
     metricsRoute(components),
     ...peerRoutes(components),
@@ -87,6 +89,7 @@ export function apiRoutes(components: ApiComponents): {
     ...purgeRoutes(components),
     ...fillRoutes(components),
     ...storeRoutes(components),
+    ...regionRoutes(components),
     ...(ipfs === undefined ? [] : ipfsRoutes({ ipfs })),
   ]
   const uploadAccess = { access: components.loaded.settings.uploads }

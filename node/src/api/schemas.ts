@@ -120,6 +120,16 @@ export const statusSchema = z.object({
     .nullable(),
   join: z.array(z.object({ target: z.string(), state: z.string(), error: z.string().nullable() })),
   testStream: z.object({ state: z.string(), error: z.string().nullable() }).nullable(),
+  region: z.object({
+    name: z.string(),
+    engine: z.enum(['tracker', 'etcd']),
+    state: z.enum(['stopped', 'starting', 'running', 'failed']),
+    error: z.string().nullable(),
+    phase: z.string().nullable().describe('`member`: in the region; null with etcd.'),
+    memberCount: z.number().int(),
+    hasQuorum: z.boolean(),
+    conflicts: z.number().int(),
+  }),
 })
 
 const key = z.object({

@@ -29,6 +29,7 @@ type Options = NonNullable<ParseArgsConfig['options']>
 /** Flags of single commands, which must come first then. */
 const commandFlags: Readonly<Record<string, Options>> = {
   ipfs: { peer: { type: 'string' } },
+  region: { 'lose-data': { type: 'boolean' } },
   purge: {
     tag: { type: 'string' },
     prefix: { type: 'string' },

@@ -82,6 +82,14 @@ const commandTexts: Readonly<Record<string, CommandText>> = {
     text: 'Forgets cached responses at every peer of the network and tells what each has done; --soft only makes them stale. Lists the newest purges.',
     settings: 'home',
   },
+  region: {
+    usage: [
+      ...['region', 'region leave', 'region merge <region id>'],
+      'region forget <region id> --lose-data',
+    ],
+    text: 'Shows the members of the region that the running peer is in and who leads; leaves it, moves to another one, or gives up one whose quorum does not come back.',
+    settings: 'home',
+  },
   doctor: {
     usage: ['doctor'],
     text: 'Checks ports, clock, disk, Node, encoders and reachability; says what to do.',

@@ -18,12 +18,15 @@ const commands: Readonly<Record<string, () => Promise<(input: Arguments) => Prom
   cdn: async () => (await import('./cdn.ts')).cdn,
   ipfs: async () => (await import('./ipfs.ts')).ipfs,
   purge: async () => (await import('./purge.ts')).purge,
+  region: async () => (await import('./region.ts')).region,
   doctor: async () => (await import('./doctor.ts')).doctor,
   config: async () => (await import('./config.ts')).config,
 }
 
 /** Commands that take further words. */
-const wordy: ReadonlySet<string> = new Set(['keys', 'vod', 'restream', 'cdn', 'ipfs', 'purge'])
+const wordy: ReadonlySet<string> = new Set([
+  ...['keys', 'vod', 'restream', 'cdn', 'ipfs', 'purge', 'region'],
+])
 
 /** Runs one command line (without the program's name) and returns the exit code. */
 export async function runCli(argv: readonly string[]): Promise<number> {

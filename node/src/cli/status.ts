@@ -34,6 +34,7 @@ function facts(answer: Status): string[][] {
       'cache',
       `${formatBytes(store.memoryBytes)} of ${formatBytes(store.memoryBytesMax)} RAM, ${formatBytes(store.diskBytes)} of ${formatBytes(store.diskBytesMax)} disk${store.degraded ? ' (disk failing: RAM only)' : ''}`,
     ],
+    ['region', regionWords(answer.region)],
     ...answer.join.map(({ target, state, error }) => [
       'join',
       `${target}: ${state}${error === null ? '' : ` (${error})`}`,
@@ -55,6 +56,17 @@ function facts(answer: Status): string[][] {
           ],
         ]),
   ]
+}
+
+function regionWords({ name, engine, state, error, ...region }: Status['region']): string {
+  const { phase, memberCount, hasQuorum, conflicts } = region
+  if (state !== 'running')
+    return `${name}: ${engine} ${state}${error === null ? '' : ` (${error})`}`
+  if (engine === 'etcd') return `${name}, by etcd`
+  if (phase !== 'member') return `${name}: in no region yet (${phase})`
+  const members = `${name}, ${memberCount} member${memberCount === 1 ? '' : 's'}`
+  const others = conflicts === 0 ? '' : ', another region has the same name'
+  return `${members}${hasQuorum ? '' : ', no quorum'}${others}`
 }
 
 function sections(answer: Status): string[] {

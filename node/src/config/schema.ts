@@ -241,7 +241,20 @@ export const settingsSchema = z.strictObject({
       .regex(/^[a-z0-9-]{0,32}$/, 'expected up to 32 of a-z, 0-9 and -')
       .default(''),
     { flag: '--region', env: 'KAIRO_REGION' },
-    'Where this peer stands, in your own words: peers of one region share shields and are preferred by its clients.',
+    'Where this peer stands, in your own words: peers of one region share a tracker and shields, and are preferred by its clients.',
+  ),
+  regionPeers: named(
+    z.array(z.string().min(1)).default(['network']),
+    { flag: '--region-peers', env: 'KAIRO_REGION_PEERS' },
+    "Peer ids that may become members of this peer's region and vote in its tracker; `network` lets every peer in.",
+  ),
+  coordinationUrl: named(
+    z
+      .string()
+      .regex(/^(etcds?:\/\/\S+)?$/, 'expected etcd://host:port or etcds://host:port')
+      .default(''),
+    { flag: '--coordination-url', env: 'KAIRO_COORDINATION_URL' },
+    'An etcd (3.4 or newer) that coordinates the region in place of its own tracker: `etcd://[user:password@]host:port[,host:port]`, `etcds://` for TLS. Empty: the tracker.',
   ),
   location: named(
     z
@@ -364,7 +377,11 @@ export type SettingKey = keyof Settings
 /** Every setting's name, in the order of the schema. */
 export const settingKeys: readonly SettingKey[] = Object.keys(settingsSchema.shape) as SettingKey[]
 
-const secretKeys: ReadonlySet<SettingKey> = new Set<SettingKey>(['srtPassphrase', 'webhookSecret'])
+const secretKeys: ReadonlySet<SettingKey> = new Set<SettingKey>([
+  'srtPassphrase',
+  'webhookSecret',
+  'coordinationUrl',
+])
 
 /** A setting as people and pages are shown it: of a secret only whether there is one. */
 export function shownSetting(settings: Settings, key: SettingKey): unknown {

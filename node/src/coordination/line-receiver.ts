@@ -3,7 +3,7 @@
  * waits in its own stream, and slows nobody else.
  */
 import type { Lane } from '@kairo/tracker'
-import { frameBytesMax } from '@kairo/tracker'
+import { frameBytesMax } from '@kairo/tracker/program'
 import type { Clock } from '../clock.ts'
 import { isKairoError, KairoError } from '../errors.ts'
 import type { PeerStream } from '../host/transport.ts'

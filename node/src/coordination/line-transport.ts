@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import type { Lane, TrackerTransport, TransportHandlers } from '@kairo/tracker'
-import { frameBytesMax } from '@kairo/tracker'
+import { frameBytesMax } from '@kairo/tracker/program'
 import type { Registry } from 'prom-client'
 import type { CancelTimer, Clock } from '../clock.ts'
 import { KairoError } from '../errors.ts'

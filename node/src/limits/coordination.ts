@@ -48,3 +48,19 @@ export const lineLimits = {
   /** How long a link counts as broken after one of its lines broke while the connection stands. */
   blipMs: 500,
 } as const
+
+/** The life of the tracker. */
+export const coordinationServiceLimits = {
+  /** Time between two looks at what the tracker counts, and at what this peer tells of itself. */
+  roundMs: 5_000,
+  /** Change of the load from which it is told. */
+  loadStep: 0.1,
+  /** Figures that become metrics. */
+  figuresMax: 256,
+  /** One look at the whole region, for an operator; every member is asked. */
+  viewMsMax: 8_000,
+  /** One question to etcd, for an operator. */
+  probeMsMax: 2_000,
+  /** Time for an orderly stop: what it leads is handed over. */
+  stopMsMax: 4_000,
+} as const

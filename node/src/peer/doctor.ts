@@ -1,5 +1,6 @@
 /** What `kairo doctor` says of a running peer: its machine, its servers, its store, its clock, its reachability. */
 import type { Settings } from '../config/schema.ts'
+import type { CoordinationService } from '../coordination/coordination-service.ts'
 import type { Check } from '../doctor/check.ts'
 import { checkDisk, checkEncoders, checkHome, checkNode } from '../doctor/machine.ts'
 import { checkNearest } from '../doctor/nearest.ts'
@@ -10,15 +11,18 @@ import {
   checkReachability,
   checkStore,
 } from '../doctor/network.ts'
+import { checkRegion } from '../doctor/region.ts'
+import type { KairoError } from '../errors.ts'
+import { homeAt } from '../home.ts'
 import type { RunningRooms } from '../peer.ts'
 import type { PeerAddresses } from './addresses.ts'
 
 /** Runs every check on a running peer. */
-export function peerDoctor(
+export async function peerDoctor(
   { components, testStream }: RunningRooms,
   addresses: PeerAddresses,
   settings: Settings,
-): Check[] {
+): Promise<Check[]> {
   const { clock, host, join, store, directory, encoders, nearest, catalog, geo } = components
   return [
     checkNode(),
@@ -46,9 +50,24 @@ export function peerDoctor(
       isDnsOn: settings.dns !== 'off',
       named: new Set(components.believedPeers().map(({ peerId }) => peerId)),
     }),
+    ...(await checkOwnRegion(components.coordination, settings)),
     checkEncoders(encoders.found),
     ...(testStream === undefined ? [] : [checkTestStream(testStream.status)]),
   ]
+}
+
+async function checkOwnRegion(
+  coordination: CoordinationService,
+  { home }: Settings,
+): Promise<Check[]> {
+  const failure = await coordination.probe().then(
+    () => undefined,
+    (error: KairoError) => error,
+  )
+  return checkRegion({
+    ...{ status: coordination.status, failure },
+    folder: homeAt(home).trackerDirectory,
+  })
 }
 
 function checkTestStream(status: { readonly state: string; readonly error: string | null }): Check {

@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { statusSchema } from '../api/schemas.ts'
 import { streamViews } from '../api/stream-view.ts'
 import type { Settings } from '../config/schema.ts'
+import type { CoordinationStatus } from '../coordination/coordination-service.ts'
 import type { ConnectionInfo } from '../host/libp2p-host.ts'
 import type { RunningRooms } from '../peer.ts'
 import { KAIRO_VERSION } from '../version.ts'
@@ -60,6 +61,23 @@ export function peerStatus(
       error: lastError?.message ?? null,
     })),
     testStream: testStream === undefined ? null : { ...testStream.status },
+    region: regionStatus(components.coordination.status),
+  }
+}
+
+function regionStatus({
+  region,
+  engine,
+  state,
+  error,
+  agent,
+}: CoordinationStatus): z.input<typeof statusSchema>['region'] {
+  return {
+    ...{ name: region, engine, state, error: error?.message ?? null },
+    phase: agent?.phase ?? null,
+    memberCount: agent?.memberCount ?? 0,
+    hasQuorum: agent?.hasQuorum ?? false,
+    conflicts: agent?.conflicts.length ?? 0,
   }
 }
 

@@ -98,7 +98,7 @@ export const packageRooms: Readonly<Record<string, readonly string[]>> = {
   multiformats: ['content', 'host', 'ipfs'],
   '@helia/': ['ipfs'],
   aws4fetch: ['cdn'],
-  '@kairo/tracker': ['coordination', 'api', 'doctor', 'wiring'],
+  '@kairo/': ['coordination', 'api', 'doctor', 'wiring'],
   'dns-packet': ['dns'],
   maxmind: ['nearest'],
   '@peculiar/x509': ['host'],
