@@ -44,7 +44,13 @@ export interface RenditionInfo {
   readonly closedCaptions?: boolean
 }
 
-/** The stream record: small, signed by the stream's key, replaced by a higher `sequence`. */
+/** Proof of who came later to own a stream, from the tracker of the region: ordered by term, then index. */
+export interface FencingToken {
+  readonly term: number
+  readonly index: number
+}
+
+/** The stream record: small, signed by the stream's key, replaced by a higher `sequence` of the same peer or a larger token of another. */
 export interface StreamRecord {
   readonly id: StreamId
   /** Readable name, `[a-z0-9][a-z0-9-]{0,63}`; a convenience, not unique in the network. */
@@ -56,6 +62,8 @@ export interface StreamRecord {
   readonly renditions: readonly RenditionInfo[]
   /** Peer id (base58) where the publisher's ingest is. */
   readonly originPeer: string
+  /** Of the lease with which that peer owns the stream; absent where no region has decided it. */
+  readonly token?: FencingToken
   /** Wall milliseconds when the current session began. */
   readonly startedAtMs: number
   /** Wall milliseconds after which the record is forgotten unless refreshed. */

@@ -79,6 +79,7 @@ export class FeedSession {
     const window = this.#rendition.window
     this.#sentVersion = this.#rendition.version
     const stopListening = this.#rendition.onChange((change) => this.#onChange(change))
+    const stopWaiting = this.#rendition.onRelease((error) => this.end(error))
     this.#pushWindow(window, after)
     this.#beat()
     this.#watchSubscriber().catch((error: Error) => this.#stream.abort(error))
@@ -90,6 +91,7 @@ export class FeedSession {
       this.#stream.abort(this.#end)
     } finally {
       stopListening()
+      stopWaiting()
       this.#cancelBeat?.()
       this.#abort.abort(this.#end)
       this.#queue.length = 0

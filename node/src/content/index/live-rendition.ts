@@ -50,6 +50,7 @@ export class WindowedRendition implements LiveRendition {
   readonly #waiting: Gauge
   readonly #buckets = new Map<string, Bucket>()
   readonly #listeners = new Set<(change: RenditionChange) => void>()
+  readonly #releaseListeners = new Set<(error: KairoError) => void>()
   #info: RenditionInfo
   #window: IndexWindow
   #version = 0
@@ -193,12 +194,19 @@ export class WindowedRendition implements LiveRendition {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Lets go of the pinned objects and ends all waits; the rendition is not used any more. */
+  /** Calls `listener` when the rendition is released, until the function returned is called. */
+  onRelease(listener: (error: KairoError) => void): () => void {
+    this.#releaseListeners.add(listener)
+    return () => this.#releaseListeners.delete(listener)
+  }
+
+  /** Lets go of the pinned objects and ends all waits and feeds; the rendition is not used any more. */
   release(error: KairoError): void {
     if (this.#released) return
     this.#released = true
     this.fail(error)
     this.#unpinAll(this.#window.entries)
+    for (const listener of [...this.#releaseListeners]) listener(error)
   }
 
   #reached(msn: number, part: number | undefined): boolean {

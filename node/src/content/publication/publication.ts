@@ -11,6 +11,7 @@ import { sharedCounter } from '../metrics.ts'
 import type { ServedStream } from '../served-stream.ts'
 import type { ContentStore, PutOptions } from '../store/store.ts'
 import type {
+  FencingToken,
   IndexEntry,
   IndexHead,
   RenditionInfo,
@@ -19,7 +20,7 @@ import type {
 } from '../stream.ts'
 import type { StreamKey } from '../stream-key.ts'
 import { OpenSegment, type SegmentListener } from './open-segment.ts'
-import type { SequenceCursor } from './sequence-store.ts'
+import type { SequenceCursor, StreamNumbers } from './sequence-store.ts'
 
 /** What a publication works with. */
 export interface PublicationComponents {
@@ -42,6 +43,8 @@ export interface PublicationInit {
   readonly windowSegments: number
   /** Called when a session began or ended or its renditions changed; `sequence` and `expiresAtMs` are the directory's to set. */
   readonly onRecord?: (record: StreamRecord) => void
+  /** Called when the stream goes on at another peer. */
+  readonly onYield?: () => void
   /** Called with what a listener of segments or ends threw; it is not called any more then. */
   readonly onListenerError?: (error: unknown) => void
 }
@@ -148,6 +151,11 @@ export class Publication implements ServedStream {
     return this.#init.peerId
   }
 
+  /** Where the stream's numbering stands: what no session has used. */
+  get numbers(): StreamNumbers {
+    return { nextMsn: this.#nextMsn, discontinuitySequence: this.#discontinuities }
+  }
+
   /** The segment number at which the packager's next session begins, in every rendition. */
   get nextMsn(): number {
     return this.#nextMsn
@@ -158,6 +166,35 @@ export class Publication implements ServedStream {
   }
 
   touch(): void {}
+
+  /**
+   * Another peer may have used the numbers below these: the next session begins at them at least. What was published here is not what
+   * comes before that session any more, so a present one is given up.
+   */
+  continueFrom(numbers: StreamNumbers): void {
+    const isAhead = numbers.nextMsn > this.#nextMsn
+    this.#discontinuities = Math.max(this.#discontinuities, numbers.discontinuitySequence)
+    if (!isAhead) return
+    this.#nextMsn = numbers.nextMsn
+    this.#giveUp()
+    this.#components.sequence.note(this.#nextMsn, this.#discontinuities)
+  }
+
+  /** Proves to whoever hears of the stream that this peer came later to own it; undefined where no region has said so. */
+  setToken(token: FencingToken | undefined): void {
+    const { token: _, ...record } = this.#record
+    this.#record = token === undefined ? record : { ...record, token }
+    if (this.#session !== undefined) this.#updateRecord({ state: 'live' })
+  }
+
+  /** Ends the session here without an end of the stream: it goes on at another peer, and whoever waits here asks again. */
+  yield(): void {
+    if (this.#session === undefined) return
+    this.#giveUp()
+    this.#record = { ...this.#record, state: 'ended' }
+    this.#init.onYield?.()
+    this.#tellEnd()
+  }
 
   /** Begins a session, or tells that the renditions of the present one have changed. */
   setRenditions(setups: readonly RenditionSetup[]): void {
@@ -258,14 +295,7 @@ export class Publication implements ServedStream {
       rendition.apply(rendition.window.withHead(this.#init.key, head), 'head')
     }
     this.#updateRecord({ state: 'ended' })
-    setImmediate(() => {
-      for (const listener of this.#endListeners) {
-        this.#isolate(
-          () => listener(),
-          () => this.#endListeners.delete(listener),
-        )
-      }
-    })
+    this.#tellEnd()
   }
 
   /** Ends the session and lets go of the stream's objects and numbering. */
@@ -297,6 +327,25 @@ export class Publication implements ServedStream {
       throw new KairoError('ERR_NOT_FOUND', 'the object is no longer kept here')
     }
     return bytes
+  }
+
+  /** No session and no renditions any more; feeds and players are sent away rather than told of an end. */
+  #giveUp(): void {
+    this.#session = undefined
+    const elsewhere = new KairoError('ERR_NO_PROVIDER', 'the stream goes on at another peer')
+    for (const { rendition } of this.#tracks.values()) rendition.release(elsewhere)
+    this.#tracks.clear()
+  }
+
+  #tellEnd(): void {
+    setImmediate(() => {
+      for (const listener of this.#endListeners) {
+        this.#isolate(
+          () => listener(),
+          () => this.#endListeners.delete(listener),
+        )
+      }
+    })
   }
 
   #noticeSegment(track: Track, init: Buffer): void {

@@ -13,12 +13,16 @@ import { SequenceReservationSchema } from '../../protocol/generated/state_pb.js'
 import { sharedCounter } from '../metrics.ts'
 import type { StreamId } from '../stream.ts'
 
-/** Where a stream's numbering stands, and the way to report its use. */
-export interface SequenceCursor {
+/** Where a stream's numbering stands. */
+export interface StreamNumbers {
   /** First media sequence number that no session has used. */
   readonly nextMsn: number
   /** Discontinuities of all sessions before. */
   readonly discontinuitySequence: number
+}
+
+/** Where a stream's numbering stands at its opening, and the way to report its use. */
+export interface SequenceCursor extends StreamNumbers {
   /** Notes that numbers below `nextMsn` and `discontinuitySequence` are used; reserves more ahead in the background. */
   note(nextMsn: number, discontinuitySequence: number): void
   /** Gives back what was reserved and not used. */
@@ -29,11 +33,6 @@ export interface SequenceCursor {
 export interface SequenceStoreComponents {
   readonly logger: Logger
   readonly registry: Registry
-}
-
-interface Reservation {
-  readonly nextMsn: number
-  readonly discontinuitySequence: number
 }
 
 /** The numbering of this peer's own streams, in a level database. */
@@ -96,7 +95,7 @@ export class SequenceStore {
     return cursor
   }
 
-  async #read(key: string): Promise<Reservation> {
+  async #read(key: string): Promise<StreamNumbers> {
     try {
       const stored = await this.#level.get(key)
       if (stored === undefined) return { nextMsn: 0, discontinuitySequence: 0 }
@@ -110,7 +109,7 @@ export class SequenceStore {
     }
   }
 
-  async #write(key: string, reservation: Reservation): Promise<void> {
+  async #write(key: string, reservation: StreamNumbers): Promise<void> {
     const value = toBinary(
       SequenceReservationSchema,
       create(SequenceReservationSchema, {
@@ -134,7 +133,7 @@ export class SequenceStore {
 
 /** What a cursor needs of its store. */
 interface CursorStore {
-  write(reservation: Reservation): Promise<void>
+  write(reservation: StreamNumbers): Promise<void>
   failed(error: unknown): void
   closed(): void
 }
@@ -143,12 +142,12 @@ class Cursor implements SequenceCursor {
   readonly nextMsn: number
   readonly discontinuitySequence: number
   readonly #store: CursorStore
-  #used: Reservation
-  #reserved: Reservation
+  #used: StreamNumbers
+  #reserved: StreamNumbers
   #writing: Promise<void> | undefined
   #closed = false
 
-  constructor(stored: Reservation, store: CursorStore) {
+  constructor(stored: StreamNumbers, store: CursorStore) {
     this.nextMsn = stored.nextMsn
     this.discontinuitySequence = stored.discontinuitySequence
     this.#store = store
@@ -170,7 +169,7 @@ class Cursor implements SequenceCursor {
   /** Writes a reservation one block beyond what is used. Failures are reported, not thrown: the stream goes on. */
   async reserve(): Promise<void> {
     const block = contentLimits.sequenceBlock
-    const next: Reservation = {
+    const next: StreamNumbers = {
       nextMsn: this.#used.nextMsn + block,
       discontinuitySequence: this.#used.discontinuitySequence + block,
     }

@@ -17,6 +17,7 @@ import type { Logger } from '../../logger.ts'
 import type { StreamId, StreamRecord } from '../stream.ts'
 import type { StreamKey } from '../stream-key.ts'
 import { DirectoryMetrics } from './directory-metrics.ts'
+import { compareTokens, replaces } from './precedence.ts'
 import { RecordExchange } from './record-exchange.ts'
 import { type KnownRecord, RecordTable } from './record-table.ts'
 import { decodeSignedRecord, encodeSignedRecord } from './stream-record.ts'
@@ -40,12 +41,16 @@ export interface DirectoryEvents {
   'record:changed': [record: StreamRecord]
   /** A record ran out. */
   'record:removed': [record: StreamRecord]
+  /** Another peer says that it owns a stream that is announced here, and came to it later. */
+  'record:rival': [record: StreamRecord]
 }
 
 interface OwnStream {
   readonly key: StreamKey
   fields: OwnRecord
   sequence: number
+  /** What another peer last said of the stream, when it holds before what is said here. */
+  rival: KnownRecord | undefined
 }
 
 /** The directory of one peer. */
@@ -121,7 +126,8 @@ export class Directory {
       throw new KairoError('ERR_LIMIT', `${recordLimits.ownRecordsMax} streams are announced here`)
     }
     const known = this.#table.get(key.id)?.record.sequence ?? 0
-    const own = { key, fields, sequence: Math.max(before?.sequence ?? 0, known) }
+    const sequence = Math.max(before?.sequence ?? 0, known)
+    const own = { key, fields, sequence, rival: before?.rival }
     const record = this.#announce(own)
     this.#own.set(key.id, own)
     return record
@@ -134,6 +140,15 @@ export class Directory {
     this.#own.delete(id)
     own.fields = { ...own.fields, state: 'ended' }
     this.#announce(own)
+  }
+
+  /** Announces a stream no more and says nothing of it: it goes on at another peer, whose record holds from now on. */
+  yieldOwn(id: StreamId): void {
+    const own = this.#own.get(id)
+    if (own === undefined) return
+    this.#own.delete(id)
+    if (own.rival === undefined) this.#table.remove(id)
+    else this.#keep(own.rival)
   }
 
   /** Every record known, live and ended. */
@@ -218,7 +233,7 @@ export class Directory {
     const unchecked = decodeSignedRecord(bytes)
     const { record } = unchecked
     const known = this.#table.get(record.id)
-    if (known !== undefined && known.record.sequence >= record.sequence) return 'old'
+    if (known !== undefined && !replaces(known.record, record)) return 'old'
     const now = this.#components.clock.now()
     if (record.expiresAtMs + recordLimits.clockSkewMsMax <= now) return 'expired'
     if (record.sequence > now + recordLimits.clockSkewMsMax) return 'early'
@@ -228,10 +243,17 @@ export class Directory {
     if (own !== undefined) {
       // Our clock went back, or the key is in use elsewhere too: the next announcement here goes above.
       own.sequence = Math.max(own.sequence, record.sequence)
+      if (compareTokens(record.token, own.fields.token) > 0) this.#heardRival(own, unchecked)
       return 'own'
     }
     this.#keep({ record, bytes: Uint8Array.from(bytes) })
     return 'kept'
+  }
+
+  #heardRival(own: OwnStream, { record, bytes }: KnownRecord): void {
+    if (record.originPeer === this.#components.transport.peerId) return
+    own.rival = { record, bytes: Uint8Array.from(bytes) }
+    this.events.emit('record:rival', record)
   }
 
   #keep(known: KnownRecord): void {

@@ -76,6 +76,11 @@ export class RecordTable {
     this.#scheduleSweep(row.endsAtMs)
   }
 
+  /** Forgets a record; nobody is told. */
+  remove(id: StreamId): void {
+    this.#drop(id)
+  }
+
   /** Stops forgetting. */
   stop(): void {
     this.#cancelSweep?.()

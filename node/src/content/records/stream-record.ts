@@ -10,8 +10,15 @@ import {
   StreamRecordSchema,
   type StreamRecord as WireRecord,
   type Rendition as WireRendition,
+  type FencingToken as WireToken,
 } from '../../protocol/generated/records_pb.js'
-import { LANGUAGE_TAG, RENDITION_NAME, type RenditionInfo, type StreamRecord } from '../stream.ts'
+import {
+  type FencingToken,
+  LANGUAGE_TAG,
+  RENDITION_NAME,
+  type RenditionInfo,
+  type StreamRecord,
+} from '../stream.ts'
 import {
   parseStreamId,
   type StreamKey,
@@ -67,6 +74,7 @@ export function encodeSignedRecord(key: StreamKey, record: StreamRecord): Uint8A
       originPeer: record.originPeer,
       startedAtMs: BigInt(record.startedAtMs),
       expiresAtMs: BigInt(record.expiresAtMs),
+      ...(record.token === undefined ? {} : { token: wireToken(record.token) }),
     }),
   )
   const signature = key.sign(signedMessage(body))
@@ -132,9 +140,18 @@ function recordOf(key: StreamPublicKey, wire: WireRecord): StreamRecord {
     sequence: Number(wire.sequence),
     renditions: wire.renditions.map(renditionOf),
     originPeer: wire.originPeer,
+    ...(wire.token === undefined ? {} : { token: tokenOf(wire.token) }),
     startedAtMs: Number(wire.startedAtMs),
     expiresAtMs: Number(wire.expiresAtMs),
   }
+}
+
+function wireToken({ term, index }: FencingToken) {
+  return { term: BigInt(term), index: BigInt(index) }
+}
+
+function tokenOf({ term, index }: WireToken): FencingToken {
+  return { term: Number(term), index: Number(index) }
 }
 
 /** A rendition as others describe it, to be checked by {@link checkRendition}. */
@@ -159,6 +176,8 @@ function checkRecord(record: StreamRecord): void {
   check(isWholeNumber(record.sequence) && record.sequence > 0, 'the sequence')
   check(isWholeNumber(record.startedAtMs), 'the start')
   check(isWholeNumber(record.expiresAtMs), 'the expiry')
+  const { term, index } = record.token ?? { term: 1, index: 1 }
+  check(isWholeNumber(term) && isWholeNumber(index) && term > 0 && index > 0, 'the token')
   const lifeMs = record.expiresAtMs - record.sequence
   if (lifeMs > recordLimits.recordTtlMsMax) {
     throw new KairoError('ERR_LIMIT', `a record may live ${recordLimits.recordTtlMsMax} ms at most`)

@@ -93,6 +93,29 @@ export declare type Rendition = Message<"kairo.v1.Rendition"> & {
 export declare const RenditionSchema: GenMessage<Rendition>;
 
 /**
+ * Who came later to own a stream, by its region's tracker: by term, then index. Absent: no region was asked.
+ *
+ * @generated from message kairo.v1.FencingToken
+ */
+export declare type FencingToken = Message<"kairo.v1.FencingToken"> & {
+  /**
+   * @generated from field: uint64 term = 1;
+   */
+  term: bigint;
+
+  /**
+   * @generated from field: uint64 index = 2;
+   */
+  index: bigint;
+};
+
+/**
+ * Describes the message kairo.v1.FencingToken.
+ * Use `create(FencingTokenSchema)` to create a new message.
+ */
+export declare const FencingTokenSchema: GenMessage<FencingToken>;
+
+/**
  * @generated from message kairo.v1.StreamRecord
  */
 export declare type StreamRecord = Message<"kairo.v1.StreamRecord"> & {
@@ -149,6 +172,13 @@ export declare type StreamRecord = Message<"kairo.v1.StreamRecord"> & {
    * @generated from field: uint64 expires_at_ms = 10;
    */
   expiresAtMs: bigint;
+
+  /**
+   * Of the lease with which origin_peer owns the stream.
+   *
+   * @generated from field: kairo.v1.FencingToken token = 11;
+   */
+  token?: FencingToken | undefined;
 };
 
 /**

@@ -11,7 +11,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file records.proto.
  */
 export const file_records = /*@__PURE__*/
-  fileDesc("Cg1yZWNvcmRzLnByb3RvEghrYWlyby52MSLiAQoJUmVuZGl0aW9uEgwKBG5hbWUYASABKAkSDAoEa2luZBgCIAEoCRIOCgZjb2RlY3MYAyABKAkSFQoNYmFuZHdpZHRoX2JwcxgEIAEoDRINCgV3aWR0aBgFIAEoDRIOCgZoZWlnaHQYBiABKA0SEgoKZnJhbWVfcmF0ZRgHIAEoARIQCghjaGFubmVscxgIIAEoDRITCgt2aWRlb19yYW5nZRgJIAEoCRIQCghsYW5ndWFnZRgKIAEoCRINCgVsYWJlbBgLIAEoCRIXCg9jbG9zZWRfY2FwdGlvbnMYDCABKAgi3gEKDFN0cmVhbVJlY29yZBIPCgd2ZXJzaW9uGAEgASgNEhIKCnB1YmxpY19rZXkYAiABKAwSDQoFYWxpYXMYAyABKAkSDQoFdGl0bGUYBCABKAkSDQoFc3RhdGUYBSABKAkSEAoIc2VxdWVuY2UYBiABKAQSJwoKcmVuZGl0aW9ucxgHIAMoCzITLmthaXJvLnYxLlJlbmRpdGlvbhITCgtvcmlnaW5fcGVlchgIIAEoCRIVCg1zdGFydGVkX2F0X21zGAkgASgEEhUKDWV4cGlyZXNfYXRfbXMYCiABKAQiMQoMU2lnbmVkUmVjb3JkEg4KBnJlY29yZBgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwiNQoKUmVjb3JkTGlzdBInCgdyZWNvcmRzGAEgAygLMhYua2Fpcm8udjEuU2lnbmVkUmVjb3JkYgZwcm90bzM");
+  fileDesc("Cg1yZWNvcmRzLnByb3RvEghrYWlyby52MSLiAQoJUmVuZGl0aW9uEgwKBG5hbWUYASABKAkSDAoEa2luZBgCIAEoCRIOCgZjb2RlY3MYAyABKAkSFQoNYmFuZHdpZHRoX2JwcxgEIAEoDRINCgV3aWR0aBgFIAEoDRIOCgZoZWlnaHQYBiABKA0SEgoKZnJhbWVfcmF0ZRgHIAEoARIQCghjaGFubmVscxgIIAEoDRITCgt2aWRlb19yYW5nZRgJIAEoCRIQCghsYW5ndWFnZRgKIAEoCRINCgVsYWJlbBgLIAEoCRIXCg9jbG9zZWRfY2FwdGlvbnMYDCABKAgiKwoMRmVuY2luZ1Rva2VuEgwKBHRlcm0YASABKAQSDQoFaW5kZXgYAiABKAQihQIKDFN0cmVhbVJlY29yZBIPCgd2ZXJzaW9uGAEgASgNEhIKCnB1YmxpY19rZXkYAiABKAwSDQoFYWxpYXMYAyABKAkSDQoFdGl0bGUYBCABKAkSDQoFc3RhdGUYBSABKAkSEAoIc2VxdWVuY2UYBiABKAQSJwoKcmVuZGl0aW9ucxgHIAMoCzITLmthaXJvLnYxLlJlbmRpdGlvbhITCgtvcmlnaW5fcGVlchgIIAEoCRIVCg1zdGFydGVkX2F0X21zGAkgASgEEhUKDWV4cGlyZXNfYXRfbXMYCiABKAQSJQoFdG9rZW4YCyABKAsyFi5rYWlyby52MS5GZW5jaW5nVG9rZW4iMQoMU2lnbmVkUmVjb3JkEg4KBnJlY29yZBgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwiNQoKUmVjb3JkTGlzdBInCgdyZWNvcmRzGAEgAygLMhYua2Fpcm8udjEuU2lnbmVkUmVjb3JkYgZwcm90bzM");
 
 /**
  * Describes the message kairo.v1.Rendition.
@@ -21,23 +21,30 @@ export const RenditionSchema = /*@__PURE__*/
   messageDesc(file_records, 0);
 
 /**
+ * Describes the message kairo.v1.FencingToken.
+ * Use `create(FencingTokenSchema)` to create a new message.
+ */
+export const FencingTokenSchema = /*@__PURE__*/
+  messageDesc(file_records, 1);
+
+/**
  * Describes the message kairo.v1.StreamRecord.
  * Use `create(StreamRecordSchema)` to create a new message.
  */
 export const StreamRecordSchema = /*@__PURE__*/
-  messageDesc(file_records, 1);
+  messageDesc(file_records, 2);
 
 /**
  * Describes the message kairo.v1.SignedRecord.
  * Use `create(SignedRecordSchema)` to create a new message.
  */
 export const SignedRecordSchema = /*@__PURE__*/
-  messageDesc(file_records, 2);
+  messageDesc(file_records, 3);
 
 /**
  * Describes the message kairo.v1.RecordList.
  * Use `create(RecordListSchema)` to create a new message.
  */
 export const RecordListSchema = /*@__PURE__*/
-  messageDesc(file_records, 3);
+  messageDesc(file_records, 4);
 
