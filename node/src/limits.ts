@@ -91,6 +91,8 @@ export const publishingLimits = {
   rateWindowMs: 2_000,
   /** Streams published at one peer at once. */
   publishersMax: 256,
+  /** How long a publisher may be kept waiting while other peers are asked; encoders give up after about ten seconds. */
+  admissionMsMax: 6_000,
 } as const
 
 /** Packaging. */

@@ -57,7 +57,7 @@ export class Publications {
   async prepare(stream: OwnedStream): Promise<void> {
     const { clock, registry, store, sequences, peerId } = this.#components
     const sequence = await sequences.open(stream.key.id)
-    const publication = new Publication(
+    const publication: Publication = new Publication(
       { clock, registry, store, sequence },
       {
         key: stream.key,
@@ -66,6 +66,7 @@ export class Publications {
         peerId,
         windowSegments: this.#init.windowSegments,
         onRecord: (record) => this.#onRecord(stream, record),
+        onYield: () => this.#onYield(stream, publication),
         onListenerError: (error) => {
           this.#logger.error(
             { err: error, stream: stream.name },
@@ -94,8 +95,27 @@ export class Publications {
     await publication.close()
   }
 
+  /**
+   * A record says that another peer publishes a stream: where it is one of this peer's and nobody publishes it here, viewers are shown what
+   * comes from there.
+   */
+  heardOf(record: StreamRecord): void {
+    const publication = this.#publications.get(record.id)
+    if (publication === undefined || publication.record.state === 'live') return
+    if (record.originPeer === this.#components.peerId || record.state !== 'live') return
+    this.#components.replicas.removePublication(publication)
+  }
+
+  /** The stream goes on at another peer. */
+  #onYield(stream: OwnedStream, publication: Publication): void {
+    const { directory, providers, replicas } = this.#components
+    replicas.removePublication(publication)
+    providers.cancel(stream.key.id)
+    directory.yieldOwn(stream.key.id)
+  }
+
   #onRecord(stream: OwnedStream, record: StreamRecord): void {
-    const { directory, providers } = this.#components
+    const { directory, providers, replicas } = this.#components
     if (record.state === 'ended') {
       directory.withdraw(record.id)
       providers.cancel(record.id)
@@ -107,7 +127,11 @@ export class Publications {
       state: record.state,
       renditions: record.renditions,
       startedAtMs: record.startedAtMs,
+      ...(record.token === undefined ? {} : { token: record.token }),
     })
+    // It may have been another peer's meanwhile.
+    const publication = this.#publications.get(record.id)
+    if (publication !== undefined) replicas.addPublication(publication)
     providers.provide(record.id)
   }
 }

@@ -35,6 +35,8 @@ export interface SessionInit {
   readonly continues: boolean
   readonly partTargetMs: number
   readonly segmentTargetMs: number
+  /** Called after each part. */
+  readonly onPart: () => void
   /** Called once, when the session is over for whatever reason. */
   readonly onEnd: (session: PublisherSession, reason: string) => void
 }
@@ -81,7 +83,10 @@ export class PublisherSession implements PublicationSink, PublishedSession {
         firstMsn: publication.nextMsn,
         discontinuityAtStart: init.continues,
         onRenditions: (renditions) => this.#derivations.list.setOwn(renditions),
-        onPart: (part) => publication.addPart(part),
+        onPart: (part) => {
+          publication.addPart(part)
+          init.onPart()
+        },
         listener: {
           cut: (cut) => this.#derivations.cut(cut),
           configured: (config) => {

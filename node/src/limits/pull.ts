@@ -32,6 +32,8 @@ export const pullLimits = {
   healthyMs: 20_000,
   /** Time over which the bit rate is measured. */
   rateWindowMs: 2_000,
+  /** Configurations and units that may come although reading is paused, while other peers are asked for the stream. */
+  heldMax: 2_048,
   /** Characters of a failure's reason that are shown. */
   reasonCharsMax: 300,
 } as const

@@ -7,6 +7,8 @@ const MiB = 1024 * KiB
 
 /** SRT ingest. */
 export const srtLimits = {
+  /** How long a caller may be kept waiting while other peers are asked: the usual one gives up after three seconds. */
+  admissionMsMax: 2_500,
   /** Connections at once; each publishes, so not more than publishers are admitted. */
   connectionsMax: 256,
   /** Connections at once from one address: a studio behind one router, and no more. */

@@ -14,8 +14,12 @@ export interface PublishRequest {
   readonly protocol: PublishProtocol
   /** Address and port of the publisher, for logs. */
   readonly remote: string
-  /** Ends the publisher's connection; called when an operator or a takeover removes it. */
+  /** Ends the publisher's connection; called when an operator or a takeover removes it, or another peer owns the stream. */
   readonly disconnect: (reason: string) => void
+  /** Aborted with a KairoError when the publisher is gone before it was admitted. */
+  readonly signal?: AbortSignal
+  /** Milliseconds that the publisher can be kept waiting for its admission; default `publishingLimits.admissionMsMax`. */
+  readonly waitMsMax?: number
 }
 
 /** One admitted publisher. Calls after {@link PublicationSink.end} are programmer errors. */
@@ -38,8 +42,9 @@ export interface PublicationSink {
 /** Admits publishers. */
 export interface Publishing {
   /**
-   * @throws KairoError `ERR_STREAM_KEY` for an unknown key, `ERR_PUBLISHER_ACTIVE` when a live publisher holds the stream,
-   * `ERR_LIMIT` when the peer takes no more streams, `ERR_STOPPED` while shutting down.
+   * Admits a publisher; a promise where other peers must be asked first.
+   * @throws KairoError `ERR_STREAM_KEY` for an unknown key, `ERR_PUBLISHER_ACTIVE` when a live publisher holds the stream, here or at
+   * another peer, `ERR_LIMIT` when the peer takes no more streams, `ERR_STOPPED` while shutting down; the request's signal's reason.
    */
-  publish(request: PublishRequest): PublicationSink
+  publish(request: PublishRequest): PublicationSink | Promise<PublicationSink>
 }

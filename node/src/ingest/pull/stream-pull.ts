@@ -67,6 +67,10 @@ export class StreamPull {
   #error: string | undefined
   #run: MediaRun | undefined
   #sink: PublicationSink | undefined
+  /** What came while other peers are asked for the stream; reading is paused, so it is little. */
+  #held: (() => void)[] | undefined
+  /** Aborted when the pull ends, so that nobody waits for its admission any more. */
+  #admission: AbortController | undefined
   #kinds = { video: true, audio: true }
   #paused = false
   #cancelRetry: CancelTimer | undefined
@@ -118,7 +122,7 @@ export class StreamPull {
     try {
       const run = this.#components.media.run(job, {
         onNote: (note) => this.#ifCurrent(run, () => this.#onNote(note)),
-        onConfig: (_output, config) => this.#ifCurrent(run, () => this.#onConfig(config)),
+        onConfig: (_output, config) => this.#ifCurrent(run, () => this.#onConfig(run, config)),
         onUnit: (_output, unit) => this.#ifCurrent(run, () => this.#onUnit(run, unit)),
       })
       this.#run = run
@@ -145,37 +149,83 @@ export class StreamPull {
     this.#logger.warn({ taken: audio, leftOut }, 'a pulled source has too many tracks of sound')
   }
 
-  #onConfig(config: TrackConfig): void {
-    if (this.#sink === undefined && !this.#publish()) return
+  #onConfig(run: MediaRun, config: TrackConfig): void {
+    if (this.#holds(() => this.#onConfig(run, config))) return
+    if (this.#sink === undefined) this.#publish(run)
+    // Others are asked, or it was refused.
+    if (this.#holds(() => this.#onConfig(run, config))) return
     this.#sink?.configure(config)
   }
 
-  #publish(): boolean {
-    const { publishing, clock } = this.#components
+  #publish(run: MediaRun): void {
+    const admission = new AbortController()
+    this.#admission = admission
     try {
-      const sink = publishing.publish({
+      const sink = this.#components.publishing.publish({
         streamKey: this.#init.streamKey,
         protocol: 'pull',
         remote: hostOf(this.url),
         disconnect: (reason) => this.#onDisconnect(reason),
+        signal: admission.signal,
       })
-      sink.expect(this.#kinds)
-      this.#sink = sink
+      if (!(sink instanceof Promise)) {
+        this.#begin(sink)
+        return
+      }
+      this.#held = []
+      run.pause()
+      sink.then(
+        (admitted) => this.#admitted(run, admitted),
+        (error: unknown) => this.#refused(run, error),
+      )
     } catch (error) {
       if (!isKairoError(error)) throw error
-      this.#run?.cancel()
-      this.#run = undefined
-      this.#fail(error)
-      return false
+      this.#refused(run, error)
     }
+  }
+
+  /** True when something waits for the admission too. */
+  #holds(what: () => void): boolean {
+    if (this.#held === undefined) return false
+    if (this.#held.length >= limits.heldMax) {
+      this.#fail(new KairoError('ERR_LIMIT', 'the source sends on while its stream is asked for'))
+      this.#letGo('error')
+    } else this.#held.push(what)
+    return true
+  }
+
+  #admitted(run: MediaRun, sink: PublicationSink): void {
+    if (this.#run !== run) {
+      sink.end('closed')
+      return
+    }
+    const held = this.#held ?? []
+    this.#held = undefined
+    this.#begin(sink)
+    for (const what of held) what()
+    if (!this.#paused) run.resume()
+  }
+
+  #refused(run: MediaRun, error: unknown): void {
+    if (this.#run !== run) return
+    this.#held = undefined
+    run.cancel()
+    this.#run = undefined
+    this.#fail(error)
+  }
+
+  #begin(sink: PublicationSink): void {
+    const { clock } = this.#components
+    sink.expect(this.#kinds)
+    this.#sink = sink
     this.#pulledSinceMs = clock.monotonicMs()
     this.#window = { startMs: this.#pulledSinceMs, bytes: 0, bps: 0 }
     this.#become('pulling', undefined)
     this.#logger.info({}, 'pulling')
-    return true
   }
 
   #onUnit(run: MediaRun, unit: AccessUnit): void {
+    if (this.#holds(() => this.#onUnit(run, unit))) return
     const bytes = unit.data.byteLength
     this.#components.metrics.bytes.inc(bytes)
     this.#measure(bytes)
@@ -241,6 +291,8 @@ export class StreamPull {
     const run = this.#run
     this.#run = undefined
     this.#paused = false
+    this.#held = undefined
+    this.#admission?.abort(new KairoError('ERR_STOPPED', 'the pull has ended'))
     run?.cancel()
     const sink = this.#sink
     this.#sink = undefined

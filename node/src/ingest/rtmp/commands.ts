@@ -4,7 +4,6 @@
  */
 import { KairoError } from '../../errors.ts'
 import { rtmpLimits } from '../../limits.ts'
-import type { PublicationSink } from '../../media/sink.ts'
 import type { AmfValue } from './amf-value.ts'
 import { answerConnect, requireLiveApplication, streamKeyOf } from './connect.ts'
 import {
@@ -24,8 +23,8 @@ export interface CommandPort {
   send(message: RtmpMessage): void
   /** Chunk size of all that is sent after this. */
   setSendChunkBytes(bytes: number): void
-  /** Asks for the right to publish; throws as {@link Publishing.publish} does. */
-  publish(streamKey: string): PublicationSink
+  /** Asks for the right to publish, a promise where others are asked; throws as {@link Publishing.publish} does. */
+  publish(streamKey: string): Promise<void> | undefined
   /** The client no longer publishes. */
   unpublish(): void
 }
@@ -43,6 +42,8 @@ export class Commands {
   readonly #streams = new Set<number>()
   #nextStream = 1
   #publishing: number | undefined
+  /** A publish is not answered yet. */
+  #isAsking = false
 
   constructor(port: CommandPort) {
     this.#port = port
@@ -54,10 +55,10 @@ export class Commands {
   }
 
   /**
-   * Carries out one command and answers it.
+   * Carries out one command and answers it; a promise where the answer takes time, and the next message waits for it.
    * @throws KairoError when the connection must end; the client has then been told.
    */
-  handle(command: RtmpCommand, streamId: number): void {
+  handle(command: RtmpCommand, streamId: number): Promise<void> | undefined {
     if (!this.#connected && command.name !== 'connect') {
       throw new KairoError('ERR_PROTOCOL', 'an RTMP command came before connect')
     }
@@ -69,8 +70,7 @@ export class Commands {
         this.#createStream(command)
         break
       case 'publish':
-        this.#publish(command, streamId)
-        break
+        return this.#publish(command, streamId)
       case 'FCPublish':
         this.#announcePublish(command)
         break
@@ -94,6 +94,7 @@ export class Commands {
         // Clients ask and tell servers many things; none of the rest needs an answer.
         break
     }
+    return undefined
   }
 
   #answer(command: RtmpCommand, ...results: readonly AmfValue[]): void {
@@ -146,30 +147,51 @@ export class Commands {
     this.#port.send(commandMessage(0, 'onFCPublish', 0, null, info))
   }
 
-  #publish(command: RtmpCommand, streamId: number): void {
+  #publish(command: RtmpCommand, streamId: number): Promise<void> | undefined {
     // args: command object, name, type. `record` and `append` are taken as live, since recording is the peer's matter.
     const streamKey = streamKeyOf(command.args[1])
-    if (this.#publishing !== undefined) {
+    if (this.#publishing !== undefined || this.#isAsking) {
       const text = 'this connection publishes already'
       this.#port.send(statusMessage(streamId, 'error', 'NetStream.Publish.BadName', text))
-      return
+      return undefined
     }
+    let asked: Promise<void> | undefined
     try {
       if (streamKey === undefined) {
         throw new KairoError('ERR_STREAM_KEY', 'publish names no stream key')
       }
-      this.#port.publish(streamKey)
+      asked = this.#port.publish(streamKey)
     } catch (error) {
-      const known = error instanceof KairoError
-      const code = (known && PUBLISH_REFUSALS[error.code]) || 'NetStream.Publish.Failed'
-      const text = known ? error.message : 'the stream cannot be published now'
-      this.#port.send(statusMessage(streamId, 'error', code, text))
-      throw error
+      this.#refusePublish(streamId, error)
     }
+    if (asked === undefined) {
+      this.#started(streamId)
+      return undefined
+    }
+    this.#isAsking = true
+    return asked
+      .then(
+        () => this.#started(streamId),
+        (error: unknown) => this.#refusePublish(streamId, error),
+      )
+      .finally(() => {
+        this.#isAsking = false
+      })
+  }
+
+  #started(streamId: number): void {
     this.#publishing = streamId
     this.#port.send(userControlMessage(USER_CONTROL.streamBegin, streamId))
     const text = 'the stream is being published'
     this.#port.send(statusMessage(streamId, 'status', 'NetStream.Publish.Start', text))
+  }
+
+  #refusePublish(streamId: number, error: unknown): never {
+    const known = error instanceof KairoError
+    const code = (known && PUBLISH_REFUSALS[error.code]) || 'NetStream.Publish.Failed'
+    const text = known ? error.message : 'the stream cannot be published now'
+    this.#port.send(statusMessage(streamId, 'error', code, text))
+    throw error
   }
 
   #unpublish(command: RtmpCommand, streamId: number): void {

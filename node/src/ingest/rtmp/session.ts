@@ -108,6 +108,8 @@ export class Session {
   #pingSentMs: number | undefined
   #cancelDeadline: CancelTimer = () => {}
   #cancelPing: CancelTimer = () => {}
+  /** Aborted when the session ends, so that nobody waits for its admission any more. */
+  #admission: AbortController | undefined
 
   constructor(components: SessionComponents, init: SessionInit, port: SessionPort) {
     this.#components = components
@@ -163,6 +165,7 @@ export class Session {
     if (this.#ended) return
     this.#ended = true
     this.#cancelDeadline()
+    this.#admission?.abort(new KairoError('ERR_STOPPED', 'the client has gone'))
     const stream = this.#commands.publishingStream
     if (stream !== undefined && this.#media !== undefined && reason !== 'closed') {
       const level = QUIET_REASONS.has(reason) ? 'status' : 'error'
@@ -187,11 +190,15 @@ export class Session {
     try {
       action()
     } catch (error) {
-      if (error instanceof KairoError) {
-        this.end(REASONS[error.code] ?? 'refused', error.message, error)
-      } else {
-        this.end('internal', 'an unexpected failure in this peer', error)
-      }
+      this.#fail(error, 'an unexpected failure in this peer')
+    }
+  }
+
+  #fail(error: unknown, unexpected: string): void {
+    if (error instanceof KairoError) {
+      this.end(REASONS[error.code] ?? 'refused', error.message, error)
+    } else {
+      this.end('internal', unexpected, error)
     }
   }
 
@@ -237,7 +244,7 @@ export class Session {
         break
       case MESSAGE_TYPE.commandAmf0:
       case MESSAGE_TYPE.commandAmf3:
-        this.#commands.handle(decodeCommand(message), message.streamId)
+        this.#hold(this.#commands.handle(decodeCommand(message), message.streamId))
         break
       default:
         this.#dispatchControl(message)
@@ -323,14 +330,26 @@ export class Session {
     if (!this.#ended) this.#port.send(this.#writer.encode(message))
   }
 
-  #publish(streamKey: string): PublicationSink {
-    const { logger, metrics, publishing } = this.#components
-    const sink = publishing.publish({
+  #publish(streamKey: string): Promise<void> | undefined {
+    this.#admission = new AbortController()
+    const sink = this.#components.publishing.publish({
       streamKey,
       protocol: 'rtmp',
       remote: this.#init.remote,
       disconnect: (reason) => this.end('replaced', reason),
+      signal: this.#admission.signal,
     })
+    if (sink instanceof Promise) return sink.then((admitted) => this.#begin(admitted))
+    this.#begin(sink)
+    return undefined
+  }
+
+  #begin(sink: PublicationSink): void {
+    if (this.#ended) {
+      sink.end('closed')
+      return
+    }
+    const { logger, metrics } = this.#components
     const log = logger.child({ remote: this.#init.remote, stream: sink.streamName })
     this.#media = new MediaReader({ logger: log, metrics, sink })
     this.#reader.allowMessages(rtmpLimits.messageBytesMax)
@@ -340,7 +359,6 @@ export class Session {
     this.#watchSilence(this.#init.readTimeoutMs)
     this.#schedulePing()
     this.#logger.info({ stream: sink.streamName }, 'a publisher has started')
-    return sink
   }
 
   #unpublish(reason: RtmpEndReason): void {
@@ -390,14 +408,18 @@ export class Session {
   /** Stops reading until the sink is ready for more. */
   #await(wait: Promise<void> | undefined): void {
     if (wait === undefined) return
+    if (this.#waits === 0) this.#components.metrics.paused.inc()
+    this.#hold(wait)
+  }
+
+  /** Stops reading until something is done; its failure is the session's. */
+  #hold(wait: Promise<void> | undefined): void {
+    if (wait === undefined) return
     this.#waits += 1
-    if (this.#waits === 1) {
-      this.#components.metrics.paused.inc()
-      this.#port.pause()
-    }
+    if (this.#waits === 1) this.#port.pause()
     wait.then(
       () => this.#run(() => this.#proceed()),
-      (error: unknown) => this.end('internal', 'the stream failed in this peer', error),
+      (error: unknown) => this.#fail(error, 'the stream failed in this peer'),
     )
   }
 

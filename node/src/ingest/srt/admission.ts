@@ -175,12 +175,20 @@ export class Admission {
     this.#requireRoom(remote)
     const socketId = this.#freeId()
     const { publishing } = this.#components
-    const sink = publishing.publish({
+    const sink = await publishing.publish({
       streamKey: caller.streamKey,
       protocol: 'srt',
       remote: `${remote.address}:${remote.port}`,
       disconnect: (reason) => this.#members.get(socketId)?.publisher.end('replaced', reason),
+      waitMsMax: srtLimits.admissionMsMax,
     })
+    try {
+      if (this.#stopped) throw new SrtRejection('down', 'the peer is shutting down')
+      this.#requireRoom(remote)
+    } catch (error) {
+      sink.end('error')
+      throw error
+    }
     const answer = answerPacket(handshake, acceptance(caller, socketId))
     const publisher = this.#newPublisher(caller, decryptor, sink, { socketId, remote, name })
     const group = addressGroup(remote.address)

@@ -1,0 +1,21 @@
+/** Bounds of owning streams through the tracker of the region. */
+
+/** The lease of one stream, and the numbers reserved with it. */
+export const streamLeaseLimits = {
+  /** After this another peer may own the stream of one that was killed: short for viewers, above the slowest elections. */
+  ttlMs: 3_000,
+  /** Time for the region to answer before a publisher is taken unconfirmed: an election of the slowest kind. */
+  answerMsMax: 1_000,
+  /** How long a publisher waits for the lease of an owner that cannot be reached: a whole lease and the time to notice its end. */
+  waitMsMax: 4_500,
+  /** Wait after the region gave no answer; it is asked again for as long as the stream is published. */
+  retryMs: 1_000,
+  /** Attempts to take over from an owner that is gone, or was this peer before a restart; then it is refused. */
+  takeoversMax: 4,
+  /** Media sequence numbers reserved in the region ahead of use; a peer that takes over after a crash begins above them. */
+  sequenceBlock: 64,
+  /** A value of the region beyond this is not one of ours. */
+  valueBytesMax: 1_024,
+  /** Letting a stream go at the end of the peer; what is not let go then runs out. */
+  releaseMsMax: 1_000,
+} as const
