@@ -74,6 +74,14 @@ export class CallWriter {
     this.#length += bytes.length
   }
 
+  /** What was written, until something else is; the writer begins anew, and keeps its memory up to a size. */
+  view(keptMax: number): Uint8Array {
+    const view = this.#plain.subarray(0, this.#length)
+    this.#length = 0
+    if (this.#plain.length > keptMax) this.#hold(new Uint8Array(sizeMin))
+    return view
+  }
+
   /** A copy of what was written; the writer begins anew, and keeps its memory up to a size. */
   take(keptMax: number): Uint8Array {
     const taken = this.#plain.slice(0, this.#length)

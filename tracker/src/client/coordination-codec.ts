@@ -1,4 +1,7 @@
-/** Requests and answers of the coordination service as bytes. docs/protocol/tracker.md draws them. */
+/**
+ * Requests and answers of the coordination service as bytes. docs/protocol/tracker.md draws them. Answers and items are written into a
+ * frame at once, so their bytes stay only until the next message is encoded.
+ */
 import {
   coordinationLimits,
   type KeyList,
@@ -123,10 +126,10 @@ export function encodeResult(result: Exclude<CommandResult, { type: 'refused' }>
       writer.integer(result.token.index)
       writer.u8(result.results.length)
       for (const each of result.results) writeOperationResult(each)
-      return finish()
+      return view()
     case 'granted':
       writer.text(result.leaseId)
-      return finish()
+      return view()
     case 'revoked':
     case 'expired':
     case 'compacted':
@@ -161,7 +164,7 @@ export function decodeGranted(bytes: Uint8Array): string {
 /** A key, or that there is none. */
 export function encodeItem(item: KeyValue | undefined): Uint8Array {
   writeOptionalItem(item)
-  return finish()
+  return view()
 }
 
 /** @throws TrackerError ERR_MALFORMED */
@@ -178,7 +181,7 @@ export function encodeList(list: KeyList): Uint8Array {
   writer.u8(list.more ? 1 : 0)
   writer.u16(list.items.length)
   for (const item of list.items) writeItem(item)
-  return finish()
+  return view()
 }
 
 /** @throws TrackerError ERR_MALFORMED */
@@ -203,7 +206,7 @@ export function encodeBatch(batch: WatchBatch): Uint8Array {
     if (event.type === 'put') writeItem(event.item)
     else writer.text(event.key)
   }
-  return finish()
+  return view()
 }
 
 /** @throws TrackerError ERR_MALFORMED */
@@ -226,7 +229,7 @@ export function encodeLeadership(group: number, leadership: Leadership): Uint8Ar
   writer.u8(group)
   writer.integer(leadership.term)
   writer.text(leadership.peerId ?? '')
-  return finish()
+  return view()
 }
 
 /** @throws TrackerError ERR_MALFORMED */
@@ -241,6 +244,10 @@ export function decodeLeadership(bytes: Uint8Array): { group: number } & Leaders
 
 function finish(): Uint8Array {
   return writer.take(callLimits.frameBytesKept)
+}
+
+function view(): Uint8Array {
+  return writer.view(callLimits.frameBytesKept)
 }
 
 function readRequest(reader: CallReader): CoordinationRequest {
