@@ -142,7 +142,7 @@ test('two regions of several members say so, and are merged by command', async (
     () => stage.peers.every(({ region: { status } }) => status.conflicts.length === 1),
     60_000,
   )
-  await stage.clock.pass(60_000)
+  await stage.clock.pass(20_000)
   t.not(a.regionId, c.regionId, 'nobody moves by itself')
   t.match(a.region.status.conflicts, [{ regionId: c.regionId, memberCount: 3 }])
   t.ok(a.region.status.conflicts[0]?.isOursToGiveWay)
@@ -152,7 +152,7 @@ test('two regions of several members say so, and are merged by command', async (
   // The other one is alone then, and follows by itself with what its region was configured to.
   await stage.together()
   t.equal(await get(stage, d, 'region', 'config/key'), 'of a')
-  await stage.until(() => c.region.status.conflicts.length === 0, 400_000)
+  await stage.until(() => c.region.status.conflicts.length === 0, 60_000)
 })
 
 test('all restart, killed and in order', async (t) => {
@@ -187,13 +187,14 @@ test('a member that stops hands over before it goes', async (t) => {
   const stage = new RegionStage(8)
   const peers = await region(stage, ['a', 'b', 'c'])
   await stage.voters((voters) => voters.length === 3)
-  await stage.clock.pass(60_000)
+  await stage.clock.pass(10_000)
   const leader = peers.find(({ driver }) => driver?.status(0).isLeader) as StagePeer
   await leader.stop()
   const others = peers.filter((peer) => peer !== leader)
   const atMs = stage.clock.nowMs
   await stage.clock.until(() => others.some(({ driver }) => driver?.status(0).isLeader))
-  t.ok(stage.clock.nowMs - atMs < 100)
+  // A round trip is 100 ms.
+  t.ok(stage.clock.nowMs - atMs < 500)
 })
 
 test('who leaves hands its seats over first', async (t) => {
@@ -243,7 +244,7 @@ test('without a quorum a peer is degraded, stays, and is helped by a command', a
   t.ok(view.groups.every(({ hasQuorum }) => !hasQuorum))
   // A newcomer waits for it.
   const d = await stage.add('d', [a])
-  await stage.clock.pass(60_000)
+  await stage.clock.pass(20_000)
   t.equal(d.region.status.waitsFor, before)
   t.equal(d.region.status.phase, 'looking')
   await stage.clock.result(a.region.forget())
@@ -306,7 +307,7 @@ test('who may not join stays alone, and both know why', async (t) => {
   const b = await stage.add('b', [a])
   await stage.together([b])
   t.not(a.regionId, b.regionId)
-  await stage.clock.pass(60_000)
+  await stage.clock.pass(20_000)
   t.not(a.regionId, b.regionId)
   t.match(b.region.status.conflicts, [{ regionId: a.regionId, isRefused: true }])
   t.ok(a.region.counters.refused > 0)
@@ -352,7 +353,7 @@ test('another name is another region', async (t) => {
   const b = await stage.add('b', [a], { name: 'studio' })
   await stage.together([a])
   await stage.together([b])
-  await stage.clock.pass(60_000)
+  await stage.clock.pass(20_000)
   t.not(a.regionId, b.regionId)
   t.same(a.region.status.conflicts, [])
   t.throws(() => new Region({} as never, { peerId: 'x', expectsPeers: false, name: '' }), {
@@ -362,6 +363,7 @@ test('another name is another region', async (t) => {
 
 test('over lines that lose frames it all comes about, too', async (t) => {
   const stage = new RegionStage(17)
+  stage.network.settings.delayMs = () => 5
   stage.network.settings.loses = () => stage.draw(100) < 5
   const peers = await region(stage, ['a', 'b', 'c', 'd'])
   await stage.voters((voters) => voters.length === 3)
