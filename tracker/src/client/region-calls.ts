@@ -17,14 +17,13 @@ export interface RegionCallsComponents {
   readonly book: LeaderBook
 }
 
-/** What asking again does not change. */
+/** What asking again does not change. A leader whose disk is full hands over, so that is not among it. */
 const finalCodes: ReadonlySet<string> = new Set([
   'ERR_OVERLOADED',
   'ERR_COMPACTED',
   'ERR_LEASE_NOT_FOUND',
   'ERR_INVALID_INPUT',
   'ERR_MALFORMED',
-  'ERR_STORAGE',
 ])
 
 /** Calls of one client. */

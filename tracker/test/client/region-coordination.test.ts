@@ -2,9 +2,11 @@
 import { test } from 'tap'
 import { callServices } from '../../src/client/call-lane.ts'
 import { callLimits, callServerLimits } from '../../src/client/call-limits.ts'
-import { encodeRequest } from '../../src/client/coordination-codec.ts'
+import { decodeRequest, encodeItem, encodeRequest } from '../../src/client/coordination-codec.ts'
 import { CoordinationServer } from '../../src/client/coordination-server.ts'
+import { RegionCoordination } from '../../src/client/region-coordination.ts'
 import type { KeyValue, WatchBatch } from '../../src/coordination.ts'
+import { TrackerError } from '../../src/errors.ts'
 import { groupOf } from '../../src/region/shard-of.ts'
 import { encodeCommand } from '../../src/state/encode-command.ts'
 import { describeBatch, put, textOf } from '../compliance/helpers.ts'
@@ -283,6 +285,24 @@ test('without any member calls end in time', async (t) => {
   t.equal(await codeOf(stage.clock.result(call)), 'ERR_UNAVAILABLE')
   t.ok(stage.clock.nowMs <= 600)
   await coordination.stop()
+})
+
+test('what one member refuses without having done it is asked of another', async (t) => {
+  const codes = ['ERR_STORAGE', 'ERR_UNAVAILABLE', 'ERR_NOT_LEADER', 'ERR_NOT_A_MEMBER'] as const
+  for (const code of codes) {
+    const stage = new RegionStage()
+    const [good, bad, client] = [stage.connect(), stage.connect(), stage.connect()]
+    bad.lane.serve(callServices.coordination, (call) => call.refuse(new TrackerError(code, 'no')))
+    good.lane.serve(callServices.coordination, (call) => {
+      if (decodeRequest(call.payload).type === 'get') call.answer(encodeItem(undefined))
+    })
+    const members = { candidates: () => [bad.peerId, good.peerId] }
+    const { lane, clock } = client
+    const coordination = new RegionCoordination({ lane, clock, members })
+    const read = coordination.keyspace(space).get('k', { timeoutMs: 2_000 })
+    t.equal(await stage.clock.result(read), undefined, code)
+    await coordination.stop()
+  }
 })
 
 test('a member that stops ends its watches, and they go on elsewhere', async (t) => {

@@ -1,6 +1,8 @@
 /** Coordination over a real etcd. */
+import { once } from 'node:events'
 import { Etcd3 } from 'etcd3'
 import { type Test, test } from 'tap'
+import { Ownership } from '../../src/client/ownership.ts'
 import { systemClock } from '../../src/clock.ts'
 import { EtcdCoordination } from '../../src/etcd/etcd-coordination.ts'
 import { runCompliance } from '../compliance/coordination.ts'
@@ -66,6 +68,28 @@ test('an etcd that hangs: what may be done is never asked twice', { skip }, asyn
   etcd.thaw()
   t.match(textOf(await patient), /[01]/)
   await coordination.stop()
+})
+
+test('owning things over etcd', { skip }, async (t) => {
+  const etcd = await start(t)
+  const [one, two] = [connect(etcd), connect(etcd)]
+  const clock = systemClock
+  const init = { ttlMs: 2_000, value: Buffer.from('one') }
+  const first = await new Ownership({ coordination: one, clock }).acquire('streams', 'live', init)
+  const others = new Ownership({ coordination: two, clock })
+  t.equal(await others.tryAcquire('streams', 'live', init), undefined)
+  await first.update(Buffer.from('still one'))
+  t.equal(textOf(await two.keyspace('streams').get('live')), 'still one')
+  const waiting = others.acquire('streams', 'live', { ...init, value: Buffer.from('two') })
+  // As if its process were gone: it renews no longer.
+  await one.stop()
+  if (!first.signal.aborted) await once(first.signal, 'abort')
+  const second = await waiting
+  t.ok(second.token.index > first.token.index)
+  t.equal(textOf(await two.keyspace('streams').get('live')), 'two')
+  await second.release()
+  t.same((await two.keyspace('streams').list('')).items, [])
+  await two.stop()
 })
 
 test('regions in one etcd are apart', { skip }, async (t) => {
