@@ -4,11 +4,12 @@
  * fetches (its own version, and hls.js) put in place; the binary is kept in the benches' cache folder.
  */
 import { existsSync } from 'node:fs'
-import { chmod, copyFile, cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { cacheFolder } from '../support/cache-folder.ts'
 import { runProgram, startProgram } from '../support/child-program.ts'
+import { buildGoProgram, findGo, onPath } from '../support/go-module.ts'
 import { freePort, portOpens } from '../support/ports.ts'
 
 const MODULE = 'github.com/bluenviron/mediamtx'
@@ -32,11 +33,12 @@ export async function findMediamtx(): Promise<string | undefined> {
   if (existsSync(built)) return built
   const installed = onPath('mediamtx')
   if (installed !== undefined) return installed
-  const go = onPath('go', ['/usr/local/go/bin'])
+  const go = findGo()
   if (go === undefined) return undefined
   try {
     console.error(`building MediaMTX ${VERSION} (once, some minutes) ...`)
-    await build(go, built)
+    const from = { module: MODULE, version: VERSION, package: '.' }
+    await buildGoProgram(go, { ...from, output: built, prepare: addReleaseFiles })
     return built
   } catch (error) {
     // Without the module there is no rival; the bench names it as missing and measures the rest.
@@ -89,35 +91,11 @@ function configuration(rtmpPort: number, hlsPort: number): string {
   ].join('\n')
 }
 
-async function build(go: string, output: string): Promise<void> {
-  const listing = await runProgram(go, ['mod', 'download', '-json', `${MODULE}@${VERSION}`])
-  const source = /"Dir": "([^"]+)"/.exec(listing)?.[1]
-  if (source === undefined) throw new Error(`no module in: ${listing}`)
-  const folder = await mkdtemp(join(tmpdir(), 'kairo-mediamtx-build-'))
-  try {
-    await cp(source, folder, { recursive: true })
-    await makeWritable(folder)
-    await copyFile(
-      join(import.meta.dirname, '../../node_modules/hls.js/dist/hls.min.js'),
-      join(folder, 'internal/servers/hls/hls.min.js'),
-    )
-    await writeFile(join(folder, 'internal/core/VERSION'), VERSION)
-    await runProgram(go, ['build', '-o', output, '.'], { cwd: folder })
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
-}
-
-/** Files of Go's module cache are read-only, and so are their copies. */
-async function makeWritable(folder: string): Promise<void> {
-  await chmod(folder, 0o755)
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) await makeWritable(join(folder, entry.name))
-  }
-}
-
-function onPath(name: string, more: readonly string[] = []): string | undefined {
-  return [...(process.env.PATH ?? '').split(delimiter), ...more]
-    .map((folder) => join(folder, name))
-    .find((path) => existsSync(path))
+/** What its release script fetches. */
+async function addReleaseFiles(folder: string): Promise<void> {
+  await copyFile(
+    join(import.meta.dirname, '../../node_modules/hls.js/dist/hls.min.js'),
+    join(folder, 'internal/servers/hls/hls.min.js'),
+  )
+  await writeFile(join(folder, 'internal/core/VERSION'), VERSION)
 }
