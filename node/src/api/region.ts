@@ -2,7 +2,7 @@
 import type { RegionConflict, RegionView } from '@kairo/tracker'
 import type { z } from 'zod'
 import type { CoordinationService } from '../coordination/coordination-service.ts'
-import { KairoError } from '../errors.ts'
+import { isKairoError, KairoError } from '../errors.ts'
 import { defineRoute, type Route } from '../http/route.ts'
 import { doneSchema } from './schemas.ts'
 import { forgetSchema, mergeSchema, regionSchema } from './schemas-region.ts'
@@ -74,21 +74,35 @@ async function regionAnswer(
 ): Promise<z.input<typeof regionSchema>> {
   const { engine, state, error, region, agent } = coordination.status
   const isThere = engine === 'tracker' && state === 'running'
-  const view = isThere ? await coordination.view() : undefined
-  const { facts } = view ?? agent ?? {}
+  const found = isThere ? await whole(coordination) : { failure: error }
+  const { members = [], groups = [] } = found.view ?? {}
+  const status = found.view ?? agent
+  const { facts } = status ?? {}
   return {
-    ...{ name: region, engine, state, error: error?.message ?? null },
-    phase: view?.phase ?? null,
+    ...{ name: region, engine, state, error: found.failure?.message ?? null },
+    phase: status?.phase ?? null,
     regionId: facts?.regionId ?? null,
     memberId: facts?.memberId ?? null,
     founded: facts === undefined ? null : isoTime(facts.foundedAtMs),
-    memberCount: view?.memberCount ?? 0,
-    hasQuorum: view?.hasQuorum ?? false,
-    isDegraded: view?.isDegraded ?? false,
-    waitsFor: view?.waitsFor ?? null,
-    members: view?.members.map((one) => memberAnswer(one, facts?.memberId)) ?? [],
-    groups: view?.groups.map(groupAnswer) ?? [],
-    conflicts: view?.conflicts.map(conflictAnswer) ?? [],
+    memberCount: status?.memberCount ?? 0,
+    hasQuorum: status?.hasQuorum ?? false,
+    isDegraded: status?.isDegraded ?? false,
+    waitsFor: status?.waitsFor ?? null,
+    members: members.map((one) => memberAnswer(one, facts?.memberId)),
+    groups: groups.map(groupAnswer),
+    conflicts: status?.conflicts.map(conflictAnswer) ?? [],
+  }
+}
+
+/** A region that answers nothing is when its operator asks most: what this peer knows by itself is told then, and why there is no more. */
+async function whole(
+  coordination: RegionRouteComponents['coordination'],
+): Promise<{ readonly view?: RegionView; readonly failure?: KairoError }> {
+  try {
+    return { view: await coordination.view() }
+  } catch (error) {
+    if (!isKairoError(error)) throw error
+    return { failure: error }
   }
 }
 
