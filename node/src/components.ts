@@ -130,7 +130,8 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     { identity, join, catalog: () => near.catalog },
     init,
   )
-  const ingest = createIngest(base, content, init)
+  const region = createCoordination(base, near, init)
+  const ingest = createIngest(base, { ...content, ...region }, init)
   const media = createMedia(base, init)
   const webhooks = createWebhooks(base, ingest.observers, init)
   const { emit } = webhooks
@@ -159,7 +160,7 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     join,
     audience: new Audience({ clock }),
     ...near,
-    ...createCoordination(base, near, init),
+    ...region,
     ...content,
     ...createCdn(base, { ...content, ...near, identity, shelter }, init),
     ...ingest,
@@ -174,7 +175,7 @@ export async function createComponents(init: ComponentsInit): Promise<Components
 
 function createIngest(
   base: Base,
-  content: ContentRooms,
+  content: ContentRooms & ReturnType<typeof createCoordination>,
   { loaded: { settings }, home }: ComponentsInit,
 ) {
   const { clock, logger, registry, host } = base
@@ -195,6 +196,7 @@ function createIngest(
       keys,
       packagerMetrics: new PackagerMetrics(registry),
       publicationOf: (stream) => publications.of(stream),
+      ownership: content.streamLeases,
       observers,
     },
     settings,

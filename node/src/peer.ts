@@ -219,6 +219,7 @@ export class Peer {
     ensureStreams(components, this.#init.settings.testStream)
     for (const stream of components.keys.list()) await components.publications.prepare(stream)
     await this.#startMedia(components)
+    this.#started.push({ name: 'stream leases', stop: () => components.streamLeases.stop() })
     // Publishers go first: whoever hears of them hears their end.
     this.#started.push({ name: 'publishing', stop: () => components.publishing.stop() })
     await this.#begin('pulls', components.pulls)
@@ -284,8 +285,13 @@ export class Peer {
     await this.#begin('test stream', rooms.testStream)
   }
 
-  #noticeStreams({ directory, replicas }: Components): void {
+  #noticeStreams({ directory, replicas, publications, publishing, keys }: Components): void {
+    directory.events.on('record:rival', ({ id, originPeer }) => {
+      const own = keys.list().find(({ key }) => key.id === id)
+      if (own !== undefined) publishing.yieldTo(own.name, originPeer)
+    })
     directory.events.on('record:changed', (record) => {
+      publications.heardOf(record)
       replicas.recordChanged(record.id)
       const name = directory.uniqueName(record)
       this.events.emit('stream', { name, id: record.id, state: record.state })

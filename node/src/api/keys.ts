@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { KairoError } from '../errors.ts'
 import { defineRoute, type Route } from '../http/route.ts'
 import type { PublishingService } from '../ingest/publishing.ts'
-import type { OwnedStream, StreamKeys } from '../ingest/stream-keys.ts'
+import { exportedStreamSchema, type OwnedStream, type StreamKeys } from '../ingest/stream-keys.ts'
 import { doneSchema, keySchema, keysSchema, newKeySchema } from './schemas.ts'
 
 /** The rooms behind the routes. */
@@ -22,10 +22,12 @@ export interface KeyRouteComponents {
 
 const nameParams = z.object({ name: z.string().min(1).max(64) })
 
+type KeyView = z.input<typeof keySchema>
+
 /** Routes that only the operator may call. */
 export function keyRoutes(components: KeyRouteComponents): Route[] {
   const { keys, publishing } = components
-  const view = (stream: OwnedStream): z.input<typeof keySchema> => {
+  const view = (stream: OwnedStream): KeyView => {
     const url = components.rtmpUrl()
     const srt = components.srtUrl()
     return {
@@ -63,6 +65,7 @@ export function keyRoutes(components: KeyRouteComponents): Route[] {
         return { status: 201, body: view(stream) }
       },
     }),
+    ...transferRoutes(components, view),
     defineRoute({
       method: 'DELETE',
       path: '/api/keys/:name',
@@ -98,6 +101,42 @@ export function keyRoutes(components: KeyRouteComponents): Route[] {
         publishing.disconnect(params.name, 'operator')
         return { status: 200, body: { done: true as const } }
       },
+    }),
+  ]
+}
+
+/** A stream goes to a second peer, which can take over when the first one is gone. */
+function transferRoutes(
+  { keys, prepare }: KeyRouteComponents,
+  view: (stream: OwnedStream) => KeyView,
+): Route[] {
+  return [
+    defineRoute({
+      method: 'POST',
+      path: '/api/keys/import',
+      summary:
+        'Takes a stream with its keys from another peer, so that this one can take over when that one is gone.',
+      access: 'operator',
+      body: exportedStreamSchema,
+      response: { 201: keySchema },
+      handler: async ({ body }) => {
+        const stream = keys.import(body)
+        await prepare(stream)
+        return { status: 201, body: view(stream) }
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/keys/:name/export',
+      summary: 'A stream with its stream key and its signing key: whoever has them may publish it.',
+      access: 'operator',
+      params: nameParams,
+      response: { 200: exportedStreamSchema },
+      handler: ({ params }) => ({
+        status: 200,
+        body: keys.export(params.name),
+        headers: { 'cache-control': 'no-store' },
+      }),
     }),
   ]
 }

@@ -27,6 +27,12 @@ const stream = z.object({
     .nullable()
     .describe('Peer that this peer receives the stream from; null while it does not follow it.'),
   status: z.enum(['origin', 'connecting', 'following', 'lost', 'known']),
+  lease: z
+    .enum(['confirmed', 'unconfirmed'])
+    .nullable()
+    .describe(
+      'Whether the region says that this peer alone publishes the stream; null for one that is not published here now.',
+    ),
   startedAt: z.iso.datetime(),
   renditions: z.array(rendition),
   viewers: z

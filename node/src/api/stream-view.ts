@@ -2,6 +2,7 @@
 import type { Directory } from '../content/records/directory.ts'
 import type { StreamRecord, StreamSource } from '../content/stream.ts'
 import type { Audience } from '../delivery/audience.ts'
+import type { PublishingService } from '../ingest/publishing.ts'
 import type { StreamView } from './schemas.ts'
 
 /** The rooms that know of streams. */
@@ -9,6 +10,7 @@ export interface StreamViewComponents {
   readonly directory: Directory
   readonly streams: StreamSource
   readonly audience: Audience
+  readonly publishing: Pick<PublishingService, 'leaseOf'>
 }
 
 /** Every stream this peer knows of, live ones first, then by name. */
@@ -23,7 +25,7 @@ export function streamViews(components: StreamViewComponents): StreamView[] {
 }
 
 function streamView(components: StreamViewComponents, record: StreamRecord): StreamView {
-  const { directory, streams, audience } = components
+  const { directory, streams, audience, publishing } = components
   const here = streams.get(record.id)
   return {
     name: directory.uniqueName(record),
@@ -33,6 +35,7 @@ function streamView(components: StreamViewComponents, record: StreamRecord): Str
     originPeer: record.originPeer,
     sourcePeer: here?.sourcePeer ?? null,
     status: here?.status ?? 'known',
+    lease: (here?.status === 'origin' && publishing.leaseOf(here.record.alias)) || null,
     startedAt: new Date(record.startedAtMs).toISOString(),
     renditions: record.renditions.map((rendition) => ({ ...rendition })),
     viewers: audience.viewers(record.id),

@@ -30,9 +30,10 @@ const commandTexts: Readonly<Record<string, CommandText>> = {
   keys: {
     usage: [
       ...['keys', 'keys add [name]', 'keys remove <name>', 'keys disconnect <name>'],
+      ...['keys export <name> <file>', 'keys import <file>'],
       'keys options <name> [quality=… record=on|off dvrWindowS=… srtPassphrase=… pullUrl=…]',
     ],
-    text: 'Lists, makes and removes the stream keys of the running peer, ends a publisher, or chooses what is made of a stream.',
+    text: 'Lists, makes and removes the stream keys of the running peer, ends a publisher, chooses what is made of a stream, or brings a stream to a second peer that can take over.',
     settings: 'home',
   },
   restream: {

@@ -1,7 +1,13 @@
 /** `kairo keys`: the stream keys of the running peer. */
+import { readFileSync } from 'node:fs'
+import type { z } from 'zod'
 import { doneSchema, keySchema, keysSchema } from '../api/schemas.ts'
 import { streamOptionsAnswerSchema } from '../api/schemas-stream-options.ts'
+import { KairoError } from '../errors.ts'
+import { createFile } from '../files.ts'
+import { exportedStreamSchema } from '../ingest/stream-keys.ts'
 import type { StreamOptions } from '../ingest/stream-options.ts'
+import { parseJson } from '../json.ts'
 import { type Arguments, UsageError } from './arguments.ts'
 import { PeerClient } from './client.ts'
 import { formatTable, print, printJson } from './output.ts'
@@ -32,15 +38,7 @@ export async function keys(input: Arguments): Promise<number> {
         name === undefined ? {} : { name },
       )
       if (input.json) printJson(key)
-      else
-        print(
-          formatTable([
-            ['stream', key.name],
-            ['push to', key.pushUrl ?? key.streamKey],
-            ...(key.srtUrl === null ? [] : [['or by SRT', key.srtUrl]]),
-            ['id', key.id],
-          ]),
-        )
+      else print(keyTable(key))
       return 0
     }
     case 'options': {
@@ -52,6 +50,28 @@ export async function keys(input: Arguments): Promise<number> {
           : await client.call('PATCH', path, streamOptionsAnswerSchema, changes)
       if (input.json) printJson(answer)
       else print(optionsTable(answer.options))
+      return 0
+    }
+    case 'export': {
+      const path = `/api/keys/${encodeURIComponent(name)}/export`
+      const exported = await client.call('GET', path, exportedStreamSchema)
+      // Never on the screen: whoever reads it may publish the stream.
+      if (!(await createFile(words.file, `${JSON.stringify(exported, null, 2)}\n`))) {
+        throw new KairoError('ERR_NAME_TAKEN', `${words.file} is there already`)
+      }
+      if (input.json) printJson({ done: true })
+      else
+        print(`${words.file} holds the keys of ${name}. Whoever reads it may publish the stream.`)
+      return 0
+    }
+    case 'import': {
+      const exported = exportedStreamSchema.safeParse(parseJson(readKeyFile(words.file)))
+      if (!exported.success) {
+        throw new KairoError('ERR_INVALID_INPUT', `${words.file} is no exported stream`)
+      }
+      const key = await client.call('POST', '/api/keys/import', keySchema, exported.data)
+      if (input.json) printJson(key)
+      else print(keyTable(key))
       return 0
     }
     case 'remove':
@@ -66,9 +86,28 @@ export async function keys(input: Arguments): Promise<number> {
   }
 }
 
+function keyTable(key: z.output<typeof keySchema>): string {
+  return formatTable([
+    ['stream', key.name],
+    ['push to', key.pushUrl ?? key.streamKey],
+    ...(key.srtUrl === null ? [] : [['or by SRT', key.srtUrl]]),
+    ['id', key.id],
+  ])
+}
+
+function readKeyFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new KairoError('ERR_NOT_FOUND', `${path} cannot be read`, { cause })
+  }
+}
+
 type Words =
   | { readonly action: 'list' | 'add'; readonly name: string | undefined }
   | { readonly action: 'remove' | 'disconnect'; readonly name: string }
+  | { readonly action: 'export'; readonly name: string; readonly file: string }
+  | { readonly action: 'import'; readonly name: undefined; readonly file: string }
   | {
       readonly action: 'options'
       readonly name: string
@@ -82,6 +121,17 @@ function readWords([action = 'list', name, ...rest]: readonly string[]): Words {
     if (name === undefined) throw new UsageError('keys options needs the name of a stream')
     return { action, name, changes: rest.length === 0 ? undefined : readChanges(rest) }
   }
+  if (action === 'export') {
+    const [file, ...more] = rest
+    if (name === undefined || file === undefined || more.length > 0) {
+      throw new UsageError('keys export needs the name of a stream and a file to make')
+    }
+    return { action, name, file }
+  }
+  if (action === 'import') {
+    if (name === undefined || rest.length > 0) throw new UsageError('keys import needs one file')
+    return { action, name: undefined, file: name }
+  }
   if (rest.length > 0 || (action === 'list' && name !== undefined)) {
     throw new UsageError(`too many words after keys ${action}`)
   }
@@ -94,7 +144,9 @@ function readWords([action = 'list', name, ...rest]: readonly string[]): Words {
       if (name === undefined) throw new UsageError(`keys ${action} needs the name of a stream`)
       return { action, name }
     default:
-      throw new UsageError(`keys knows list, add, remove, disconnect and options, not ${action}`)
+      throw new UsageError(
+        `keys knows list, add, remove, disconnect, export, import and options, not ${action}`,
+      )
   }
 }
 

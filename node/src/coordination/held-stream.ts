@@ -2,15 +2,8 @@
  * One stream as this peer holds it: asked for until the region decides, owned with a lease that is renewed, and published unconfirmed
  * where no region answers. Ends by itself when another peer owns the stream.
  */
-import {
-  type Coordination,
-  type FencingToken,
-  type Keyspace,
-  type KeyValue,
-  type Owned,
-  type Ownership,
-  TrackerError,
-} from '@kairo/tracker'
+import type { Coordination, FencingToken, Keyspace, KeyValue } from '@kairo/tracker'
+import { type Owned, type Ownership, TrackerError } from '@kairo/tracker/program'
 import type { Clock } from '../clock.ts'
 import { isKairoError, KairoError } from '../errors.ts'
 import { streamLeaseLimits as limits } from '../limits/stream-leases.ts'

@@ -3,7 +3,8 @@
  * ingest asks before it takes a publisher.
  */
 import { randomBytes } from 'node:crypto'
-import { type Coordination, Ownership } from '@kairo/tracker'
+import type { Coordination } from '@kairo/tracker'
+import { Ownership } from '@kairo/tracker/program'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import { isKairoError, KairoError } from '../errors.ts'

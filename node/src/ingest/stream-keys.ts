@@ -28,6 +28,18 @@ export interface OwnedStream {
 /** Names a stream may have; the same in paths, records and files. */
 const STREAM_NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,63}$/
 
+/** A stream with its keys as it goes from one peer to another: whoever has it may publish the stream. */
+export const exportedStreamSchema = z.strictObject({
+  version: z.literal(1),
+  name: z.string().regex(STREAM_NAME_PATTERN),
+  title: z.string().min(1).max(200),
+  streamKey: z.string().min(16).max(200),
+  privateKey: z.string().max(1_000),
+})
+
+/** See {@link exportedStreamSchema}. */
+export type ExportedStream = z.output<typeof exportedStreamSchema>
+
 const fileSchema = z.object({
   version: z.literal(1),
   title: z.string().max(200),
@@ -76,9 +88,6 @@ export class StreamKeys {
   create(
     init: { name?: string; prefix?: string; title?: string; builtIn?: boolean } = {},
   ): OwnedStream {
-    if (this.#streams.size >= streamKeyLimits.streamsMax) {
-      throw new KairoError('ERR_LIMIT', `a peer owns at most ${streamKeyLimits.streamsMax} streams`)
-    }
     const key = generateStreamKey()
     const name = init.name ?? `${init.prefix ?? 'stream'}-${key.id.slice(-5)}`
     if (!STREAM_NAME_PATTERN.test(name)) {
@@ -87,9 +96,6 @@ export class StreamKeys {
         'a stream name has 1 to 64 characters: lower-case letters, digits and dashes, no dash first',
       )
     }
-    if (this.#streams.has(name)) {
-      throw new KairoError('ERR_NAME_TAKEN', `this peer already has a stream named ${name}`)
-    }
     const stream: OwnedStream = {
       name,
       title: init.title ?? name,
@@ -97,16 +103,58 @@ export class StreamKeys {
       key,
       builtIn: init.builtIn ?? false,
     }
+    this.#keep(stream)
+    return stream
+  }
+
+  /**
+   * A stream with its keys, for another peer that is to take over when this one is gone. A secret.
+   * @throws KairoError `ERR_NOT_FOUND`; `ERR_FORBIDDEN` for the test stream, which every peer has its own of.
+   */
+  export(name: string): ExportedStream {
+    const stream = this.#streams.get(name)
+    if (stream === undefined) throw new KairoError('ERR_NOT_FOUND', `no stream named ${name} here`)
+    if (stream.builtIn)
+      throw new KairoError('ERR_FORBIDDEN', 'every peer has a test stream of its own')
+    const { title, streamKey, key } = stream
+    return { version: 1, name, title, streamKey, privateKey: key.toPem() }
+  }
+
+  /**
+   * Takes a stream that another peer exported.
+   * @throws KairoError `ERR_INVALID_INPUT` for a key that is none, `ERR_NAME_TAKEN` when the name, the stream or its secret is here already,
+   * `ERR_LIMIT`.
+   */
+  import({ name, title, streamKey, privateKey }: ExportedStream): OwnedStream {
+    let key: StreamKey
+    try {
+      key = streamKeyFromPem(privateKey)
+    } catch (cause) {
+      throw new KairoError('ERR_INVALID_INPUT', 'the private key cannot be read', { cause })
+    }
+    const same = this.list().find((stream) => stream.key.id === key.id)
+    if (same !== undefined || this.bySecret(streamKey) !== undefined) {
+      throw new KairoError('ERR_NAME_TAKEN', 'this peer already has this stream or its stream key')
+    }
+    const stream: OwnedStream = { name, title, streamKey, key, builtIn: false }
+    this.#keep(stream)
+    return stream
+  }
+
+  #keep(stream: OwnedStream): void {
+    const { name, title, streamKey, key, builtIn } = stream
+    if (this.#streams.size >= streamKeyLimits.streamsMax) {
+      throw new KairoError('ERR_LIMIT', `a peer owns at most ${streamKeyLimits.streamsMax} streams`)
+    }
+    if (this.#streams.has(name)) {
+      throw new KairoError('ERR_NAME_TAKEN', `this peer already has a stream named ${name}`)
+    }
     const content: z.input<typeof fileSchema> = {
-      version: 1,
-      title: stream.title,
-      streamKey: stream.streamKey,
+      ...{ version: 1, title, streamKey, builtIn },
       privateKey: key.toPem(),
-      builtIn: stream.builtIn,
     }
     replaceFile(join(this.#directory, `${name}.json`), `${JSON.stringify(content, null, 2)}\n`)
     this.#add(stream)
-    return stream
   }
 
   /**

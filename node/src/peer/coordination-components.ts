@@ -1,7 +1,8 @@
-/** The tracker of this peer's region. */
+/** The tracker of this peer's region, and what it decides about this peer's streams. */
 import { resolve } from 'node:path'
 import type { Settings } from '../config/schema.ts'
 import { CoordinationService } from '../coordination/coordination-service.ts'
+import { StreamLeases } from '../coordination/stream-leases.ts'
 import type { LoadMeter } from '../nearest/load-meter.ts'
 import type { Base, ComponentsInit } from './base.ts'
 
@@ -34,7 +35,13 @@ export function createCoordination(
       coordinationUrl: settings.coordinationUrl,
     },
   )
-  return { coordination }
+  const streamLeases = new StreamLeases({
+    ...base,
+    coordination: coordination.coordination,
+    peerId: host.peerId,
+    isConnected: (peerId) => host.peers().includes(peerId),
+  })
+  return { coordination, streamLeases }
 }
 
 /** What this peer does for others. */
