@@ -4,10 +4,12 @@ import { encodeRoster } from '../../src/region/member-record.ts'
 import { Region } from '../../src/region/region.ts'
 import { regionTimes } from '../../src/region/region-limits.ts'
 import {
+  decodeJoinAnswer,
   decodeReport,
   decodeSeat,
   encodeDismissal,
   encodeInvitation,
+  encodeJoinRequest,
   encodeOffer,
   encodeRegionId,
 } from '../../src/region/region-messages.ts'
@@ -345,6 +347,25 @@ test('requests of strangers and stale ones do nothing', async (t) => {
     code: 'ERR_INVALID_INPUT',
   })
   t.ok(b.region.counters.strangersRefused === 2)
+})
+
+test('peers that are let in at once by several members get ids of their own', async (t) => {
+  const stage = new RegionStage(19)
+  const peers = await region(stage, ['a', 'b'])
+  const hello = { name: 'default', region: undefined, contacts: [] }
+  const body = encodeJoinRequest({ regionId: peers[0]?.regionId as string, hello })
+  const answers = await stage.clock.result(
+    Promise.all(
+      ['p', 'q', 'r', 's'].map((by, nth) =>
+        (peers[nth % 2] as StagePeer).region.handle(by, 'join', body),
+      ),
+    ),
+  )
+  const ids = answers.map((answer) => {
+    const decoded = decodeJoinAnswer(answer)
+    return decoded.admitted ? decoded.facts.memberId : 0
+  })
+  t.same(ids.sort(), [3, 4, 5, 6])
 })
 
 test('another name is another region', async (t) => {
