@@ -52,7 +52,7 @@ export class Group {
   term = 0
   confState: ConfState = emptyConfState
   appliedIndex = 0
-  /** Proposals and barriers so far. */
+  /** Proposals so far. Barriers do not count: leases are renewed by them as long as there are any, and a slower failover ends none. */
   asked = 0
   /** The term in which listeners know that this member leads. */
   #announced: number | undefined
@@ -196,7 +196,6 @@ export class Group {
   barrier(): Promise<void> {
     if (this.isStopped) return Promise.reject(this.#stoppedError())
     if (!this.isLeader) return Promise.reject(this.notLeader())
-    this.asked += 1
     this.#host.wake(this)
     return this.#barriers.add()
   }

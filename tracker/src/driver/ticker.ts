@@ -11,6 +11,9 @@ import { TickLength } from './tick-length.ts'
 
 const { electionTicks, heartbeatTicks, timingRefreshMs, idleAfterMs } = driverLimits
 
+/** Least time between two timers, as a share of a tick: below one, so that a timer that is a little late brings no second tick. */
+const timerShare = 0.7
+
 /** What a ticker works with. */
 export interface TickerInit {
   readonly clock: Clock
@@ -81,7 +84,9 @@ export class Ticker {
     if (this.#cancel !== undefined) return
     const waitMs = this.#waitMs()
     if (waitMs === undefined) return
-    const delayMs = Math.max(waitMs, 1)
+    // Groups tick when they are due, and each is due at another moment: one timer serves those of most of a tick.
+    const tickMs = Math.min(this.tickMs, this.pace.followingTickMs)
+    const delayMs = Math.max(waitMs, tickMs * timerShare)
     this.#dueMs = nowMs + delayMs
     this.#cancel = this.#init.clock.after(delayMs, () => {
       this.#cancel = undefined
