@@ -4,7 +4,7 @@ import { CallReader, type CallWriter, malformed } from './call-bytes.ts'
 import { callLimits } from './call-limits.ts'
 
 /** First byte of every frame. */
-export const frameVersion = 1
+const frameVersion = 1
 
 /** Kinds of messages, their first byte. */
 const kinds = { ask: 1, answer: 2, refusal: 3, cancel: 4, item: 5, credit: 6, reset: 7 } as const

@@ -26,11 +26,6 @@ export class EtcdCalls {
     this.#clock = components.clock
   }
 
-  /** Whether {@link stop} was called. */
-  get isStopped(): boolean {
-    return this.#isStopped
-  }
-
   /**
    * Calls etcd until it answers, the time is up or asking again could do harm.
    * @throws TrackerError as the call's errors are described; the signal's reason when it is aborted
