@@ -2,9 +2,6 @@
 import type { Lane } from '@kairo/tracker'
 import { RAFT_PROTOCOL, TRACKER_PROTOCOL } from '../host/protocols.ts'
 
-/** All of them. */
-export const lanes: readonly Lane[] = ['raft', 'bulk', 'call']
-
 /** The protocol of a lane's streams. */
 export function protocolOf(lane: Lane): string {
   return lane === 'call' ? TRACKER_PROTOCOL : RAFT_PROTOCOL

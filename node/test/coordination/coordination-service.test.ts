@@ -1,46 +1,15 @@
 /** The service with a real tracker in its thread: it decides alone, tells of itself, and fails without taking the peer along. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Registry } from 'prom-client'
-import { type Test, t, test } from 'tap'
-import { systemClock } from '../../src/clock.ts'
-import {
-  type CoordinationInit,
-  CoordinationService,
-} from '../../src/coordination/coordination-service.ts'
-import { silentLogger } from '../../src/logger.ts'
-import { startHost } from '../support/hosts.ts'
+import { t, test } from 'tap'
+import { startCoordination } from '../support/coordination.ts'
 import { metricOf } from '../support/registry-value.ts'
 import { until } from '../support/until.ts'
 
 t.setTimeout(120_000)
 
-async function startService(t: Test, init: Partial<CoordinationInit> = {}) {
-  const host = await startHost(t)
-  const registry = new Registry()
-  // Nothing else of these tests keeps the process alive.
-  const keepAlive = setInterval(() => undefined, 1_000)
-  const service = new CoordinationService(
-    {
-      ...{ clock: systemClock, logger: silentLogger, registry, host, random: Math.random },
-      peerFacts: () => ({ isReachable: true, load: 0.25, roles: ['ingest'] }),
-      expectsPeers: async () => false,
-    },
-    {
-      folder: join(t.testdir(), 'tracker'),
-      ...{ region: 'eu', regionPeers: ['network'], coordinationUrl: '' },
-      ...init,
-    },
-  )
-  t.teardown(async () => {
-    clearInterval(keepAlive)
-    await service.stop()
-  })
-  return { host, registry, service }
-}
-
 test('a tracker alone decides, and tells of itself', async (t) => {
-  const { service, registry, host } = await startService(t)
+  const { service, registry, host } = await startCoordination(t)
   const told: string[] = []
   service.onStatus(() => told.push(service.status.state))
   const keyspace = service.coordination.keyspace('test')
@@ -70,8 +39,8 @@ test('a tracker alone decides, and tells of itself', async (t) => {
 })
 
 test('two peers: only who may join does', async (t) => {
-  const first = await startService(t, { regionPeers: [] })
-  const second = await startService(t)
+  const first = await startCoordination(t, { regionPeers: [] })
+  const second = await startCoordination(t)
   await first.service.start()
   await until(() => first.service.status.agent?.hasQuorum === true, 'the first region')
   await second.service.start()
@@ -89,9 +58,9 @@ test('two peers: only who may join does', async (t) => {
 })
 
 test('a tracker that cannot have its folder leaves the peer running', async (t) => {
-  const file = join(t.testdirName, 'taken')
-  const { service, registry } = await startService(t, { folder: join(file, 'tracker') })
+  const file = join(t.testdir(), 'taken')
   writeFileSync(file, '')
+  const { service, registry } = await startCoordination(t, { folder: join(file, 'tracker') })
   await service.start()
   await until(() => service.status.state === 'failed', 'the failure')
   t.throws(() => service.ready())
@@ -103,13 +72,13 @@ test('a tracker that cannot have its folder leaves the peer running', async (t) 
 })
 
 test('an etcd that is not there', async (t) => {
-  const { service } = await startService(t, { coordinationUrl: 'etcd://127.0.0.1:1' })
+  const { service } = await startCoordination(t, { coordinationUrl: 'etcd://127.0.0.1:1' })
   await service.start()
   await until(() => service.status.state === 'running', 'the client')
   t.equal(service.status.engine, 'etcd')
   await t.rejects(service.probe(), { code: 'ERR_NO_QUORUM' })
   await t.rejects(service.view(), { code: 'ERR_INVALID_INPUT' })
-  const wrong = await startService(t, { coordinationUrl: 'etcd://' })
+  const wrong = await startCoordination(t, { coordinationUrl: 'etcd://' })
   await wrong.service.start()
   await until(() => wrong.service.status.state === 'failed', 'the refusal')
   t.throws(() => wrong.service.ready(), { code: 'ERR_INVALID_INPUT' })
