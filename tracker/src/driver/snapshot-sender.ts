@@ -36,6 +36,8 @@ export interface SnapshotJob {
 interface Transfer extends SnapshotJob {
   readonly number: number
   data: Bytes | undefined
+  /** Its first piece left; it may be the only one, without any bytes. */
+  isBegun: boolean
   sent: number
   confirmed: number
   /** Checksum of all that was sent. */
@@ -99,7 +101,7 @@ export class SnapshotSender {
       this.#number = (this.#number + 1) % 2 ** 32
       const transfer: Transfer = {
         ...job,
-        ...{ number: this.#number, data: undefined, sent: 0, confirmed: 0, crc: 0 },
+        ...{ number: this.#number, data: undefined, isBegun: false, sent: 0, confirmed: 0, crc: 0 },
         heardMs: this.#init.clock.monotonicMs(),
         ...{ cancel: undefined, cancelRetry: undefined },
       }
@@ -134,9 +136,8 @@ export class SnapshotSender {
   #pump(transfer: Transfer): void {
     const { data } = transfer
     if (data === undefined) return
-    const isFirst = () => transfer.sent === 0
     while (
-      (transfer.sent < data.bytes.length || isFirst()) &&
+      (transfer.sent < data.bytes.length || !transfer.isBegun) &&
       transfer.sent - transfer.confirmed < piecesInFlight * pieceBytes
     ) {
       if (this.#sendPiece(transfer, data)) continue
@@ -159,6 +160,7 @@ export class SnapshotSender {
       ...{ offset: sent, crc, data: data.bytes.subarray(sent, end) },
     })
     if (!this.#init.send(transfer.peerId, 'bulk', frame)) return false
+    transfer.isBegun = true
     transfer.sent = end
     transfer.crc = crc
     return true

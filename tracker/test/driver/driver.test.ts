@@ -43,6 +43,11 @@ test('when the leader is killed another one serves, and the old one catches up',
   const startMs = stage.clock.nowMs
   const others = members.filter((member) => member !== leader)
   const next = await stage.leader(1, others)
+  t.equal(
+    next.notebook().ledWith,
+    1,
+    'it has all that was acknowledged when it is told that it leads',
+  )
   t.ok(stage.clock.nowMs - startMs < 100, `${stage.clock.nowMs - startMs} ms`)
   t.equal(await stage.result(next.propose('b')), 2)
   await stage.result(leader.revive())

@@ -112,6 +112,25 @@ test('a leader that was stopped leads no more when it goes on, and answers no re
   await stage.stop()
 })
 
+test('a follower that was stopped counts the time before what came meanwhile', async (t) => {
+  const stage = new DriverStage()
+  const members = await stage.found(3)
+  await stage.clock.pass(5_000)
+  const leader = await stage.leader()
+  const follower = members.find((member) => member !== leader) as TestMember
+  follower.clock.pause()
+  await stage.clock.pass(200)
+  stage.network.cut(leader.peerId, follower.peerId)
+  follower.clock.resume()
+  await stage.clock.settle()
+  // The heartbeats that waited are worth T from now on.
+  await stage.clock.pass(35)
+  t.equal(follower.driver.status(1).state, 'StateFollower')
+  await stage.clock.pass(60)
+  t.equal(follower.driver.status(1).state, 'StatePreCandidate')
+  await stage.stop()
+})
+
 test('a wall clock that jumps ends no leadership', async (t) => {
   const stage = new DriverStage()
   const members = await stage.found(3)

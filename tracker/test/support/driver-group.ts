@@ -15,6 +15,8 @@ export class Notebook implements StateMachine {
   lines: string[] = []
   /** Terms in which it led, `undefined` where that ended. */
   terms: (number | undefined)[] = []
+  /** Lines that were there when it was told last that it leads, or does so no longer. */
+  ledWith = 0
   lastIndex = 0
 
   apply({ command, index }: Committed): number {
@@ -38,6 +40,7 @@ export class Notebook implements StateMachine {
 
   lead(term: number | undefined): void {
     this.terms.push(term)
+    this.ledWith = this.lines.length
   }
 }
 
