@@ -13,8 +13,8 @@ import type { TrackerTransport } from './transport.ts'
 export interface TrackerComponents {
   readonly transport: TrackerTransport
   readonly logger?: RaftLogger
-  /** Whether a peer may join the region that this one is in. */
-  readonly mayJoin: (peerId: string) => boolean | Promise<boolean>
+  /** Whether a peer may join the region that this one is in, and ask for what it decides; asked when a connection is made. */
+  readonly mayJoin: (peerId: string) => boolean
   /** What this peer tells of itself; read when it starts, and again when {@link Tracker.setPeerFacts} brings others. */
   readonly peerFacts: PeerFacts
   /** The peer entered a region, left one, lost or found its quorum, met a conflict. */

@@ -17,6 +17,11 @@ export class CurrentGroups implements GroupAccess {
     })
   }
 
+  /** Of the region that this peer is in; no region has 0. */
+  get region(): number {
+    return this.#current?.region ?? 0
+  }
+
   get groups(): Iterable<number> {
     return this.#current?.groups ?? []
   }

@@ -1,5 +1,6 @@
 /** Opens a region's groups at this peer: the driver on its folders, a state for each group, the client that reaches all of them. */
 import type { CallLane } from '../client/call-lane.ts'
+import { regionNumber } from '../client/coordination-codec.ts'
 import { MemberGroups } from '../client/member-groups.ts'
 import { RegionCoordination } from '../client/region-coordination.ts'
 import type { Clock } from '../clock.ts'
@@ -96,12 +97,13 @@ export class DriverEngine implements RegionEngine {
     }
     const driver = this.#driver(facts, guide, stateMachine)
     await driver.start()
-    const groups = new MemberGroups({ driver })
+    const region = regionNumber(facts.regionId)
+    const groups = new MemberGroups({ driver }, { region })
     const candidates = (group: number): string[] => {
       const own = driver.groupIds.includes(group) ? [transport.peerId] : []
       return [...own, ...guide.contacts()]
     }
-    const coordination = new RegionCoordination({ lane, clock, members: { candidates } })
+    const coordination = new RegionCoordination({ lane, clock, members: { candidates, region } })
     this.#opened = { driver, states, coordination }
     access.switchTo(groups)
     for (const group of driver.groupIds) groups.add(group, states.get(group) as GroupState)

@@ -35,7 +35,8 @@ export interface TrackerMemberComponents {
   /** Calls back after what happens at the same time has happened. */
   readonly defer: (callback: () => void) => void
   readonly logger: RaftLogger
-  readonly mayJoin: (peerId: string) => boolean | Promise<boolean>
+  /** Whether a peer may join the region, and ask for what it decides. */
+  readonly mayJoin: (peerId: string) => boolean
   readonly peerFacts: () => PeerFacts
   readonly onStatus: (status: AgentStatus) => void
   /** The disk failed: nothing works here any more. */
@@ -69,7 +70,7 @@ export class TrackerMember {
     const { segmentBytes, region: name, expectsPeers } = init
     const sizes = segmentBytes === undefined ? {} : { segmentBytes }
     this.#lane = lane
-    this.#server = new CoordinationServer({ lane, access, clock })
+    this.#server = new CoordinationServer({ lane, access, clock, admits: mayJoin })
     this.#engine = new DriverEngine({ ...components, lane, access }, sizes)
     this.region = new Region(
       {

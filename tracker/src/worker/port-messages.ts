@@ -38,7 +38,12 @@ export type PortMessage =
       readonly lane: Lane
       readonly bytes: Uint8Array
     }
-  | { readonly type: 'link'; readonly peerId: string; readonly isUp: boolean }
+  | {
+      readonly type: 'link'
+      readonly peerId: string
+      readonly isUp: boolean
+      readonly mayJoin: boolean
+    }
   | { readonly type: 'facts'; readonly facts: PeerFacts }
   | { readonly type: 'status'; readonly status: AgentStatus }
   | { readonly type: 'log'; readonly level: LogLevel; readonly message: string }

@@ -28,6 +28,8 @@ let handlers: TransportHandlers | undefined
 const { send: post, sendFrame } = new PortLine((messages, transfer) =>
   port.postMessage(messages, transfer),
 )
+/** Peers that are connected, and may join. */
+const welcome = new Set<string>()
 const links = new KnownLinks({ clock: systemClock })
 const transport: TrackerTransport = {
   peerId: data.peerId,
@@ -62,6 +64,8 @@ function onMessage(message: PortMessage): void {
       break
     case 'link':
       links.changed(message.peerId, message.isUp)
+      if (message.mayJoin) welcome.add(message.peerId)
+      else welcome.delete(message.peerId)
       handlers?.onLink(message.peerId, message.isUp)
       break
     case 'facts':
@@ -83,7 +87,7 @@ async function openMember(): Promise<TrackerMember> {
       ...{ clock: systemClock, transport, folder, logFolder, snapshotFolder, randomBytes, logger },
       random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
       defer: (callback) => void setImmediate(callback),
-      mayJoin: async (peerId) => (await calls.call('mayJoin', [peerId])) === true,
+      mayJoin: (peerId) => welcome.has(peerId),
       peerFacts: () => facts,
       onStatus: (status) => post({ type: 'status', status }),
       onFailure: (error: TrackerError) => post({ type: 'failure', error: toPortError(error) }),

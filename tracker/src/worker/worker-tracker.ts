@@ -53,8 +53,7 @@ class WorkerTracker implements Tracker {
       ...{ name: 'kairo-tracker', workerData },
     })
     const line = new PortLine((messages, transfer) => worker.postMessage(messages, transfer))
-    const methods = { mayJoin: ([asker]: readonly unknown[]) => mayJoin(asker as string) }
-    const calls = new PortCalls({ post: line.send, methods })
+    const calls = new PortCalls({ post: line.send, methods: {} })
     this.#thread = { worker, calls, line }
     worker.on('message', (messages: readonly PortMessage[]) => {
       for (const message of messages) this.#onMessage(calls, message)
@@ -63,7 +62,9 @@ class WorkerTracker implements Tracker {
     worker.on('exit', (code) => this.#gone(calls, new Error(`the thread ended with ${code}`)))
     transport.start({
       onFrame: line.sendFrame,
-      onLink: (other, isUp) => line.send({ type: 'link', peerId: other, isUp }),
+      onLink: (other, isUp) => {
+        line.send({ type: 'link', peerId: other, isUp, mayJoin: isUp && mayJoin(other) })
+      },
     })
     await calls.call('start', [])
   }
