@@ -92,7 +92,7 @@ export const publishingLimits = {
   /** Streams published at one peer at once. */
   publishersMax: 256,
   /** How long a publisher may be kept waiting while other peers are asked; encoders give up after about ten seconds. */
-  admissionMsMax: 6_000,
+  admissionMsMax: 9_000,
 } as const
 
 /** Packaging. */

@@ -6,8 +6,11 @@ export const streamLeaseLimits = {
   ttlMs: 3_000,
   /** Time for the region to answer before a publisher is taken unconfirmed: an election of the slowest kind. */
   answerMsMax: 1_000,
-  /** How long a publisher waits for the lease of an owner that cannot be reached: a whole lease and the time to notice its end. */
-  waitMsMax: 4_500,
+  /**
+   * How long a publisher waits for the lease of an owner that cannot be reached. The killed peer may have led the group that keeps the
+   * lease: an election, and the whole lease that a new leader gives, on a machine that is busy.
+   */
+  waitMsMax: 8_000,
   /** Wait after the region gave no answer; it is asked again for as long as the stream is published. */
   retryMs: 1_000,
   /** Attempts to take over from an owner that is gone, or was this peer before a restart; then it is refused. */

@@ -131,7 +131,7 @@ test('the peer that takes over from a killed one waits for its lease, and number
   const killedMs = stage.clock.nowMs
   const second = await b.take()
   const waitedMs = stage.clock.nowMs - killedMs
-  t.ok(waitedMs > limits.ttlMs / 2 && waitedMs < limits.waitMsMax, `${waitedMs} ms`)
+  t.ok(waitedMs > limits.ttlMs / 2 && waitedMs < limits.ttlMs * 1.5, `${waitedMs} ms`)
   t.ok(second.isConfirmed)
   t.ok(isLater(second.token, first.token))
   const { nextMsn, discontinuitySequence } = second.numbers

@@ -2,7 +2,7 @@
 import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { StreamKeys } from '../../src/ingest/stream-keys.ts'
+import { exportedStreamSchema, StreamKeys } from '../../src/ingest/stream-keys.ts'
 
 test('a stream keeps its name, secret and signing key over a restart', async (t) => {
   const folder = t.testdir({})
@@ -51,4 +51,31 @@ test('a damaged file stops the start and names itself', async (t) => {
   const folder = t.testdir({})
   writeFileSync(join(folder, 'main.json'), '{"version":1')
   t.throws(() => new StreamKeys(folder), { code: 'ERR_CONFIG', message: /main\.json/ })
+})
+
+test('a stream goes to another peer with its keys', async (t) => {
+  const folders = t.testdir({ here: {}, there: {} })
+  const here = new StreamKeys(join(folders, 'here'))
+  const made = here.create({ name: 'main', title: 'Main stage' })
+  const exported = here.export('main')
+  t.same(exportedStreamSchema.parse(JSON.parse(JSON.stringify(exported))), exported)
+  new StreamKeys(join(folders, 'there')).import(exported)
+  const there = new StreamKeys(join(folders, 'there'))
+  const taken = there.bySecret(made.streamKey)
+  t.match(taken, { name: 'main', title: 'Main stage', builtIn: false })
+  t.equal(taken?.key.id, made.key.id)
+  t.equal(taken?.key.toPem(), made.key.toPem())
+  t.equal(statSync(join(folders, 'there', 'main.json')).mode & 0o777, 0o600)
+  t.throws(() => there.import(exported), { code: 'ERR_NAME_TAKEN' })
+  t.throws(() => there.import({ ...exported, name: 'other' }), { code: 'ERR_NAME_TAKEN' })
+  const another = here.export(here.create({ name: 'another' }).name)
+  const sameSecret = { ...another, streamKey: exported.streamKey }
+  t.throws(() => there.import(sameSecret), { code: 'ERR_NAME_TAKEN' })
+  t.throws(() => there.import({ ...another, name: 'main' }), { code: 'ERR_NAME_TAKEN' })
+  const noKey = { ...another, privateKey: 'none' }
+  t.throws(() => there.import(noKey), { code: 'ERR_INVALID_INPUT' })
+  t.throws(() => exportedStreamSchema.parse({ ...another, name: '../up' }))
+  t.throws(() => here.export('nobody'), { code: 'ERR_NOT_FOUND' })
+  here.create({ name: 'test', builtIn: true })
+  t.throws(() => here.export('test'), { code: 'ERR_FORBIDDEN' })
 })

@@ -339,7 +339,11 @@ export class Session {
       disconnect: (reason) => this.end('replaced', reason),
       signal: this.#admission.signal,
     })
-    if (sink instanceof Promise) return sink.then((admitted) => this.#begin(admitted))
+    if (sink instanceof Promise) {
+      // The client has done its part.
+      this.#cancelDeadline()
+      return sink.then((admitted) => this.#begin(admitted))
+    }
     this.#begin(sink)
     return undefined
   }

@@ -327,3 +327,30 @@ test('over real hosts', async (t) => {
     return b.resolve('renamed') !== undefined
   }, 'a change by gossip')
 })
+
+test('of two peers that publish one stream the one that came to own it later holds, whatever the clocks say', async (t) => {
+  const { clock, peerA, peerB, a, b } = await pair(t)
+  const key = generateStreamKey()
+  const rivals: StreamRecord[] = []
+  a.events.on('record:rival', (record) => rivals.push(record))
+  a.publishOwn(key, recordFields({ token: { term: 2, index: 9 } }))
+  peerA.connect(peerB)
+  await settle()
+  t.equal(b.get(key.id)?.originPeer, PEER_A)
+  // Its clock is behind, and it is the owner by now.
+  const second = {
+    ...recordFields({ token: { term: 3, index: 4 } }),
+    ...{ id: key.id, originPeer: PEER_B, sequence: clock.now() - 2_000 },
+    expiresAtMs: clock.now() + 10_000,
+  }
+  await peerB.publish(RECORDS_TOPIC, encodeSignedRecord(key, second))
+  await settle()
+  t.equal(rivals[0]?.originPeer, PEER_B)
+  t.equal(a.get(key.id)?.originPeer, PEER_A, 'what is announced here is decided here')
+  a.yieldOwn(key.id)
+  await settle()
+  t.same(a.get(key.id)?.token, { term: 3, index: 4 }, 'known at once')
+  t.equal(a.get(key.id)?.originPeer, PEER_B)
+  await clock.pass(recordLimits.announceIntervalMs)
+  t.equal(a.get(key.id)?.originPeer, PEER_B, 'and no longer announced')
+})

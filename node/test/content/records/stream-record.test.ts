@@ -51,6 +51,22 @@ test('a signed record comes back as it was', async (t) => {
   decodeSignedRecord(forge(() => {})).verify()
 })
 
+test('the token of an owner comes back as it was, and one that cannot be is refused', async (t) => {
+  const owned = { ...record, token: { term: 7, index: 123_456 } }
+  t.same(decodeSignedRecord(encodeSignedRecord(key, owned)).record, owned)
+  for (const token of [
+    { term: 0n, index: 1n },
+    { term: 1n, index: 0n },
+    { term: 2n ** 63n, index: 1n },
+    { term: 1n, index: 2n ** 60n },
+  ]) {
+    const bytes = forge((wire) => {
+      wire.token = token
+    })
+    t.throws(() => decodeSignedRecord(bytes), { code: 'ERR_PROTOCOL', message: /the token/ })
+  }
+})
+
 test('a signature by another key, or over other bytes, is refused', async (t) => {
   const foreign = encodeSignedRecord(generateStreamKey(), record)
   t.not(decodeSignedRecord(foreign).record.id, key.id, 'the id is the signer')

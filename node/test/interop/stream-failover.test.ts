@@ -1,0 +1,127 @@
+/**
+ * A stream whose peer is killed goes on at another one: three peers as a user starts them, ffmpeg as the publisher, the stream's keys brought
+ * over by the command line. While the first one lives the second one refuses; afterwards numbers go on above, and who watches at the
+ * third one is shown the rest.
+ */
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { t, test } from 'tap'
+import { ffmpegPush } from '../support/ffmpeg-push.ts'
+import { readPlaylist } from '../support/hls-playlist.ts'
+import { httpRequest } from '../support/http-get.ts'
+import { metricValue } from '../support/metric-value.ts'
+import { needs } from '../support/needs.ts'
+import { type PeerProcess, runCliProcess, startPeer } from '../support/peer-process.ts'
+import { until } from '../support/until.ts'
+
+// Whole peers, on a machine that has other things to do as well.
+t.setTimeout(300_000)
+
+const quiet = ['--no-ipfs', '--srt', 'off']
+
+interface StreamAtPeer {
+  readonly name: string
+  readonly state: string
+  readonly originPeer: string
+  readonly lease: string | null
+}
+
+async function streamAt({ ready }: PeerProcess, name: string): Promise<StreamAtPeer | undefined> {
+  const { text } = await httpRequest(`${ready.http}/api/streams`)
+  const { streams } = JSON.parse(text) as { streams: StreamAtPeer[] }
+  return streams.find((stream) => stream.name === name)
+}
+
+/** Numbers of the segments that a peer lists, and whether there is a break among them. */
+async function listed({ ready }: PeerProcess, name: string) {
+  const { status, text } = await httpRequest(`${ready.http}/live/${name}/source/media.m3u8`)
+  if (status !== 200) return undefined
+  const { mediaSequence, segments } = readPlaylist(text)
+  return {
+    first: mediaSequence,
+    last: segments.findLast(({ uri }) => uri !== undefined)?.msn ?? 0,
+    hasBreak: text.includes('#EXT-X-DISCONTINUITY\n'),
+    ended: text.includes('#EXT-X-ENDLIST'),
+  }
+}
+
+test('a stream goes on at a second peer when the first one is killed', {
+  skip: needs('ffmpeg'),
+}, async (t) => {
+  const homes = t.testdir()
+  const a = await startPeer(t, join(homes, 'a'), quiet)
+  const joining = [...quiet, '--join', a.ready.multiaddrs[0] as string]
+  const [b, c] = await Promise.all(
+    ['b', 'c'].map((name) => startPeer(t, join(homes, name), joining)),
+  )
+  if (b === undefined || c === undefined) throw new Error('two peers were started')
+  const name = a.ready.stream
+  const hasThreeVoters = async (): Promise<boolean> => {
+    const { stdout } = await runCliProcess(['region', '--json', '--home', c.ready.home])
+    const region = JSON.parse(stdout) as { groups?: { voters: unknown[]; hasQuorum: boolean }[] }
+    const groups = region.groups ?? []
+    return groups.length === 17 && groups.every((one) => one.voters.length === 3 && one.hasQuorum)
+  }
+  await until(hasThreeVoters, 'a region of three', 120_000)
+
+  const file = join(homes, 'stream.json')
+  const exported = await runCliProcess(['keys', 'export', name, file, '--home', a.ready.home])
+  t.equal(exported.code, 0, exported.stderr)
+  t.equal(statSync(file).mode & 0o777, 0o600, 'for its owner alone')
+  t.notOk(exported.stdout.includes(a.ready.streamKey), 'and not on the screen')
+  t.match(await runCliProcess(['keys', 'export', name, file, '--home', a.ready.home]), { code: 1 })
+  t.match(await runCliProcess(['keys', 'import', file, '--home', b.ready.home]), { code: 0 })
+  t.match(await runCliProcess(['keys', 'import', file, '--home', b.ready.home]), {
+    code: 1,
+    stderr: /ERR_NAME_TAKEN/,
+  })
+
+  ffmpegPush(t, `${a.ready.rtmp}/${a.ready.streamKey}`)
+  let before: Awaited<ReturnType<typeof listed>>
+  const watches = async (): Promise<boolean> => {
+    before = await listed(c, name)
+    return before !== undefined && before.last >= 3
+  }
+  await until(watches, 'the stream at the third peer', 60_000)
+  t.match(await streamAt(a, name), { lease: 'confirmed', originPeer: a.ready.peerId })
+  t.match(await streamAt(c, name), { lease: null, originPeer: a.ready.peerId })
+
+  const second = ffmpegPush(t, `${b.ready.rtmp}/${a.ready.streamKey}`)
+  await until(() => second.child.exitCode !== null, 'the refusal', 30_000)
+  t.ok(b.log().includes(`the peer ${a.ready.peerId} publishes this stream`), 'says by whom')
+  t.equal(await metricValue(b.ready.http, 'kairo_stream_leases_refused_total'), 1)
+  t.match(
+    await streamAt(b, name),
+    { originPeer: a.ready.peerId },
+    'which is shown what comes there',
+  )
+
+  const last = (await listed(a, name))?.last ?? 0
+  await a.end('SIGKILL')
+  ffmpegPush(t, `${b.ready.rtmp}/${a.ready.streamKey}`)
+  let after: Awaited<ReturnType<typeof listed>>
+  const goesOn = async (): Promise<boolean> => {
+    after = await listed(c, name)
+    return after !== undefined && after.last >= last + 3
+  }
+  await until(goesOn, 'the stream at the third peer, from the second', 60_000)
+  t.ok(after?.hasBreak, 'players are told of the break')
+  t.notOk(after?.ended)
+  t.match(await streamAt(c, name), { state: 'live', originPeer: b.ready.peerId })
+  t.match(await streamAt(b, name), { lease: 'confirmed' })
+  const first = (await listed(b, name))?.first ?? 0
+  t.ok(first > last, `${first} comes after ${last}`)
+
+  await t.test('the first one comes back, and shows what the second one publishes', async (t) => {
+    const back = await startPeer(t, join(homes, 'a'), [
+      ...quiet,
+      ...['--join', b.ready.multiaddrs[0] as string],
+    ])
+    const follows = async (): Promise<boolean> => ((await listed(back, name))?.last ?? 0) > first
+    await until(follows, 'the stream at the first peer, from the second', 60_000)
+    t.match(await streamAt(back, name), { originPeer: b.ready.peerId, lease: null })
+    const third = ffmpegPush(t, `${back.ready.rtmp}/${a.ready.streamKey}`)
+    await until(() => third.child.exitCode !== null, 'the refusal there', 30_000)
+    t.match(await streamAt(c, name), { state: 'live', originPeer: b.ready.peerId })
+  })
+})
