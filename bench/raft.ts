@@ -58,7 +58,7 @@ export async function run({ isQuick }: BenchOptions): Promise<BenchResult> {
   let client: RaftClient | undefined
   try {
     if (programs !== undefined) etcd = await Etcd.start(programs, folder.path)
-    client = await RaftClient.connect(`${folder.path}/client`, members.addresses, members.peerIds)
+    client = await RaftClient.connect(`${folder.path}/client`, members)
     await members.untilSteady(STEADY_MS)
     const readings = await measure(scale, client, etcd)
     const failedCalls = client.failures

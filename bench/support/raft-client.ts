@@ -2,10 +2,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '../../node/src/clock.ts'
 import { CallLane } from '../../tracker/src/client/call-lane.ts'
+import { regionNumber } from '../../tracker/src/client/coordination-codec.ts'
 import { RegionCoordination } from '../../tracker/src/client/region-coordination.ts'
 import type { Keyspace } from '../../tracker/src/coordination.ts'
 import { TrackerError } from '../../tracker/src/errors.ts'
 import { startRaftHost } from './raft-host.ts'
+import type { RaftMembers } from './raft-members.ts'
 import { clients, keyCount, keyName, readKey, valueBytes } from './raft-work.ts'
 import { median } from './statistics.ts'
 
@@ -24,11 +26,10 @@ export class RaftClient {
   }
 
   /** Connects to all members. */
-  static async connect(
-    home: string,
-    addresses: readonly string[],
-    peerIds: readonly string[],
-  ): Promise<RaftClient> {
+  static async connect(home: string, members: RaftMembers): Promise<RaftClient> {
+    const { addresses, peerIds } = members
+    const { facts } = await members.view()
+    if (facts === undefined) throw new Error('the members are in no region')
     const { lines, connected, stop } = await startRaftHost({ home, listen: [], others: addresses })
     const lane = new CallLane({ transport: lines, clock: systemClock, random: Math.random })
     lines.start({
@@ -37,8 +38,8 @@ export class RaftClient {
       },
       onLink: (peerId, isUp) => lane.onLink(peerId, isUp),
     })
-    const members = { candidates: () => peerIds }
-    const coordination = new RegionCoordination({ lane, clock: systemClock, members })
+    const known = { candidates: () => peerIds, region: regionNumber(facts.regionId) }
+    const coordination = new RegionCoordination({ lane, clock: systemClock, members: known })
     const end = async (): Promise<void> => {
       await coordination.stop()
       lane.stop()
