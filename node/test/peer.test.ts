@@ -135,6 +135,7 @@ test('what only the operator may ask', async (t) => {
     'node',
     'ports',
     'reachability',
+    'region',
     'relaying',
   ])
 })
