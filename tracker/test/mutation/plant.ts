@@ -1,6 +1,6 @@
 /**
- * Plants one bug: `KAIRO_PLANTED_BUG=<name> node --import tracker/test/mutation/plant.ts <test>` loads the source of the
- * core with that one change. Nothing on disk is touched.
+ * Plants one bug: `KAIRO_PLANTED_BUG=<name> node --import tracker/test/mutation/plant.ts <test>` loads the source
+ * with that one change. Nothing on disk is touched.
  */
 import assert from 'node:assert/strict'
 import { registerHooks } from 'node:module'
@@ -12,7 +12,7 @@ assert(bug !== undefined, `no bug is named ${process.env.KAIRO_PLANTED_BUG}`)
 registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context)
-    if (!url.endsWith(`/tracker/src/raft/${bug.file}`)) return loaded
+    if (!url.endsWith(`/tracker/src/${bug.file}`)) return loaded
     const source = String(loaded.source)
     assert.equal(source.split(bug.from).length, 2, 'the place to plant it occurs once')
     return { ...loaded, source: source.replace(bug.from, () => bug.to) }

@@ -1,20 +1,19 @@
-/**
- * Bugs to plant in the core, each with the test file that must catch it. `from` occurs exactly once in its file.
- */
+/** Bugs to plant, each with the test file that must catch it. `from` occurs exactly once in its file. */
+import { memberBugs } from './planted-member-bugs.ts'
 
 /** One change of the source that breaks a promise. */
 export interface PlantedBug {
   readonly name: string
-  /** File of tracker/src/raft. */
+  /** File of tracker/src. */
   readonly file: string
   readonly from: string
   readonly to: string
-  /** File of tracker/test/raft, without `.test.ts`. */
+  /** File of tracker/test, without `.test.ts`. */
   readonly caughtBy: string
 }
 
-/** Every bug. */
-export const plantedBugs: readonly PlantedBug[] = [
+/** In the core; files are those of its room. */
+const coreBugs: readonly PlantedBug[] = [
   {
     name: 'a vote for a candidate whose log is stale',
     file: 'election.ts',
@@ -267,4 +266,19 @@ export const plantedBugs: readonly PlantedBug[] = [
     to: 'if (entry.term < 0) return false',
     caughtBy: 'raw-node',
   },
+]
+
+const inCore = ({ file, caughtBy, ...bug }: PlantedBug): PlantedBug => ({
+  ...bug,
+  file: `raft/${file}`,
+  caughtBy: `raft/${caughtBy}`,
+})
+
+/** Every bug, the gravest of each list first. */
+export const plantedBugs: readonly PlantedBug[] = [...coreBugs.map(inCore), ...memberBugs]
+
+/** Bugs that are planted in every run of the tests. */
+export const usualBugs: readonly PlantedBug[] = [
+  ...coreBugs.slice(0, 14).map(inCore),
+  ...memberBugs,
 ]

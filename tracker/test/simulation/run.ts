@@ -1,6 +1,7 @@
 /**
  * Runs the simulation of a group by hand: `node tracker/test/simulation/run.ts [seeds] [first seed]`, on all cores, for as many seeds as one
- * likes. `KAIRO_SIMULATION_SEED=<seed>` replays one run exactly; `KAIRO_SIMULATION_TICKS` makes runs longer or shorter.
+ * likes. `KAIRO_SIMULATION_SEED=<seed>` replays one run exactly; `KAIRO_SIMULATION_KIND` is `members` (the default) or `core`, and
+ * `KAIRO_SIMULATION_TICKS` makes runs longer or shorter.
  */
 import { availableParallelism } from 'node:os'
 import { inspect } from 'node:util'
@@ -9,20 +10,22 @@ import {
   chosenTicks,
   explainBroken,
   type RangeReport,
+  runSeed,
   runSeeds,
+  type SimulationKind,
   usualSeeds,
 } from '../support/simulation/seed-range.ts'
-import { simulate } from '../support/simulation/simulation.ts'
 
 /** Seeds that a worker takes at a time. */
 const PIECE = 10
 const ticks = chosenTicks()
+const kind: SimulationKind = process.env.KAIRO_SIMULATION_KIND === 'core' ? 'core' : 'members'
 
 async function replay(seed: number): Promise<void> {
   try {
-    say(inspect(await simulate(seed, ticks)))
+    say(inspect(await runSeed(kind, seed, ticks)))
   } catch (error) {
-    say(explainBroken({ seed, error }, ticks))
+    say(explainBroken(kind, { seed, error }, ticks))
     process.exitCode = 1
   }
 }
@@ -68,11 +71,11 @@ function runPiece(from: number, to: number): Promise<PieceResult> {
 
 if (!isMainThread) {
   const { from, to } = workerData as { from: number; to: number }
-  const { broken, ...report } = await runSeeds(from, to, ticks)
-  const failures = broken.map((each) => explainBroken(each, ticks))
+  const { broken, ...report } = await runSeeds(kind, from, to, ticks)
+  const failures = broken.map((each) => explainBroken(kind, each, ticks))
   parentPort?.postMessage({ report, failures } satisfies PieceResult)
 } else if (process.env.KAIRO_SIMULATION_SEED !== undefined) {
   await replay(Number(process.env.KAIRO_SIMULATION_SEED))
 } else {
-  await runAll(Number(process.argv[2] ?? usualSeeds), Number(process.argv[3] ?? 1))
+  await runAll(Number(process.argv[2] ?? usualSeeds[kind]), Number(process.argv[3] ?? 1))
 }

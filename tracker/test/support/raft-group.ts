@@ -106,6 +106,10 @@ export class GroupMember {
     this.#appendWork = []
     this.#applyWork = []
     if (snapshot.index > 0) this.#restore(snapshot)
+    // A snapshot is of what was committed, however far the disk was behind with saying so.
+    const { hardState } = this.storage
+    if (hardState.commit < snapshot.index)
+      this.storage.hardState = { ...hardState, commit: snapshot.index }
     this.node = this.#start()
   }
 

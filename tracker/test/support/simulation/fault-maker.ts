@@ -141,7 +141,7 @@ export class FaultMaker {
     const draw = this.#world.fork(600 + member.id)
     member.syncMs = () => draw(2 * most)
     this.#later(() => {
-      member.syncMs = () => 0
+      member.syncMs = () => this.#world.plan.syncMs
     })
   }
 

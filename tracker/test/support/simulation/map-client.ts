@@ -43,9 +43,15 @@ export class MapClient {
   /** Asks until the run ends. */
   async run(): Promise<void> {
     while (!this.#world.isEnding) {
-      await this.#world.sleep(10 + this.#draw(140))
+      await this.#world.sleep(20 + this.#draw(200))
       if (!this.#world.isEnding) await this.ask(this.#drawInput())
     }
+  }
+
+  /** Asks one thing of a member of which it is known that it thinks that it leads. */
+  askAt(member: SimulatedMember, input: MapInput): Promise<boolean> {
+    this.#route.turnTo(member)
+    return this.ask(input)
   }
 
   /** Asks one thing. Returns whether it is known to be done. */

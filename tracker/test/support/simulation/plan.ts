@@ -36,6 +36,8 @@ export interface Plan {
   readonly faultGapMs: number
   /** Speeds of the members' clocks. */
   readonly rate: () => number
+  /** How long a sync of a healthy disk takes: power may go while one is under way. */
+  readonly syncMs: number
   readonly snapshotEntries: number
   readonly tailEntries: number
 }
@@ -49,11 +51,12 @@ export function drawPlan(seed: number, draw: Draw): Plan {
   const drifts = draw(3) > 0
   return {
     seed,
-    members: 3 + (draw(4) === 0 ? 2 : draw(2)),
+    members: [3, 3, 3, 3, 3, 4, 4, 5][draw(8)] as number,
     readMode: draw(3) === 0 ? 'safe' : 'lease',
     faults,
     faultGapMs: 150 + draw(800),
     rate: () => (drifts ? 0.9 + draw(201) / 1000 : 1),
+    syncMs: [0, 1, 4][draw(3)] as number,
     snapshotEntries: 20 + draw(200),
     tailEntries: 5 + draw(60),
   }

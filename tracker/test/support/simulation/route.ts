@@ -15,6 +15,11 @@ export class Route {
     this.#target = first
   }
 
+  /** Asks this one next. */
+  turnTo(target: SimulatedMember): void {
+    this.#target = target
+  }
+
   /** Asks once. */
   async ask<Value>(
     timeoutMs: number,

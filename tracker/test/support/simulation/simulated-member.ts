@@ -37,7 +37,7 @@ export class SimulatedMember {
   /** Set while the disk takes nothing more. */
   isDiskFull = false
   /** How long a sync takes now. */
-  syncMs: () => number = () => 0
+  syncMs: () => number
   /** Set while the next sync fails. */
   isDiskFailing = false
   /** Its disk was damaged; it may or may not notice. */
@@ -56,12 +56,15 @@ export class SimulatedMember {
   #snapshotFolder: SimulatedFolder
   #lastCommits: ReadonlyMap<string, number> = new Map()
   #contacts: readonly string[] = []
+  /** A sync failed in this life. */
+  #hasDiskFailed = false
 
   constructor(world: World, id: number, options: { readonly rate: number; readonly draw: Draw }) {
     this.#world = world
     this.id = id
     this.peerId = `peer-${id}`
     this.#rate = options.rate
+    this.syncMs = () => world.plan.syncMs
     this.#draw = options.draw
     this.#logFolder = new SimulatedFolder(options.draw)
     this.#snapshotFolder = new SimulatedFolder(options.draw)
@@ -157,6 +160,7 @@ export class SimulatedMember {
 
   #begin(): Life {
     this.#lives += 1
+    this.#hasDiskFailed = false
     const world = this.#world
     const clock = world.clock.view({ rate: this.#rate, wallMs: this.#wallMs })
     const pace = { syncMs: () => this.syncMs() }
@@ -231,14 +235,14 @@ export class SimulatedMember {
       this.status = 'lost'
       return
     }
-    const isDisk = this.isDiskFailing || this.isDiskFull
+    const isDisk = this.#hasDiskFailed || this.isDiskFull
     if (isDisk) this.#world.later(RETRY_MS, () => void this.start())
     else this.#world.fail(new Violation(`member ${this.id} does not start`, { cause: error }))
   }
 
   /** The disk failed: the process ends, and the machine is started anew. */
   #failed(error: TrackerError): void {
-    if (!this.isDiskFailing && !this.isDamaged) {
+    if (!this.#hasDiskFailed && !this.isDamaged) {
       this.#world.fail(new Violation(`member ${this.id} stops`, { cause: error }))
       return
     }
@@ -264,8 +268,9 @@ export class SimulatedMember {
 
   #interfere(call: string): NodeJS.ErrnoException | undefined {
     if (this.isDiskFull && (call === 'write' || call === 'create')) return systemError('ENOSPC')
-    if (this.isDiskFailing && call === 'sync') return systemError('EIO')
-    return undefined
+    if (!this.isDiskFailing || call !== 'sync') return undefined
+    this.#hasDiskFailed = true
+    return systemError('EIO')
   }
 }
 

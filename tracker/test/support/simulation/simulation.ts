@@ -9,6 +9,7 @@ import './small-limits.ts'
 import { checkLinearizable, explain } from '../linearizability/checker.ts'
 import { HistoryRecorder } from '../linearizability/history.ts'
 import { type MapInput, type MapOutput, mapModel } from '../linearizability/models.ts'
+import { Doubter } from './doubter.ts'
 import { Ending } from './ending.ts'
 import { FaultMaker } from './fault-maker.ts'
 import { LockClient } from './lock-client.ts'
@@ -42,6 +43,8 @@ export interface SimulationReport {
   readonly acquired: number
   /** Batches that watchers were told. */
   readonly watched: number
+  /** Times that two members thought that they led, and the newer one took a write. */
+  readonly doubts: number
   readonly damageNoticed: number
   readonly snapshotsTaken: number
   readonly snapshotsReceived: number
@@ -102,6 +105,7 @@ function begin(world: World, history: MapHistory, faults: FaultMaker): void {
     ...some(CLIENTS, (at) => new MapClient(world, history, at)),
     ...some(OWNERS, (at) => new LockClient(world, lock, at)),
     ...some(WATCHERS, (at) => new Watcher(world, at)),
+    new Doubter(world, history),
     new Membership(world),
     faults,
   ]) {

@@ -4,14 +4,19 @@
  */
 import { Buffer } from 'node:buffer'
 import { ByteReader } from '../../../src/driver/bytes.ts'
-import { readFrameHead } from '../../../src/driver/frame-codec.ts'
+import { frameHeadBytes, readFrameHead } from '../../../src/driver/frame-codec.ts'
 import { readMessage } from '../../../src/driver/message-codec.ts'
-import type { Entry, Message } from '../../../src/raft/types.ts'
+import { type Entry, type Message, messageTypes } from '../../../src/raft/types.ts'
 import type { Chronicle } from './chronicle.ts'
 import { promise } from './violation.ts'
 
 /** Terms of a run stay below this. */
 const TERMS_MAX = 2 ** 20
+
+/** Where the kind of the first message stands, behind the head and a small group's number; a frame this short has no second one. */
+const TYPE_AT = frameHeadBytes + 1
+const ONE_SHORT_MESSAGE = frameHeadBytes + 8
+const heartbeatAnswer = messageTypes.indexOf('MsgHeartbeatResp')
 
 interface SeenEntry {
   readonly previousTerm: number
@@ -41,6 +46,7 @@ export class WireWatcher {
 
   /** A member said this. */
   see(frame: Uint8Array): void {
+    if (this.#isAnswerToHeartbeat(frame)) return
     const reader = new ByteReader(frame)
     const head = readFrameHead(reader)
     while (reader.left > 0) this.#see(readMessage(reader, head.from, head.to).message)
@@ -53,6 +59,11 @@ export class WireWatcher {
       term >= promised,
       () => `durable terms: member ${memberId} promised in term ${promised} and is in ${term} now`,
     )
+  }
+
+  /** Nearly half of all frames, and they promise nothing. */
+  #isAnswerToHeartbeat(frame: Uint8Array): boolean {
+    return frame.length < ONE_SHORT_MESSAGE && frame[TYPE_AT] === heartbeatAnswer
   }
 
   #see(message: Message): void {
