@@ -1,6 +1,6 @@
 /** The public API of the tracker. */
 
-export { Owned, type OwnOptions, Ownership } from './client/ownership.ts'
+export { Owned, Ownership, type OwnOptions } from './client/ownership.ts'
 export type { CancelTimer, Clock } from './clock.ts'
 export * from './coordination.ts'
 export { TrackerError, type TrackerErrorCode } from './errors.ts'
