@@ -70,6 +70,8 @@ export class RecordingPublishing implements Publishing {
   readonly sinks: RecordingSink[] = []
   /** Thrown by the next publish instead of admitting. */
   failure: unknown
+  /** While it is there, others are asked first: publishers are admitted when it resolves, and refused when it rejects. */
+  asking: Promise<void> | undefined
   readonly #streamKey: string
   readonly #prepare: (sink: RecordingSink) => void
   readonly #watchers: ((sink: RecordingSink) => void)[] = []
@@ -80,7 +82,15 @@ export class RecordingPublishing implements Publishing {
     this.#prepare = prepare
   }
 
-  publish(request: PublishRequest): PublicationSink {
+  publish(request: PublishRequest): PublicationSink | Promise<PublicationSink> {
+    const { asking } = this
+    return asking === undefined
+      ? this.#admit(request)
+      : asking.then(() => this.#admit(request, { isAsked: true }))
+  }
+
+  #admit(request: PublishRequest, { isAsked = false } = {}): PublicationSink {
+    if (isAsked) request.signal?.throwIfAborted()
     if (this.failure !== undefined) throw this.failure
     if (request.streamKey !== this.#streamKey) {
       throw new KairoError('ERR_STREAM_KEY', 'the stream key opens no stream')

@@ -34,6 +34,8 @@ class Bench implements Publishing {
   readonly sinks: RecordingSink[] = []
   readonly service: PullService
   refusal: KairoError | undefined
+  /** While it is there, others are asked before a publisher is admitted. */
+  asking: Promise<void> | undefined
   options: StreamOptions = { pullUrl: url }
   #listener: (name: string, options: StreamOptions) => void = () => {}
 
@@ -53,9 +55,13 @@ class Bench implements Publishing {
     })
   }
 
-  publish(request: PublishRequest): PublicationSink {
+  publish(request: PublishRequest): PublicationSink | Promise<PublicationSink> {
     if (this.refusal !== undefined) throw this.refusal
     this.requests.push(request)
+    return this.asking === undefined ? this.#admit() : this.asking.then(() => this.#admit())
+  }
+
+  #admit(): PublicationSink {
     const sink = new RecordingSink()
     this.sinks.push(sink)
     return sink
@@ -215,4 +221,51 @@ test('a stream that is taken, a peer without room, and an owner who changes thei
   bench.open()
   bench.requests.at(-1)?.disconnect('stopping')
   t.equal(bench.status?.state, 'off')
+})
+
+test('what the source sends while others are asked for the stream is kept, in order', async (t) => {
+  const bench = new Bench()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  bench.asking = promise
+  bench.service.start()
+  bench.open()
+  t.equal(bench.sinks.length, 0)
+  t.ok(bench.jobs.last.paused, 'nothing more is read')
+  resolve()
+  await settle()
+  t.same(bench.sink.configs, [config])
+  t.same(bench.sink.units, [unit])
+  t.notOk(bench.jobs.last.paused)
+  t.equal(bench.status?.state, 'pulling')
+})
+
+test('a pull that is refused after others were asked is tried again, and one that ends leaves nothing', async (t) => {
+  const bench = new Bench()
+  const refused = Promise.withResolvers<void>()
+  bench.asking = refused.promise
+  bench.service.start()
+  bench.open()
+  refused.reject(new KairoError('ERR_PUBLISHER_ACTIVE', 'the peer x publishes this stream'))
+  await settle()
+  t.match(bench.status, { state: 'waiting', error: 'the peer x publishes this stream' })
+  t.equal(bench.sinks.length, 0)
+
+  const late = Promise.withResolvers<void>()
+  bench.asking = late.promise
+  bench.clock.advance(limits.retryMsMax)
+  bench.open()
+  bench.service.stop()
+  t.ok(bench.requests.at(-1)?.signal?.aborted, 'nobody is asked any more')
+  late.resolve()
+  await settle()
+  t.equal(bench.sink.endReason, 'closed')
+})
+
+test('a source that sends on while others are asked is given up', async (t) => {
+  const bench = new Bench()
+  bench.asking = new Promise(() => {})
+  bench.service.start()
+  bench.open()
+  for (let count = 0; count < limits.heldMax; count++) bench.jobs.last.handlers.onUnit?.(1, unit)
+  t.match(bench.status, { state: 'waiting', error: /sends on/ })
 })

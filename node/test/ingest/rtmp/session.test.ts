@@ -418,3 +418,45 @@ test('an end during the wait is final', async (t) => {
   t.equal(run.server.codes().at(-1), 'NetStream.Unpublish.Success')
   t.equal(await run.ended('replaced'), 1)
 })
+
+test('a publisher waits while others are asked, and hears who has the stream', async (t) => {
+  const run = new SessionRun()
+  const asked = Promise.withResolvers<void>()
+  run.publishing.asking = asked.promise
+  run.receive(publishBytes()).receive(firstMedia())
+  t.ok(run.paused)
+  const before = run.server.codes().length
+  run.clock.advance(60_000)
+  t.equal(run.closed, 0, 'the wait is bounded by whoever asks')
+  asked.resolve()
+  await settle()
+  t.same(run.server.codes().slice(before), ['NetStream.Publish.Start'])
+  t.ok(run.sink.units.length > 0, 'what came meanwhile is taken')
+  t.notOk(run.paused)
+
+  const refused = new SessionRun()
+  const error = new KairoError('ERR_PUBLISHER_ACTIVE', 'the peer x publishes this stream')
+  refused.publishing.asking = Promise.reject(error)
+  refused.receive(publishBytes())
+  await settle()
+  t.equal(refused.server.codes().at(-1), 'NetStream.Publish.BadName')
+  t.match(
+    refused.server.commands().at(-1)?.at(-1),
+    new Map([['description', 'the peer x publishes this stream']]),
+  )
+  t.equal(await refused.ended('publisher-active'), 1)
+})
+
+test('nobody is asked for a client that has gone', async (t) => {
+  const run = new SessionRun()
+  const asked = Promise.withResolvers<void>()
+  run.publishing.asking = asked.promise
+  run.receive(publishBytes())
+  const before = run.server.codes().length
+  run.session.end('closed', 'the client closed the connection')
+  asked.resolve()
+  await settle()
+  t.equal(run.publishing.sinks.length, 0)
+  t.equal(run.closed, 1)
+  t.equal(run.server.codes().length, before)
+})

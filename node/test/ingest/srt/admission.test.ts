@@ -397,3 +397,42 @@ test('nobody may fill the memory with holes', async (t) => {
   run.receive(caller.control(CONTROL.shutdown))
   t.equal(await run.metric('connections'), 0)
 })
+
+test('a caller waits while others are asked, and is told that the stream is taken', async (t) => {
+  const publishing = new RecordingPublishing('secret')
+  const asked = Promise.withResolvers<void>()
+  publishing.asking = asked.promise
+  const run = new AdmissionRun(publishing)
+  const caller = new TestCaller()
+  run.receive(caller.induction())
+  run.exchange(caller)
+  await settle()
+  t.equal(caller.answer, undefined)
+  asked.resolve()
+  t.ok(await run.connect(caller))
+  t.equal(publishing.sinks.length, 1)
+  t.equal(publishing.requests[0]?.waitMsMax, srtLimits.admissionMsMax)
+
+  const error = new KairoError('ERR_PUBLISHER_ACTIVE', 'the peer x publishes this stream')
+  const taken = new RecordingPublishing('secret')
+  taken.asking = Promise.reject(error)
+  const other = new AdmissionRun(taken)
+  const answer = await other.connect(new TestCaller())
+  t.equal(answer?.type, 1_000 + 1_409)
+})
+
+test('a caller that was waited for is sent away when the peer stops', async (t) => {
+  const publishing = new RecordingPublishing('secret')
+  const asked = Promise.withResolvers<void>()
+  publishing.asking = asked.promise
+  const run = new AdmissionRun(publishing)
+  const caller = new TestCaller()
+  run.receive(caller.induction())
+  run.exchange(caller)
+  await settle()
+  run.admission.stop()
+  asked.resolve()
+  const answer = await run.connect(caller)
+  t.equal(answer?.type, 1_000 + 1_503)
+  t.equal(publishing.sinks[0]?.endReason, 'error')
+})
