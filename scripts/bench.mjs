@@ -12,6 +12,8 @@ const partners = {
   serve: ['nginx', 'wrk'],
   purge: [],
   'mesh-fetch': [],
+  raft: ['etcd'],
+  tracker: [],
 }
 
 await exitWith(async () => {
