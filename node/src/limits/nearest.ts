@@ -14,14 +14,14 @@ export const nearestLimits = {
   /** Characters of one address. */
   addressCharsMax: 256,
   /** Time between two adverts of a peer that has nothing new to say. */
-  announceIntervalMs: 20_000,
+  announceIntervalMs: 10_000,
   /** How long a peer that has started is a newcomer, which many have not heard of, and its time between two adverts. */
   newcomerMs: 20_000,
   newcomerIntervalMs: 2_000,
   /** Least time between two adverts that a change of load causes: every peer hears each, and peers on a busy machine all change at once. */
-  announceIntervalMsMin: 10_000,
+  announceIntervalMsMin: 5_000,
   /** Life of an own advert from its signing: two announcements may be lost. */
-  advertTtlMs: 65_000,
+  advertTtlMs: 35_000,
   /** Longest life an advert may claim. */
   advertTtlMsMax: 5 * 60_000,
   /** How far another peer's clock may be off ours. */

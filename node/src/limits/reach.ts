@@ -30,6 +30,10 @@ export const reachLimits = {
   refusalsMax: 256,
   /** Time for one request for a place. */
   reservationTimeoutMs: 10_000,
+  /** Peers of the network that a look for relays meets at once; few networks have so many that none of them relays. */
+  walkBurst: 16,
+  /** Pause before each further one: a query to all neighbours. */
+  walkPauseMs: 10_000,
   /** Time in which a relayed connection is to become a direct one before a stream of media gives up. */
   directWaitMs: 8_000,
   /** One try to dial the other side of a relayed connection. */

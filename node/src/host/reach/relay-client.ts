@@ -16,6 +16,7 @@ import type { Clock } from '../../clock.ts'
 import { reachLimits } from '../../limits/reach.ts'
 import type { Logger } from '../../logger.ts'
 import { isPublic, isRelayed } from './address-kind.ts'
+import { pacedWalk, type RandomWalk } from './paced-walk.ts'
 
 /** The package's transport, with the part that its type leaves out. */
 interface CircuitTransport extends Transport {
@@ -60,12 +61,22 @@ export class RelayClient {
         reservationCompletionTimeout: reachLimits.reservationTimeoutMs,
         // The default remembers each relay for ever and never tells of it again, not even after it restarted.
         discoveryFilter: { has: () => false, add: () => {}, remove: () => {} },
-      })(node)
+      })(this.#unhurried(node))
       assert(isCircuit(circuit), 'the relay transport has changed its shape')
       this.#circuit = circuit
       this.#node = node
       return circuit
     }
+  }
+
+  /** The node's parts, of which the random walk takes its time. */
+  #unhurried(node: CircuitRelayTransportComponents): CircuitRelayTransportComponents {
+    const components = this.#components
+    // Looked up when it is used: the walk is made after the transports.
+    const walk: RandomWalk = {
+      walk: (options) => pacedWalk(components, node.randomWalk).walk(options),
+    }
+    return Object.create(node, { randomWalk: { value: walk } })
   }
 
   /** Ids of the relays at which this peer has a place. */
