@@ -86,9 +86,12 @@ test('three peers make up one region, and go on when its leader is killed', asyn
   for (const peer of rest) after.push(await regionOnce(peer, isWell, 'another leader'))
   t.ok(idsOf(rest).includes(leaderOf(after[0] as Region) ?? ''), 'one of those that are left')
   t.ok((after[0]?.groups[0]?.term ?? 0) > (view?.groups[0]?.term ?? 0), 'of a later term')
-  const doctor = await runCliProcess(['doctor', '--json', '--home', rest[0]?.ready.home ?? ''])
-  const { checks } = JSON.parse(doctor.stdout) as { checks: { name: string; status: string }[] }
-  t.equal(checks.find(({ name }) => name === 'region')?.status, 'ok')
+  // On a busy machine another election may follow.
+  await until(async () => {
+    const doctor = await runCliProcess(['doctor', '--json', '--home', rest[0]?.ready.home ?? ''])
+    const { checks } = JSON.parse(doctor.stdout) as { checks: { name: string; status: string }[] }
+    return checks.find(({ name }) => name === 'region')?.status === 'ok'
+  }, 'the doctor finds the region well')
   const status = await runCliProcess(['status', '--home', rest[0]?.ready.home ?? ''])
   t.match(status.stdout, /^region +default, \d members?$/m)
   for (const peer of rest) t.equal(await peer.end('SIGTERM'), 0)
