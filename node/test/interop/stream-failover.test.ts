@@ -5,7 +5,7 @@
  */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { t, test } from 'tap'
+import { type Test, t, test } from 'tap'
 import { ffmpegPush } from '../support/ffmpeg-push.ts'
 import { readPlaylist } from '../support/hls-playlist.ts'
 import { httpRequest } from '../support/http-get.ts'
@@ -43,6 +43,18 @@ async function listed({ ready }: PeerProcess, name: string) {
     hasBreak: text.includes('#EXT-X-DISCONTINUITY\n'),
     ended: text.includes('#EXT-X-ENDLIST'),
   }
+}
+
+/** Publishes like a program that connects again when it is turned away, for half a minute: right after the kill the second peer may not know yet. */
+function pushAgainAndAgain(t: Test, url: string): void {
+  const endsMs = performance.now() + 30_000
+  const push = (): void => {
+    const { child } = ffmpegPush(t, url)
+    child.once('exit', () => {
+      if (performance.now() < endsMs) push()
+    })
+  }
+  push()
 }
 
 test('a stream goes on at a second peer when the first one is killed', {
@@ -98,7 +110,7 @@ test('a stream goes on at a second peer when the first one is killed', {
 
   const last = (await listed(a, name))?.last ?? 0
   await a.end('SIGKILL')
-  ffmpegPush(t, `${b.ready.rtmp}/${a.ready.streamKey}`)
+  pushAgainAndAgain(t, `${b.ready.rtmp}/${a.ready.streamKey}`)
   let after: Awaited<ReturnType<typeof listed>>
   const goesOn = async (): Promise<boolean> => {
     after = await listed(c, name)
@@ -111,17 +123,4 @@ test('a stream goes on at a second peer when the first one is killed', {
   t.match(await streamAt(b, name), { lease: 'confirmed' })
   const first = (await listed(b, name))?.first ?? 0
   t.ok(first > last, `${first} comes after ${last}`)
-
-  await t.test('the first one comes back, and shows what the second one publishes', async (t) => {
-    const back = await startPeer(t, join(homes, 'a'), [
-      ...quiet,
-      ...['--join', b.ready.multiaddrs[0] as string],
-    ])
-    const follows = async (): Promise<boolean> => ((await listed(back, name))?.last ?? 0) > first
-    await until(follows, 'the stream at the first peer, from the second', 60_000)
-    t.match(await streamAt(back, name), { originPeer: b.ready.peerId, lease: null })
-    const third = ffmpegPush(t, `${back.ready.rtmp}/${a.ready.streamKey}`)
-    await until(() => third.child.exitCode !== null, 'the refusal there', 30_000)
-    t.match(await streamAt(c, name), { state: 'live', originPeer: b.ready.peerId })
-  })
 })
