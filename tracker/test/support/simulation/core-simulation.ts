@@ -11,8 +11,8 @@ import { promise } from './violation.ts'
 
 const ELECTION_TICKS = 10
 const HEARTBEAT_TICKS = 2
-/** Ticks in which a healed group comes together. */
-const CONVERGE_TICKS = 600
+/** Ticks in which a healed group comes together: members may be hundreds of entries behind, which come one or two a round trip where a run has drawn the smallest limits. */
+const CONVERGE_TICKS = 4_000
 const MEMBERS = [1, 2, 3, 4, 5] as const
 
 /** What a run came to. */
