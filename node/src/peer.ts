@@ -285,13 +285,12 @@ export class Peer {
     await this.#begin('test stream', rooms.testStream)
   }
 
-  #noticeStreams({ directory, replicas, publications, publishing, keys }: Components): void {
+  #noticeStreams({ directory, replicas, publishing, keys }: Components): void {
     directory.events.on('record:rival', ({ id, originPeer }) => {
       const own = keys.list().find(({ key }) => key.id === id)
       if (own !== undefined) publishing.yieldTo(own.name, originPeer)
     })
     directory.events.on('record:changed', (record) => {
-      publications.heardOf(record)
       replicas.recordChanged(record.id)
       const name = directory.uniqueName(record)
       this.events.emit('stream', { name, id: record.id, state: record.state })

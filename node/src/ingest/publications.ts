@@ -57,7 +57,7 @@ export class Publications {
   async prepare(stream: OwnedStream): Promise<void> {
     const { clock, registry, store, sequences, peerId } = this.#components
     const sequence = await sequences.open(stream.key.id)
-    const publication: Publication = new Publication(
+    const publication = new Publication(
       { clock, registry, store, sequence },
       {
         key: stream.key,
@@ -66,7 +66,7 @@ export class Publications {
         peerId,
         windowSegments: this.#init.windowSegments,
         onRecord: (record) => this.#onRecord(stream, record),
-        onYield: () => this.#onYield(stream, publication),
+        onYield: () => this.#onYield(stream),
         onListenerError: (error) => {
           this.#logger.error(
             { err: error, stream: stream.name },
@@ -95,21 +95,9 @@ export class Publications {
     await publication.close()
   }
 
-  /**
-   * A record says that another peer publishes a stream: where it is one of this peer's and nobody publishes it here, viewers are shown what
-   * comes from there.
-   */
-  heardOf(record: StreamRecord): void {
-    const publication = this.#publications.get(record.id)
-    if (publication === undefined || publication.record.state === 'live') return
-    if (record.originPeer === this.#components.peerId || record.state !== 'live') return
-    this.#components.replicas.removePublication(publication)
-  }
-
   /** The stream goes on at another peer. */
-  #onYield(stream: OwnedStream, publication: Publication): void {
-    const { directory, providers, replicas } = this.#components
-    replicas.removePublication(publication)
+  #onYield(stream: OwnedStream): void {
+    const { directory, providers } = this.#components
     providers.cancel(stream.key.id)
     directory.yieldOwn(stream.key.id)
   }
@@ -129,9 +117,8 @@ export class Publications {
       startedAtMs: record.startedAtMs,
       ...(record.token === undefined ? {} : { token: record.token }),
     })
-    // It may have been another peer's meanwhile.
-    const publication = this.#publications.get(record.id)
-    if (publication !== undefined) replicas.addPublication(publication)
+    // Before it is provided: what a replica provided is cancelled with it.
+    replicas.beganHere(record.id)
     providers.provide(record.id)
   }
 }

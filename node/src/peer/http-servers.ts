@@ -77,8 +77,9 @@ async function ownAnswers({ components, loaded, rtmp, srt, report }: HttpServers
   const presentations = new PlayableVideos(archives, networkVideos)
   const archive: LiveArchive = {
     segments: (stream, rendition) => {
-      const own = archives.segments(stream, rendition)
-      return own.length > 0 ? own : components.remoteDvr.segments(stream, rendition)
+      // What was kept here of a stream that goes on at another peer is none of what that one keeps.
+      const isHere = replicas.served(stream)?.status === 'origin'
+      return (isHere ? archives : components.remoteDvr).segments(stream, rendition)
     },
   }
   const plainHandlers: PlainHandler[] = [

@@ -96,6 +96,13 @@ export const audioInfo: RenditionInfo = {
   channels: 2,
 }
 
+/** How a stream is published here. */
+interface PublicationSettings {
+  readonly key?: StreamKey
+  readonly sequence?: SequenceCursor
+  readonly windowSegments?: number
+}
+
 /** One peer's content plane. */
 export class ContentPeer {
   readonly peerId: string
@@ -165,13 +172,17 @@ export class ContentPeer {
   }
 
   /** Publishes a stream here. */
-  publish(init: {
-    readonly key?: StreamKey
-    readonly sequence?: SequenceCursor
-    readonly windowSegments?: number
-    readonly renditions?: readonly RenditionInfo[]
-    readonly random?: () => number
-  }): TestPublisher {
+  publish(
+    init: PublicationSettings & {
+      readonly renditions?: readonly RenditionInfo[]
+      readonly random?: () => number
+    },
+  ): TestPublisher {
+    return new TestPublisher(this.prepare(init), init.renditions ?? [sourceInfo], init.random)
+  }
+
+  /** A stream whose key is here, before anybody publishes it. */
+  prepare(init: PublicationSettings): Publication {
     const seen = this.#directory.seenBy(this.peerId)
     const publication = new Publication(
       {
@@ -187,13 +198,15 @@ export class ContentPeer {
         peerId: this.peerId,
         onRecord: (record) => {
           this.#directory.records.set(record.id, record)
-          if (record.state === 'live') seen.provide(record.id)
+          if (record.state !== 'live') return
+          this.replicas.beganHere(record.id)
+          seen.provide(record.id)
         },
         windowSegments: init.windowSegments ?? 15,
       },
     )
     this.replicas.addPublication(publication)
-    return new TestPublisher(publication, init.renditions ?? [sourceInfo], init.random)
+    return publication
   }
 
   /** A metric's value, summed over its labels or for the given ones. */

@@ -335,6 +335,7 @@ export class Publication implements ServedStream {
     const elsewhere = new KairoError('ERR_NO_PROVIDER', 'the stream goes on at another peer')
     for (const { rendition } of this.#tracks.values()) rendition.release(elsewhere)
     this.#tracks.clear()
+    this.#record = { ...this.#record, renditions: [] }
   }
 
   #tellEnd(): void {

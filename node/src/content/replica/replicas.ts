@@ -1,4 +1,7 @@
-/** All streams that this peer can serve: those published here, and replicas of others' while somebody watches them. */
+/**
+ * All streams that this peer can serve: those published here, and replicas of others' while somebody watches them. A stream whose key
+ * this peer holds is one or the other, at each request by what is known then: published here, or gone on at another peer.
+ */
 import { Counter, Gauge } from 'prom-client'
 import type { CancelTimer } from '../../clock.ts'
 import { KairoError } from '../../errors.ts'
@@ -60,11 +63,15 @@ export class Replicas implements StreamSource, ServedStreams {
     this.#replicas.clear()
   }
 
-  /** Serves a stream that is published here; a replica of it, if there was one, is given up. */
+  /** Serves a stream whose key is here, unless another peer is the one that publishes it. */
   addPublication(publication: Publication): void {
     const { id, alias } = publication.record
     this.#publications.set(id, publication)
     this.#publicationsByAlias.set(alias, publication)
+  }
+
+  /** A stream that was added is published here from now on: a replica of it, if there was one, is given up. */
+  beganHere(id: StreamId): void {
     this.#giveUp(id)
   }
 
@@ -77,7 +84,7 @@ export class Replicas implements StreamSource, ServedStreams {
 
   get(name: string): ServedStream | undefined {
     const publication = this.#publicationsByAlias.get(name) ?? this.#publications.get(name)
-    if (publication !== undefined) return publication
+    if (publication !== undefined && this.#isHere(publication)) return publication
     const id = this.#components.records.resolve(name)?.id ?? name
     const replica = this.#replicas.get(id)
     if (replica !== undefined) return replica
@@ -89,7 +96,9 @@ export class Replicas implements StreamSource, ServedStreams {
   }
 
   served(id: string): ServedStream | undefined {
-    return this.#publications.get(id) ?? this.#replicas.get(id)
+    const publication = this.#publications.get(id)
+    if (publication !== undefined && this.#isHere(publication)) return publication
+    return this.#replicas.get(id)
   }
 
   async open(name: string, options: { readonly signal: AbortSignal }): Promise<ServedStream> {
@@ -117,6 +126,13 @@ export class Replicas implements StreamSource, ServedStreams {
   /** The record of a stream is new: a replica that waits for a provider tries again at once. */
   recordChanged(id: StreamId): void {
     this.#replicas.get(id)?.hurry()
+  }
+
+  /** Nobody publishes a stream here that another peer's record holds of, nor one that is replicated though no record is left of it. */
+  #isHere({ record: { id, state }, sourcePeer }: Publication): boolean {
+    if (state === 'live') return true
+    const known = this.#components.records.get(id)
+    return known === undefined ? !this.#replicas.has(id) : known.originPeer === sourcePeer
   }
 
   #makeRoom(): void {
