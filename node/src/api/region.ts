@@ -1,21 +1,33 @@
 /** /api/region: the region that this peer is in, and what an operator may do to it; fronts `coordination/coordination-service`. */
 import type { RegionConflict, RegionView } from '@kairo/tracker'
 import type { z } from 'zod'
+import type { Directory } from '../content/records/directory.ts'
 import type { CoordinationService } from '../coordination/coordination-service.ts'
+import type { OwnedStream, StreamOwners } from '../coordination/stream-owners.ts'
 import { isKairoError, KairoError } from '../errors.ts'
 import { defineRoute, type Route } from '../http/route.ts'
+import { streamLeaseLimits } from '../limits/stream-leases.ts'
 import { doneSchema } from './schemas.ts'
-import { forgetSchema, mergeSchema, regionSchema } from './schemas-region.ts'
+import {
+  forgetSchema,
+  mergeSchema,
+  ownersQuerySchema,
+  ownersSchema,
+  regionSchema,
+} from './schemas-region.ts'
 
 /** The rooms behind the routes. */
 export interface RegionRouteComponents {
   readonly coordination: Pick<CoordinationService, 'status' | 'view' | 'leave' | 'forget' | 'merge'>
+  readonly directory: Pick<Directory, 'list' | 'uniqueName'>
+  readonly streamOwners: Pick<StreamOwners, 'read'>
 }
 
 const done = { status: 200 as const, body: { done: true as const } }
 
 /** Routes that only the operator may call. */
-export function regionRoutes({ coordination }: RegionRouteComponents): Route[] {
+export function regionRoutes(components: RegionRouteComponents): Route[] {
+  const { coordination } = components
   return [
     defineRoute({
       method: 'GET',
@@ -24,6 +36,15 @@ export function regionRoutes({ coordination }: RegionRouteComponents): Route[] {
       access: 'operator',
       response: { 200: regionSchema },
       handler: async () => ({ status: 200, body: await regionAnswer(coordination) }),
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/region/streams',
+      summary: 'Tells which peer owns each live stream that this peer knows, as its region says.',
+      access: 'operator',
+      query: ownersQuerySchema,
+      response: { 200: ownersSchema },
+      handler: async ({ query }) => ({ status: 200, body: await ownersAnswer(components, query) }),
     }),
     defineRoute({
       method: 'POST',
@@ -91,6 +112,34 @@ async function regionAnswer(
     members: members.map((one) => memberAnswer(one, facts?.memberId)),
     groups: groups.map(groupAnswer),
     conflicts: status?.conflicts.map(conflictAnswer) ?? [],
+  }
+}
+
+async function ownersAnswer(
+  { directory, streamOwners }: RegionRouteComponents,
+  { limit, skip }: z.output<typeof ownersQuerySchema>,
+): Promise<z.input<typeof ownersSchema>> {
+  const live = directory
+    .list()
+    .filter(({ state }) => state === 'live')
+    .map((record) => ({ id: record.id, name: directory.uniqueName(record) }))
+    .sort((a, b) => a.name.localeCompare(b.name) || (a.id < b.id ? -1 : 1))
+  const part = live.slice(skip, skip + limit)
+  const owners = await streamOwners.read(part.map(({ id }) => id))
+  const streams = owners.map((owner, index) => ownerAnswer(part[index]?.name ?? owner.id, owner))
+  return { streams, total: live.length, leaseMs: streamLeaseLimits.ttlMs }
+}
+
+function ownerAnswer(
+  name: string,
+  { id, state, owner, isSelf, token, leftMs, problem }: OwnedStream,
+): z.input<typeof ownersSchema>['streams'][number] {
+  return {
+    ...{ name, id, state, isSelf, token: token === undefined ? null : { ...token } },
+    owner: owner?.peerId ?? null,
+    since: owner === undefined ? null : isoTime(owner.sinceMs),
+    leftMs: leftMs ?? null,
+    problem: problem ?? null,
   }
 }
 

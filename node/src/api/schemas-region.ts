@@ -1,5 +1,7 @@
 /** The shapes of the API about the region that this peer is in. */
 import { z } from 'zod'
+import { streamOwnerLimits } from '../limits/stream-leases.ts'
+import { pageFields } from './page-query.ts'
 
 const member = z.object({
   memberId: z.number().int(),
@@ -75,6 +77,39 @@ export const regionSchema = z.object({
   conflicts: z
     .array(conflict)
     .describe('Other regions of the name, which do not go away by themselves.'),
+})
+
+/** Which of the streams are told of. */
+export const ownersQuerySchema = z.object({
+  limit: pageFields(streamOwnerLimits.streamsMax).limit,
+  skip: z.coerce.number().int().min(0).default(0).describe('Leaves out so many at the beginning.'),
+})
+
+/** GET /api/region/streams: a part of the live streams that this peer knows, by name, and how many there are in all. */
+export const ownersSchema = z.object({
+  streams: z.array(
+    z.object({
+      name: z.string(),
+      id: z.string(),
+      state: z
+        .enum(['owned', 'free', 'unknown'])
+        .describe('`free`: nobody in this region owns it; `unknown`: the region did not say.'),
+      owner: z.string().nullable().describe('Peer id.'),
+      isSelf: z.boolean().describe('This peer is the owner.'),
+      since: z.iso.datetime().nullable().describe('By the clock of the owner.'),
+      token: z
+        .object({ term: z.number().int(), index: z.number().int() })
+        .nullable()
+        .describe('Fences what the owner writes; larger than that of every owner before.'),
+      leftMs: z
+        .number()
+        .nullable()
+        .describe('Time for which this peer owns it unless it renews; null for other owners.'),
+      problem: z.string().nullable().describe('Why the region did not say.'),
+    }),
+  ),
+  total: z.number().int(),
+  leaseMs: z.number().describe('A lease is over so long after its last renewal.'),
 })
 
 /** POST /api/region/merge. */

@@ -85,10 +85,10 @@ const commandTexts: Readonly<Record<string, CommandText>> = {
   },
   region: {
     usage: [
-      ...['region', 'region leave', 'region merge <region id>'],
+      ...['region', 'region streams', 'region leave', 'region merge <region id>'],
       'region forget <region id> --lose-data',
     ],
-    text: 'Shows the members of the region that the running peer is in and who leads; leaves it, moves to another one, or gives up one whose quorum does not come back.',
+    text: 'Shows the members of the region that the running peer is in and who leads, and which peer owns which stream; leaves it, moves to another one, or gives up one whose quorum does not come back.',
     settings: 'home',
   },
   doctor: {

@@ -1,15 +1,31 @@
-/** `kairo region`: who makes up the region of the running peer and who leads; leaves it, gives it up, or moves to another. */
+/** `kairo region`: who makes up the region of the running peer and who leads, and who owns which stream; leaves it, gives it up, or moves to another. */
 import type { z } from 'zod'
+import {
+  conflictAdvice,
+  groupLag,
+  groupLeader,
+  groupName,
+  groupState,
+  leaseLeft,
+  memberLoad,
+  memberState,
+  ownerWords,
+  regionFacts,
+  regionNotices,
+  tokenWords,
+} from '../api/region-words.ts'
 import { doneSchema } from '../api/schemas.ts'
-import { regionSchema } from '../api/schemas-region.ts'
+import { ownersSchema, regionSchema } from '../api/schemas-region.ts'
 import { type Arguments, UsageError } from './arguments.ts'
 import { PeerClient } from './client.ts'
 import { bold, dim, formatTable, print, printJson } from './output.ts'
 
 type Region = z.output<typeof regionSchema>
+type Owners = z.output<typeof ownersSchema>
 
 type Order =
   | { readonly type: 'show' }
+  | { readonly type: 'streams' }
   | { readonly type: 'leave' }
   | { readonly type: 'forget' | 'merge'; readonly regionId: string }
 
@@ -18,6 +34,7 @@ export async function region(input: Arguments): Promise<number> {
   const order = readOrder(input)
   const client = new PeerClient(input.load().settings.home)
   if (order.type === 'show') return await show(client, input.json)
+  if (order.type === 'streams') return await showStreams(client, input.json)
   const body = order.type === 'leave' ? undefined : { regionId: order.regionId }
   await client.call('POST', `/api/region/${order.type}`, doneSchema, body)
   if (input.json) printJson({ done: true })
@@ -35,7 +52,7 @@ const doneWords = {
 function readOrder({ words, flags }: Arguments): Order {
   const [word, regionId, ...more] = words
   if (word === undefined) return { type: 'show' }
-  if (word === 'leave' && regionId === undefined) return { type: 'leave' }
+  if ((word === 'leave' || word === 'streams') && regionId === undefined) return { type: word }
   if ((word === 'forget' || word === 'merge') && regionId !== undefined && more.length === 0) {
     if (word === 'forget' && flags['lose-data'] !== true) {
       throw new UsageError(
@@ -45,7 +62,7 @@ function readOrder({ words, flags }: Arguments): Order {
     return { type: word, regionId }
   }
   throw new UsageError(
-    'region needs nothing, or one of: leave, forget <region id> --lose-data, merge <region id>',
+    'region needs nothing, or one of: streams, leave, forget <region id> --lose-data, merge <region id>',
   )
 }
 
@@ -58,26 +75,22 @@ async function show(client: PeerClient, json: boolean): Promise<number> {
 }
 
 function render(answer: Region): string {
-  const parts = [formatTable(facts(answer))]
+  const notices = noticeLines(answer)
+  const parts = [formatTable(facts(answer)), ...(notices === '' ? [] : [notices])]
   if (answer.members.length > 0) parts.push(section('Members', memberRows(answer)))
   if (answer.groups.length > 0) parts.push(section('Groups', groupRows(answer)))
-  if (answer.conflicts.length > 0)
-    parts.push(section('Other regions of this name', conflicts(answer)))
+  if (answer.conflicts.length > 0) parts.push(conflicts(answer))
   return parts.join('\n\n')
 }
 
 function facts(answer: Region): string[][] {
-  const { name, engine, state, error, phase, regionId, founded, waitsFor } = answer
-  const quorum = answer.hasQuorum ? 'yes' : answer.isDegraded ? 'no, for long' : 'no'
-  return [
-    ['region', name],
-    ['engine', `${engine}, ${state}${error === null ? '' : ` (${error})`}`],
-    ...(engine === 'etcd' || phase === null ? [] : [['this peer', phase]]),
-    ...(regionId === null ? [] : [['id', regionId]]),
-    ...(founded === null ? [] : [['founded', founded]]),
-    ...(engine === 'etcd' ? [] : [['quorum', quorum]]),
-    ...(waitsFor === null ? [] : [['waits for', `${waitsFor}, which has no quorum`]]),
-  ]
+  return regionFacts(answer).map((pair) => [...pair])
+}
+
+function noticeLines(answer: Region): string {
+  return regionNotices(answer)
+    .map(({ text, hint }) => (hint === '' ? text : `${text}\n${hint}`))
+    .join('\n')
 }
 
 function memberRows({ members }: Region): string[][] {
@@ -86,58 +99,68 @@ function memberRows({ members }: Region): string[][] {
     ...members.map((member) => [
       `${member.memberId}${member.isSelf ? ' (here)' : ''}`,
       member.peerId,
-      stateOf(member),
+      memberState(member).word,
       String(member.leads),
       String(member.votes),
-      member.isAlive ? `${Math.round(member.load * 100)} %` : '',
+      memberLoad(member),
       String(member.incarnation),
       member.since ?? '',
-      member.roles.join(','),
+      member.roles.join(', '),
     ]),
   ]
-}
-
-function stateOf({ isAlive, isLeaving, isReachable }: Region['members'][number]): string {
-  if (!isAlive) return 'away'
-  if (isLeaving) return 'leaving'
-  return isReachable ? 'there' : 'there, not reachable'
 }
 
 function groupRows({ groups }: Region): string[][] {
   return [
     ['group', 'leader', 'term', 'commit', 'voters', 'learners', 'lag', ''],
     ...groups.map((group) => [
-      group.group === 0 ? '0 (region)' : String(group.group),
-      group.leader === null ? 'none' : String(group.leader),
+      ...[groupName(group), groupLeader(group)],
       ...[String(group.term), String(group.commit)],
       ...[group.voters.join(' '), group.learners.join(' ')],
-      lagOf(group),
-      [group.hasQuorum ? '' : 'no quorum', group.isChanging ? 'changing' : '']
-        .filter((word) => word !== '')
-        .join(', '),
+      ...[groupLag(group), groupState(group)],
     ]),
   ]
 }
 
-/** Those that lack something or do not answer: `2:15`, `3:silent`. */
-function lagOf({ lag }: Region['groups'][number]): string {
-  const behind = lag.filter(({ entries, isActive }) => entries > 0 || !isActive)
-  if (behind.length === 0) return '0'
-  return behind
-    .map(({ memberId, entries, isActive }) => `${memberId}:${isActive ? entries : 'silent'}`)
-    .join(' ')
+function conflicts(answer: Region): string {
+  const rows = answer.conflicts.map((one) => [
+    ...[one.regionId, String(one.memberCount), one.founded, one.speakers[0] ?? ''],
+  ])
+  const table = section('Other regions of this name', [
+    ['id', 'members', 'founded', 'told by'],
+    ...rows,
+  ])
+  const advice = answer.conflicts.flatMap((one) => [
+    `${one.regionId}: ${conflictAdvice(one)}`,
+    ...(one.isRefused ? [] : [dim(`kairo region merge ${one.regionId} moves this peer there`)]),
+  ])
+  return [table, ...advice].join('\n')
 }
 
-function conflicts(answer: Region): string[][] {
-  return [
-    ['id', 'members', 'founded', 'told by', ''],
-    ...answer.conflicts.map((one) => [
-      ...[one.regionId, String(one.memberCount), one.founded, one.speakers[0] ?? ''],
-      one.isRefused
-        ? dim('lets this peer not in')
-        : `kairo region merge ${one.regionId} moves this peer there`,
+/** Asks part by part: a look at too many would keep the region busy. */
+async function showStreams(client: PeerClient, json: boolean): Promise<number> {
+  const streams: Owners['streams'][number][] = []
+  for (;;) {
+    const path = `/api/region/streams?skip=${streams.length}`
+    const part = await client.call('GET', path, ownersSchema)
+    streams.push(...part.streams)
+    if (part.streams.length > 0 && streams.length < part.total) continue
+    const answer: Owners = { ...part, streams }
+    if (json) printJson(answer)
+    else print(renderStreams(answer))
+    return streams.some(({ state }) => state === 'unknown') ? 1 : 0
+  }
+}
+
+function renderStreams({ streams, leaseMs }: Owners): string {
+  if (streams.length === 0) return 'No stream is live.'
+  return formatTable([
+    ['stream', 'owner', 'since', 'token', 'lease'],
+    ...streams.map((stream) => [
+      ...[stream.name, ownerWords(stream), stream.since ?? ''],
+      ...[tokenWords(stream), leaseLeft(stream, leaseMs)],
     ]),
-  ]
+  ])
 }
 
 function section(title: string, rows: readonly (readonly string[])[]): string {

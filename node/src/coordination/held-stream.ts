@@ -10,6 +10,8 @@ import { streamLeaseLimits as limits } from '../limits/stream-leases.ts'
 import type { Logger } from '../logger.ts'
 import {
   encodeValue,
+  OWNER_KEY,
+  ownerKeyspace,
   type ReservedNumbers,
   readOwner,
   readReserved,
@@ -48,7 +50,6 @@ export interface HeldStreamInit {
   readonly onChange: () => void
 }
 
-const OWNER_KEY = 'owner'
 const SEQUENCE_KEY = 'sequence'
 
 /** What became of an attempt. */
@@ -80,7 +81,7 @@ export class HeldStream {
     this.#components = components
     this.#init = init
     this.#logger = components.logger.child({ stream: init.id })
-    this.#keyspace = components.coordination.keyspace(`streams/${init.id}`)
+    this.#keyspace = components.coordination.keyspace(ownerKeyspace(init.id))
     const { peerId, hold } = init
     const sinceMs = Math.floor(components.clock.now())
     this.#value = encodeValue({ peerId, hold, sinceMs })
@@ -90,6 +91,16 @@ export class HeldStream {
 
   get isConfirmed(): boolean {
     return this.#owned !== undefined
+  }
+
+  /** The stream. */
+  get id(): string {
+    return this.#init.id
+  }
+
+  /** Milliseconds for which the stream is this peer's unless the lease is renewed; undefined where the region has not said that it is. */
+  get leftMs(): number | undefined {
+    return this.#owned?.leftMs
   }
 
   /** True once a publisher was taken. */
@@ -213,7 +224,7 @@ export class HeldStream {
   }
 
   get #keyspaceName(): string {
-    return `streams/${this.#init.id}`
+    return ownerKeyspace(this.#init.id)
   }
 
   /** What this peer held before a restart, or is letting go just now: nobody publishes with it. */

@@ -2,6 +2,14 @@
 import { z } from 'zod'
 import { streamLeaseLimits as limits } from '../limits/stream-leases.ts'
 
+/** Under this key of a stream's keyspace, on the owner's lease, stands a {@link StreamOwner}. */
+export const OWNER_KEY = 'owner'
+
+/** The keyspace of a stream. */
+export function ownerKeyspace(id: string): string {
+  return `streams/${id}`
+}
+
 const ownerSchema = z.object({
   /** Peer id, base58. */
   peerId: z.string().min(1).max(128),

@@ -116,6 +116,11 @@ export class StreamLeases {
     return this.#taken(held)
   }
 
+  /** Milliseconds for which a stream is this peer's unless its lease is renewed; undefined for one that the region has not given it. */
+  leftMsOf(id: string): number | undefined {
+    return [...this.#held].find((held) => held.id === id)?.leftMs
+  }
+
   /** Lets go of all streams; call it before the tracker stops. */
   async stop(): Promise<void> {
     this.#isStopped = true

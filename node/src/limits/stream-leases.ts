@@ -22,3 +22,11 @@ export const streamLeaseLimits = {
   /** Letting a stream go at the end of the peer; what is not let go then runs out. */
   releaseMsMax: 1_000,
 } as const
+
+/** Looking up who owns streams, for an operator. */
+export const streamOwnerLimits = {
+  /** Streams in one look: each is a question to a leader. */
+  streamsMax: 50,
+  /** Time for the region to answer; an operator looks on while it does not, and the next look asks again. */
+  answerMsMax: 1_500,
+} as const

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { Settings } from '../config/schema.ts'
 import { CoordinationService } from '../coordination/coordination-service.ts'
 import { StreamLeases } from '../coordination/stream-leases.ts'
+import { StreamOwners } from '../coordination/stream-owners.ts'
 import type { LoadMeter } from '../nearest/load-meter.ts'
 import type { Base, ComponentsInit } from './base.ts'
 
@@ -41,7 +42,12 @@ export function createCoordination(
     peerId: host.peerId,
     isConnected: (peerId) => host.peers().includes(peerId),
   })
-  return { coordination, streamLeases }
+  const streamOwners = new StreamOwners({
+    coordination: coordination.coordination,
+    peerId: host.peerId,
+    leases: streamLeases,
+  })
+  return { coordination, streamLeases, streamOwners }
 }
 
 /** What this peer does for others. */

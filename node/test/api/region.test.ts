@@ -3,28 +3,51 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { type Test, t, test } from 'tap'
-import { regionRoutes } from '../../src/api/region.ts'
+import { type RegionRouteComponents, regionRoutes } from '../../src/api/region.ts'
 import { parseArguments } from '../../src/cli/arguments.ts'
 import { region } from '../../src/cli/region.ts'
 import { systemClock } from '../../src/clock.ts'
-import type { CoordinationService } from '../../src/coordination/coordination-service.ts'
+import type { StreamId } from '../../src/content/stream.ts'
+import { StreamLeases } from '../../src/coordination/stream-leases.ts'
+import { StreamOwners } from '../../src/coordination/stream-owners.ts'
 import { homeAt, writeRunning } from '../../src/home.ts'
 import { HttpServer } from '../../src/http/server.ts'
 import { silentLogger } from '../../src/logger.ts'
-import { startCoordination } from '../support/coordination.ts'
+import { type CoordinationStage, startCoordination } from '../support/coordination.ts'
 import { httpRequest } from '../support/http-get.ts'
 import { until } from '../support/until.ts'
 
 t.setTimeout(120_000)
 
+/** Streams that this peer knows: of each only what is told of owners. */
+function directoryOf(names: readonly string[]): RegionRouteComponents['directory'] {
+  const now = { renditions: [], startedAtMs: 0, sequence: 1, expiresAtMs: 1, title: '' }
+  const record = (name: string, state: 'live' | 'ended') => ({
+    ...{ ...now, id: `k51${name}` as StreamId, alias: name, state, originPeer: 'x' },
+  })
+  return {
+    list: () => [record('over', 'ended'), ...names.map((name) => record(name, 'live'))],
+    uniqueName: ({ alias }) => alias,
+  }
+}
+
 /** The command against a server that fronts the service. */
-async function serve(t: Test, folder: string, coordination: CoordinationService) {
+async function serve(t: Test, folder: string, { service, host }: CoordinationStage) {
   const home = join(folder, 'home')
   mkdirSync(home)
   const base = { clock: systemClock, logger: silentLogger, registry: new Registry() }
+  const { coordination } = service
+  const { peerId } = host
+  const leases = new StreamLeases({ ...base, coordination, peerId, isConnected: () => false })
+  t.teardown(() => leases.stop())
+  const names: string[] = []
   const server = new HttpServer(base, {
     ...{ host: '127.0.0.1', port: 0, corsOrigins: [], plainHandlers: [], streamRoutes: [] },
-    routes: regionRoutes({ coordination }),
+    routes: regionRoutes({
+      coordination: service,
+      streamOwners: new StreamOwners({ coordination, peerId, leases }),
+      directory: directoryOf(names),
+    }),
     authenticators: { operator: ({ bearer }) => bearer === 'right' },
   })
   await server.start()
@@ -46,15 +69,17 @@ async function serve(t: Test, folder: string, coordination: CoordinationService)
       capture.restore()
     }
   }
-  return { url, run }
+  return { url, run, leases, names }
 }
 
 test('a region at the API and on the command line', async (t) => {
   const folder = t.testdir()
-  const { service, host } = await startCoordination(t, { folder: join(folder, 'tracker') })
-  const { url, run } = await serve(t, folder, service)
+  const stage = await startCoordination(t, { folder: join(folder, 'tracker') })
+  const { service, host } = stage
+  const { url, run, leases, names } = await serve(t, folder, stage)
   for (const [method, path] of [
     ['GET', ''],
+    ['GET', '/streams'],
     ['POST', '/leave'],
     ['POST', '/forget'],
     ['POST', '/merge'],
@@ -67,12 +92,16 @@ test('a region at the API and on the command line', async (t) => {
   await until(() => service.status.agent?.hasQuorum === true, 'the region')
   const shown = await run()
   t.equal(shown.code, 0)
-  t.match(shown.text, /^region +eu\nengine +tracker, running\nthis peer +member\n/)
+  t.match(
+    shown.text,
+    /^region +eu\nstate +decides things\nengine +tracker, running\nthis peer +member 1\n/,
+  )
   t.match(shown.text, new RegExp(`1 \\(here\\) +${host.peerId} +there +17 +17 +25 %`))
   t.match(shown.text, /^0 \(region\) +1 +\d+ +\d+ +1 +0$/m)
   const before = JSON.parse((await run('--json')).text)
   t.match(before, { hasQuorum: true, members: [{ isSelf: true, votes: 17 }], conflicts: [] })
   t.equal(before.groups.length, 17)
+  await streamsAreTold(t, run, leases, names)
 
   await t.rejects(run('merge', 'beefbeef'), { code: 'ERR_INVALID_INPUT' }, 'never met')
   await t.rejects(run('forget', 'beefbeef', '--lose-data'), {
@@ -87,19 +116,58 @@ test('a region at the API and on the command line', async (t) => {
   }
   await until(isNew, 'the new region')
   t.match(await run('leave', '--json'), { code: 0, text: '{"done":true}\n' })
-  t.match(await run(), { code: 1, text: /quorum +no/ })
-  for (const words of [['leave', 'x'], ['merge'], ['forget'], ['merge', 'a', 'b'], ['join']]) {
+  t.match(await run(), {
+    code: 1,
+    text: /state +in no region \(idle\)[\s\S]*joins one at its next/,
+  })
+  for (const words of [
+    ['leave', 'x'],
+    ['streams', 'x'],
+    ['merge'],
+    ['forget'],
+    ['merge', 'a', 'b'],
+    ['join'],
+  ]) {
     await t.rejects(run(...words), { code: 'ERR_USAGE' }, words.join(' '))
   }
 })
 
+/** The command's words and JSON about streams that this peer owns, and that nobody owns. */
+async function streamsAreTold(
+  t: Test,
+  run: (...words: string[]) => Promise<{ code: number; text: string }>,
+  leases: StreamLeases,
+  names: string[],
+): Promise<void> {
+  t.match(await run('streams'), { code: 0, text: 'No stream is live.' })
+  for (let index = 10; index < 65; index += 1) names.push(`s${index}`)
+  const taken = await leases.take('k51s12', {
+    ...{ numbers: { nextMsn: 0, discontinuitySequence: 0 }, waitMsMax: 0 },
+    ...{ signal: new AbortController().signal, onChange: () => undefined },
+  })
+  const { code, text } = await run('streams')
+  t.equal(code, 0)
+  const rows = text.trim().split('\n').slice(1)
+  t.equal(rows.length, 55, 'more than are asked for at once, and none that is over')
+  t.match(rows[2], /^s12 +this peer +20\S+Z +term \d+, entry \d+ +[012]\.\d s left$/)
+  t.match(rows[54], /^s64 +nobody in this region$/)
+  const { streams, total } = JSON.parse((await run('streams', '--json')).text)
+  t.equal(total, 55)
+  t.match(streams[2], { name: 's12', state: 'owned', isSelf: true, token: taken.token })
+  t.match(streams[3], { name: 's13', state: 'free', owner: null, leftMs: null, problem: null })
+  taken.release()
+}
+
 test('etcd has no members, and says whether it is there', async (t) => {
   const folder = t.testdir()
   const coordinationUrl = 'etcd://127.0.0.1:1'
-  const { service } = await startCoordination(t, { coordinationUrl })
-  const { run } = await serve(t, folder, service)
+  const stage = await startCoordination(t, { coordinationUrl })
+  const { service } = stage
+  const { run, names } = await serve(t, folder, stage)
   await service.start()
   await until(() => service.status.state === 'running', 'the client')
-  t.match(await run(), { code: 0, text: /engine +etcd, running/ })
+  t.match(await run(), { code: 0, text: /state +etcd decides\nengine +etcd, running/ })
+  names.push('live')
+  t.match(await run('streams'), { code: 1, text: /^live +not known: \w/m })
   await t.rejects(run('leave'), { code: 'ERR_INVALID_INPUT' })
 })

@@ -1,10 +1,11 @@
 // One peer owns a stream at a time, by a real region in memory and in virtual time: who waits, who is refused, who ends.
 import { Registry } from 'prom-client'
-import { test } from 'tap'
+import { type Test, test } from 'tap'
 import { groupOf } from '../../../tracker/src/region/shard-of.ts'
 import { type RegionClient, RegionStage } from '../../../tracker/test/support/region-stage.ts'
 import type { Numbers } from '../../src/coordination/held-stream.ts'
 import { StreamLeases, type TakenStream } from '../../src/coordination/stream-leases.ts'
+import { type OwnedStream, StreamOwners } from '../../src/coordination/stream-owners.ts'
 import { KairoError } from '../../src/errors.ts'
 import { streamLeaseLimits as limits } from '../../src/limits/stream-leases.ts'
 import { silentLogger } from '../../src/logger.ts'
@@ -76,6 +77,12 @@ class Peer {
     return this.#stage.clock.result(this.ask(init))
   }
 
+  owners(ids: readonly string[] = [stream]): Promise<OwnedStream[]> {
+    const { coordination } = this.client
+    const owners = new StreamOwners({ coordination, peerId: this.peerId, leases: this.leases })
+    return this.#stage.clock.result(owners.read(ids))
+  }
+
   /** As a SIGKILL: nothing is said any more. */
   kill(): void {
     this.#stage.network.isolate(this.client.peerId)
@@ -90,6 +97,27 @@ class Peer {
       await metricOf(this.registry, name, { state: 'unconfirmed' }),
     ]
   }
+}
+
+/** Another stream of the one shard that this region has. */
+const neighbour = Array.from({ length: 1_000 }, (_, index) => `k51other${index}`).find(
+  (id) => groupOf(`streams/${id}`) === groupOf(space),
+) as string
+
+/** As the owner, another peer, and one that is cut off see it. */
+async function ownerIsTold(t: Test, stage: Stage, a: Peer, b: Peer): Promise<void> {
+  const [own] = await a.owners()
+  t.match(own, { id: stream, state: 'owned', isSelf: true, owner: { peerId: a.peerId } })
+  const leftMs = own?.leftMs ?? 0
+  t.ok(leftMs > limits.ttlMs / 2 && leftMs < limits.ttlMs, `${leftMs} ms`)
+  const [other, nobody] = await b.owners([stream, neighbour])
+  t.match(other, { state: 'owned', isSelf: false, owner: { peerId: a.peerId }, token: own?.token })
+  t.equal(other?.leftMs, undefined, 'only its owner knows')
+  t.match(nobody, { id: neighbour, state: 'free', owner: undefined, token: undefined })
+  const c = stage.peer()
+  stage.network.isolate(c.client.peerId)
+  const [unknown] = await c.owners()
+  t.match(unknown, { state: 'unknown', owner: undefined, problem: /\w/ })
 }
 
 function isLater(token: TakenStream['token'], before: TakenStream['token']): boolean {
@@ -113,6 +141,7 @@ test('while one peer publishes a stream, another one is refused at once and told
   t.notOk(owned.lost.aborted)
   t.same(await a.states(), [1, 0])
   t.same(await b.states(), [0, 0])
+  await ownerIsTold(t, stage, a, b)
   t.equal(await metricOf(b.registry, 'kairo_stream_leases_refused_total'), 1)
   await stage.stop()
 })

@@ -56,7 +56,7 @@ export class HeldLease {
   /** Aborted the moment the lease may be over; its reason is a TrackerError ERR_LEASE_NOT_FOUND. */
   get signal(): AbortSignal {
     // A process that was held up learns of the time only now.
-    if (this.#leftMs() <= 0) this.lose('its time is over')
+    if (this.leftMs <= 0) this.lose('its time is over')
     return this.#lost.signal
   }
 
@@ -78,8 +78,8 @@ export class HeldLease {
     if (!wasOver) await this.#components.keyspace.revokeLease(this.id)
   }
 
-  /** What is left of the holder's time. */
-  #leftMs(): number {
+  /** What is left of the holder's time unless it is renewed; 0 or less once it is over. */
+  get leftMs(): number {
     const now = momentOf(this.#components.clock)
     const passedMs = Math.max(
       now.monotonicMs - this.#asked.monotonicMs,
@@ -90,8 +90,8 @@ export class HeldLease {
 
   #watchEnd(): void {
     this.#cancelEnd?.()
-    this.#cancelEnd = this.#components.clock.after(Math.max(0, this.#leftMs()), () => {
-      if (this.#leftMs() <= 0) this.lose('it was not renewed in time')
+    this.#cancelEnd = this.#components.clock.after(Math.max(0, this.leftMs), () => {
+      if (this.leftMs <= 0) this.lose('it was not renewed in time')
       else this.#watchEnd()
     })
   }
@@ -104,7 +104,7 @@ export class HeldLease {
 
   async #renew(): Promise<void> {
     const { keyspace, clock } = this.#components
-    const leftMs = this.#leftMs()
+    const leftMs = this.leftMs
     if (leftMs <= 0) {
       this.lose('its time is over')
       return

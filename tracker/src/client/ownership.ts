@@ -119,6 +119,12 @@ export class Owned {
     return this.#components.lease.signal
   }
 
+  /** Milliseconds for which this peer is the owner unless the lease is renewed; 0 once it may not be. */
+  get leftMs(): number {
+    const { lease } = this.#components
+    return lease.signal.aborted ? 0 : lease.leftMs
+  }
+
   /**
    * Changes what others read. Updates are done in the order of asking.
    * @throws TrackerError ERR_LEASE_NOT_FOUND when it is owned no longer; what the engine throws
