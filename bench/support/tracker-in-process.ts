@@ -3,9 +3,9 @@
  * a live stream go on. Prints a line of JSON.
  */
 
+import { ByteWriter } from '../../tracker/src/bytes/byte-writer.ts'
 import { systemClock } from '../../tracker/src/clock.ts'
 import { writeBatchHead, writeRecord } from '../../tracker/src/soft/batch.ts'
-import { ByteWriter } from '../../tracker/src/soft/bytes.ts'
 import { SoftShard } from '../../tracker/src/soft/soft-shard.ts'
 import { median } from './statistics.ts'
 
@@ -52,7 +52,7 @@ function batchOf(peer: number, round: number): Uint8Array {
     busyPermille: peer % 1_000,
     coordinate: undefined,
   }
-  writer.at = 0
+  writer.length = 0
   writeBatchHead(writer, {
     session: peer,
     term: 1,

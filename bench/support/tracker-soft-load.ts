@@ -1,9 +1,9 @@
 /** Peers that announce to the soft state of a shard, each over a TCP connection of its own, with the batches that peers send. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { ByteWriter } from '../../tracker/src/bytes/byte-writer.ts'
 import { writeBatchHead, writeRecord } from '../../tracker/src/soft/batch.ts'
 import { readBatchAnswer } from '../../tracker/src/soft/batch-answer.ts'
-import { ByteWriter } from '../../tracker/src/soft/bytes.ts'
 import { decodeReplies, encodeQuestions } from '../../tracker/src/soft/questions.ts'
 import { type ServedProcess, startNodeServer } from './served-process.ts'
 import { FrameReader, frameHeaderBytes, writeFrameHeader } from './tracker-frames.ts'
@@ -148,7 +148,7 @@ class SoftPeer {
     const after = this.#sequence
     this.#sequence += 1
     const writer = this.#writer
-    writer.at = 0
+    writer.length = 0
     const base = { session: 1, term: 1, isGoodbye: false, load: undefined }
     writeBatchHead(writer, { ...base, sequence: this.#sequence, after, isAll })
     const holding = { viewers: 1 + (this.#sequence % 100), window: undefined, ranges: [] }
@@ -159,7 +159,7 @@ class SoftPeer {
       const name = { stream: `k51qzi5uqu5swarm${this.#swarms[id]}`, rendition: '' }
       writeRecord(writer, { id, name: isAll ? name : undefined, holding, wants: wanted })
     }
-    this.#send(writer.bytes.subarray(0, writer.at))
+    this.#send(writer.bytes.subarray(0, writer.length))
   }
 
   #send(message: Uint8Array): void {

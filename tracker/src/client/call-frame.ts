@@ -1,6 +1,7 @@
 /** Frames of the call lane: a head, then messages. docs/protocol/tracker.md draws them. */
+import { ByteReader, malformed } from '../bytes/byte-reader.ts'
+import type { ByteWriter } from '../bytes/byte-writer.ts'
 import { TrackerError, type TrackerErrorCode } from '../errors.ts'
-import { CallReader, type CallWriter, malformed } from './call-bytes.ts'
 import { callLimits } from './call-limits.ts'
 
 /** First byte of every frame. */
@@ -50,7 +51,7 @@ export interface FrameSink {
 }
 
 /** Begins a frame; {@link numberFrame} gives it its number. */
-export function beginFrame(writer: CallWriter, session: number): void {
+export function beginFrame(writer: ByteWriter, session: number): void {
   writer.u8(frameVersion)
   writer.integer(session)
   writer.u32(0)
@@ -65,53 +66,53 @@ export function numberFrame(frame: Uint8Array, number: number): void {
 const numberAt = 9
 
 /** Asks. */
-export function writeAsk(writer: CallWriter, ask: AskMessage): void {
+export function writeAsk(writer: ByteWriter, ask: AskMessage): void {
   writer.u8(kinds.ask)
   writer.integer(ask.id)
   writer.u8(ask.service)
   writer.u32(ask.credit)
-  writer.blob(ask.payload)
+  writer.bytes32(ask.payload)
 }
 
 /** Answers; a stream ends with it. */
-export function writeAnswer(writer: CallWriter, id: number, payload: Uint8Array): void {
+export function writeAnswer(writer: ByteWriter, id: number, payload: Uint8Array): void {
   writer.u8(kinds.answer)
   writer.integer(id)
-  writer.blob(payload)
+  writer.bytes32(payload)
 }
 
 /** Says why there is no answer; a stream ends with it. */
-export function writeRefusal(writer: CallWriter, id: number, error: TrackerError): void {
+export function writeRefusal(writer: ByteWriter, id: number, error: TrackerError): void {
   writer.u8(kinds.refusal)
   writer.integer(id)
   writer.u8(refusalCodes.indexOf(error.code))
-  writer.text(error.leader ?? '')
+  writer.text16(error.leader ?? '')
   // A unit of UTF-16 is three bytes at most.
-  writer.text(error.message.slice(0, Math.floor(callLimits.messageBytesMax / 3)).toWellFormed())
+  writer.text16(error.message.slice(0, Math.floor(callLimits.messageBytesMax / 3)).toWellFormed())
 }
 
 /** Says that nobody waits for an answer any more. */
-export function writeCancel(writer: CallWriter, id: number): void {
+export function writeCancel(writer: ByteWriter, id: number): void {
   writer.u8(kinds.cancel)
   writer.integer(id)
 }
 
 /** One item of a stream. */
-export function writeItem(writer: CallWriter, id: number, payload: Uint8Array): void {
+export function writeItem(writer: ByteWriter, id: number, payload: Uint8Array): void {
   writer.u8(kinds.item)
   writer.integer(id)
-  writer.blob(payload)
+  writer.bytes32(payload)
 }
 
 /** Says that so many more bytes of items may be sent. */
-export function writeCredit(writer: CallWriter, id: number, bytes: number): void {
+export function writeCredit(writer: ByteWriter, id: number, bytes: number): void {
   writer.u8(kinds.credit)
   writer.integer(id)
   writer.u32(bytes)
 }
 
 /** Says that frames of a session of the other peer's were lost. */
-export function writeReset(writer: CallWriter, session: number): void {
+export function writeReset(writer: ByteWriter, session: number): void {
   writer.u8(kinds.reset)
   writer.integer(session)
 }
@@ -121,24 +122,24 @@ export function writeReset(writer: CallWriter, session: number): void {
  * @throws TrackerError ERR_MALFORMED where the frame stops making sense; what came before was handed out
  */
 export function readFrame(frame: Uint8Array, sink: FrameSink): void {
-  const reader = new CallReader(frame)
+  const reader = new ByteReader(frame)
   if (reader.u8() !== frameVersion) throw malformed('of another version')
   sink.onHead(reader.integer(), reader.u32())
   while (reader.left > 0) readMessage(reader, sink)
 }
 
-function readMessage(reader: CallReader, sink: FrameSink): void {
+function readMessage(reader: ByteReader, sink: FrameSink): void {
   const kind = reader.u8()
   const id = reader.integer()
   switch (kind) {
     case kinds.ask: {
       const service = reader.u8()
       const credit = reader.u32()
-      sink.onAsk({ id, service, credit, payload: reader.view(callLimits.payloadBytesMax) })
+      sink.onAsk({ id, service, credit, payload: reader.view32(callLimits.payloadBytesMax) })
       return
     }
     case kinds.answer:
-      sink.onAnswer(id, reader.view(callLimits.payloadBytesMax))
+      sink.onAnswer(id, reader.view32(callLimits.payloadBytesMax))
       return
     case kinds.refusal:
       sink.onRefusal(id, readRefusal(reader))
@@ -147,7 +148,7 @@ function readMessage(reader: CallReader, sink: FrameSink): void {
       sink.onCancel(id)
       return
     case kinds.item:
-      sink.onItem(id, reader.view(callLimits.payloadBytesMax))
+      sink.onItem(id, reader.view32(callLimits.payloadBytesMax))
       return
     case kinds.credit:
       sink.onCredit(id, reader.u32())
@@ -160,10 +161,10 @@ function readMessage(reader: CallReader, sink: FrameSink): void {
   }
 }
 
-function readRefusal(reader: CallReader): TrackerError {
+function readRefusal(reader: ByteReader): TrackerError {
   const code = refusalCodes[reader.u8()]
   if (code === undefined) throw malformed('a refusal without a known code')
-  const leader = reader.text(callLimits.peerIdBytesMax)
-  const message = reader.text(callLimits.messageBytesMax)
+  const leader = reader.text16(callLimits.peerIdBytesMax)
+  const message = reader.text16(callLimits.messageBytesMax)
   return new TrackerError(code, message, { leader: leader === '' ? undefined : leader })
 }

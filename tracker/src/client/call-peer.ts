@@ -2,9 +2,9 @@
  * One other peer on the call lane: what is asked of it, what it asks here, and what waits to be sent. Requests that the line does not take
  * have not been made; everything else is offered again, since somebody waits for it.
  */
+import { ByteWriter } from '../bytes/byte-writer.ts'
 import { TrackerError } from '../errors.ts'
 import type { TrackerTransport } from '../transport.ts'
-import { CallWriter } from './call-bytes.ts'
 import { beginFrame, numberFrame, writeReset } from './call-frame.ts'
 import { callLimits } from './call-limits.ts'
 import type { IncomingCall } from './incoming-call.ts'
@@ -37,8 +37,8 @@ export class CallPeer {
   /** The other peer's session, and the number of the frame that comes next in it. */
   #theirSession: number | undefined
   #theirNext = 0
-  readonly #asks = new CallWriter()
-  readonly #rest = new CallWriter()
+  readonly #asks = new ByteWriter()
+  readonly #rest = new ByteWriter()
   /** Requests in the frame that is being gathered. */
   #askIds: number[] = []
   /** Frames that the line did not take. */
@@ -63,7 +63,7 @@ export class CallPeer {
   }
 
   /** Where a request is written. */
-  asks(id: number, bytes: number): CallWriter {
+  asks(id: number, bytes: number): ByteWriter {
     this.#makeRoom(this.#asks, bytes)
     if (this.#asks.length === 0) beginFrame(this.#asks, this.#session)
     this.#askIds.push(id)
@@ -71,7 +71,7 @@ export class CallPeer {
   }
 
   /** Where everything else is written. */
-  rest(bytes: number): CallWriter {
+  rest(bytes: number): ByteWriter {
     this.#makeRoom(this.#rest, bytes)
     if (this.#rest.length === 0) beginFrame(this.#rest, this.#session)
     return this.#rest
@@ -177,7 +177,7 @@ export class CallPeer {
   }
 
   /** A frame has room for one message of any size behind what it has already, up to where it would be sent. */
-  #makeRoom(writer: CallWriter, bytes: number): void {
+  #makeRoom(writer: ByteWriter, bytes: number): void {
     if (writer.length > 0 && writer.length + bytes > callLimits.payloadBytesMax) this.flush()
   }
 }

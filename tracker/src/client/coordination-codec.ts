@@ -2,6 +2,8 @@
  * Requests and answers of the coordination service as bytes. docs/protocol/tracker.md draws them. Answers and items are written into a
  * frame at once, so their bytes stay only until the next message is encoded.
  */
+import { ByteReader, malformed } from '../bytes/byte-reader.ts'
+import { ByteWriter } from '../bytes/byte-writer.ts'
 import {
   coordinationLimits,
   type KeyList,
@@ -15,7 +17,6 @@ import {
 } from '../coordination.ts'
 import type { CommandResult } from '../state/commands.ts'
 import { commandBytesMax, leaseIdBytesMax } from '../state/state-limits.ts'
-import { CallReader, CallWriter, malformed } from './call-bytes.ts'
 import { callLimits } from './call-limits.ts'
 import type { Leadership } from './group-access.ts'
 
@@ -52,7 +53,7 @@ export type CoordinationRequest =
 const kinds = { propose: 1, get: 2, list: 3, renew: 4, watch: 5, follow: 6 } as const
 const { nameBytesMax, keyBytesMax, valueBytesMax, listMax } = coordinationLimits
 
-const writer = new CallWriter(1_024)
+const writer = new ByteWriter(1_024)
 const noBytes = new Uint8Array(0)
 const noOperations: readonly Operation[] = []
 
@@ -64,25 +65,25 @@ export function encodeRequest(request: CoordinationRequest, region = 0): Uint8Ar
   writer.u8(request.group)
   switch (request.type) {
     case 'propose':
-      writer.blob(request.command)
+      writer.bytes32(request.command)
       break
     case 'get':
-      writer.text(request.keyspace)
-      writer.text(request.key)
+      writer.text16(request.keyspace)
+      writer.text16(request.key)
       break
     case 'list':
-      writer.text(request.keyspace)
-      writer.text(request.prefix)
+      writer.text16(request.keyspace)
+      writer.text16(request.prefix)
       // No key is empty, so '' is none.
-      writer.text(request.after ?? '')
+      writer.text16(request.after ?? '')
       writer.u16(request.limit)
       break
     case 'renew':
-      writer.text(request.leaseId)
+      writer.text16(request.leaseId)
       break
     case 'watch':
-      writer.text(request.keyspace)
-      writer.text(request.prefix)
+      writer.text16(request.keyspace)
+      writer.text16(request.prefix)
       writer.u8(request.after === undefined ? 0 : 1)
       writer.integer(request.after ?? 0)
       break
@@ -95,7 +96,7 @@ export function encodeRequest(request: CoordinationRequest, region = 0): Uint8Ar
  * @throws TrackerError ERR_MALFORMED
  */
 export function decodeRequest(bytes: Uint8Array): CoordinationRequest {
-  const reader = new CallReader(bytes)
+  const reader = new ByteReader(bytes)
   reader.integer()
   const request = readRequest(reader)
   reader.end()
@@ -104,7 +105,7 @@ export function decodeRequest(bytes: Uint8Array): CoordinationRequest {
 
 /** The number of the region that a request means. @throws TrackerError ERR_MALFORMED */
 export function requestRegion(bytes: Uint8Array): number {
-  return new CallReader(bytes).integer()
+  return new ByteReader(bytes).integer()
 }
 
 /**
@@ -128,7 +129,7 @@ export function encodeResult(result: Exclude<CommandResult, { type: 'refused' }>
       for (const each of result.results) writeOperationResult(each)
       return view()
     case 'granted':
-      writer.text(result.leaseId)
+      writer.text16(result.leaseId)
       return view()
     case 'revoked':
     case 'expired':
@@ -142,8 +143,8 @@ export function encodeResult(result: Exclude<CommandResult, { type: 'refused' }>
  * @throws TrackerError ERR_MALFORMED, also for what cannot be the answer to that transaction
  */
 export function decodeTransacted(bytes: Uint8Array, transaction: Transaction): TransactionResult {
-  const reader = new CallReader(bytes)
-  const succeeded = readFlag(reader)
+  const reader = new ByteReader(bytes)
+  const succeeded = reader.flag()
   const revision = reader.integer()
   const token = { term: reader.integer(), index: reader.integer() }
   const operations = succeeded ? transaction.then : (transaction.otherwise ?? noOperations)
@@ -155,8 +156,8 @@ export function decodeTransacted(bytes: Uint8Array, transaction: Transaction): T
 
 /** @throws TrackerError ERR_MALFORMED */
 export function decodeGranted(bytes: Uint8Array): string {
-  const reader = new CallReader(bytes)
-  const leaseId = reader.text(leaseIdBytesMax)
+  const reader = new ByteReader(bytes)
+  const leaseId = reader.text16(leaseIdBytesMax)
   reader.end()
   return leaseId
 }
@@ -169,7 +170,7 @@ export function encodeItem(item: KeyValue | undefined): Uint8Array {
 
 /** @throws TrackerError ERR_MALFORMED */
 export function decodeItem(bytes: Uint8Array): KeyValue | undefined {
-  const reader = new CallReader(bytes)
+  const reader = new ByteReader(bytes)
   const item = readOptionalItem(reader)
   reader.end()
   return item
@@ -186,9 +187,9 @@ export function encodeList(list: KeyList): Uint8Array {
 
 /** @throws TrackerError ERR_MALFORMED */
 export function decodeList(bytes: Uint8Array): KeyList {
-  const reader = new CallReader(bytes)
+  const reader = new ByteReader(bytes)
   const revision = reader.integer()
-  const more = readFlag(reader)
+  const more = reader.flag()
   const count = reader.u16()
   if (count > listMax) throw malformed('a list that is too long')
   const items: KeyValue[] = []
@@ -204,21 +205,21 @@ export function encodeBatch(batch: WatchBatch): Uint8Array {
   for (const event of batch.events) {
     writer.u8(event.type === 'put' ? 1 : 0)
     if (event.type === 'put') writeItem(event.item)
-    else writer.text(event.key)
+    else writer.text16(event.key)
   }
   return view()
 }
 
 /** @throws TrackerError ERR_MALFORMED */
 export function decodeBatch(bytes: Uint8Array): WatchBatch {
-  const reader = new CallReader(bytes)
+  const reader = new ByteReader(bytes)
   const revision = reader.integer()
   const count = reader.u32()
   const events: WatchEvent[] = []
   // Each event takes some of the bytes, so that a wrong count ends where they do.
   for (let at = 0; at < count; at++) {
-    if (readFlag(reader)) events.push({ type: 'put', item: readItem(reader) })
-    else events.push({ type: 'deleted', key: reader.text(keyBytesMax) })
+    if (reader.flag()) events.push({ type: 'put', item: readItem(reader) })
+    else events.push({ type: 'deleted', key: reader.text16(keyBytesMax) })
   }
   reader.end()
   return { revision, events }
@@ -228,16 +229,16 @@ export function decodeBatch(bytes: Uint8Array): WatchBatch {
 export function encodeLeadership(group: number, leadership: Leadership): Uint8Array {
   writer.u8(group)
   writer.integer(leadership.term)
-  writer.text(leadership.peerId ?? '')
+  writer.text16(leadership.peerId ?? '')
   return view()
 }
 
 /** @throws TrackerError ERR_MALFORMED */
 export function decodeLeadership(bytes: Uint8Array): { group: number } & Leadership {
-  const reader = new CallReader(bytes)
+  const reader = new ByteReader(bytes)
   const group = reader.u8()
   const term = reader.integer()
-  const peerId = reader.text(callLimits.peerIdBytesMax)
+  const peerId = reader.text16(callLimits.peerIdBytesMax)
   reader.end()
   return { group, term, peerId: peerId === '' ? undefined : peerId }
 }
@@ -247,36 +248,36 @@ function finish(): Uint8Array {
 }
 
 function view(): Uint8Array {
-  return writer.view(callLimits.frameBytesKept)
+  return writer.lend(callLimits.frameBytesKept)
 }
 
-function readRequest(reader: CallReader): CoordinationRequest {
+function readRequest(reader: ByteReader): CoordinationRequest {
   const kind = reader.u8()
   if (kind === kinds.follow) return { type: 'follow' }
   const group = reader.u8()
   switch (kind) {
     case kinds.propose:
-      return { type: 'propose', group, command: reader.blob(commandBytesMax) }
+      return { type: 'propose', group, command: reader.bytes32(commandBytesMax) }
     case kinds.get:
       return {
         type: 'get',
         group,
-        keyspace: reader.text(nameBytesMax),
-        key: reader.text(keyBytesMax),
+        keyspace: reader.text16(nameBytesMax),
+        key: reader.text16(keyBytesMax),
       }
     case kinds.list: {
-      const keyspace = reader.text(nameBytesMax)
-      const prefix = reader.text(keyBytesMax)
-      const after = reader.text(keyBytesMax)
+      const keyspace = reader.text16(nameBytesMax)
+      const prefix = reader.text16(keyBytesMax)
+      const after = reader.text16(keyBytesMax)
       const limit = reader.u16()
       return { type: 'list', group, keyspace, prefix, after: after || undefined, limit }
     }
     case kinds.renew:
-      return { type: 'renew', group, leaseId: reader.text(leaseIdBytesMax) }
+      return { type: 'renew', group, leaseId: reader.text16(leaseIdBytesMax) }
     case kinds.watch: {
-      const keyspace = reader.text(nameBytesMax)
-      const prefix = reader.text(keyBytesMax)
-      const hasAfter = readFlag(reader)
+      const keyspace = reader.text16(nameBytesMax)
+      const prefix = reader.text16(keyBytesMax)
+      const hasAfter = reader.flag()
       const after = reader.integer()
       return { type: 'watch', group, keyspace, prefix, after: hasAfter ? after : undefined }
     }
@@ -298,7 +299,7 @@ function writeOperationResult(result: OperationResult): void {
 }
 
 function readOperationResult(
-  reader: CallReader,
+  reader: ByteReader,
   operation: Operation,
   modRevision: number,
 ): OperationResult {
@@ -321,33 +322,27 @@ function writeOptionalItem(item: KeyValue | undefined): void {
   if (item !== undefined) writeItem(item)
 }
 
-function readOptionalItem(reader: CallReader): KeyValue | undefined {
-  return readFlag(reader) ? readItem(reader) : undefined
+function readOptionalItem(reader: ByteReader): KeyValue | undefined {
+  return reader.flag() ? readItem(reader) : undefined
 }
 
 function writeItem(item: KeyValue): void {
-  writer.text(item.key)
-  writer.blob(item.value)
+  writer.text16(item.key)
+  writer.bytes32(item.value)
   writer.integer(item.createRevision)
   writer.integer(item.modRevision)
   writer.integer(item.token.term)
   writer.integer(item.token.index)
-  writer.text(item.leaseId ?? '')
+  writer.text16(item.leaseId ?? '')
 }
 
-function readItem(reader: CallReader): KeyValue {
-  const key = reader.text(keyBytesMax)
+function readItem(reader: ByteReader): KeyValue {
+  const key = reader.text16(keyBytesMax)
   // A copy: a part of the frame would keep all of it in memory.
-  const value = reader.blob(valueBytesMax)
+  const value = reader.bytes32(valueBytesMax)
   const createRevision = reader.integer()
   const modRevision = reader.integer()
   const token = { term: reader.integer(), index: reader.integer() }
-  const leaseId = reader.text(leaseIdBytesMax)
+  const leaseId = reader.text16(leaseIdBytesMax)
   return { key, value, createRevision, modRevision, token, leaseId: leaseId || undefined }
-}
-
-function readFlag(reader: CallReader): boolean {
-  const flag = reader.u8()
-  if (flag > 1) throw malformed('a flag that is neither 0 nor 1')
-  return flag === 1
 }

@@ -1,4 +1,5 @@
 /** Answers what clients ask of the groups that this member leads, and tells them who leads the others. */
+import { ByteReader } from '../bytes/byte-reader.ts'
 import type { CancelTimer, Clock } from '../clock.ts'
 import type { WatchBatch } from '../coordination.ts'
 import { TrackerError } from '../errors.ts'
@@ -7,7 +8,6 @@ import { type CommandResult, commandKinds } from '../state/commands.ts'
 import { checkClientCommand } from '../state/decode-command.ts'
 import { leaseLimits } from '../state/state-limits.ts'
 import type { Watch } from '../state/watches.ts'
-import { CallReader } from './call-bytes.ts'
 import { type CallLane, callServices } from './call-lane.ts'
 import { callServerLimits } from './call-limits.ts'
 import {
@@ -294,9 +294,9 @@ export class CoordinationServer {
 
 /** A transaction says its keyspace; one that lies elsewhere would be found by nobody. */
 function checkGroup(command: Uint8Array, group: number): void {
-  const reader = new CallReader(command)
+  const reader = new ByteReader(command)
   if (reader.u8() !== commandKinds.transact) return
-  checkKeyspace(reader.text(command.length), group)
+  checkKeyspace(reader.text16(command.length), group)
 }
 
 function checkKeyspace(keyspace: string, group: number): void {

@@ -1,7 +1,8 @@
 /** Frames of the `bulk` lane: a snapshot in pieces, and what the receiver says to them. docs/protocol/raft.md. */
+import { ByteReader, malformed } from '../bytes/byte-reader.ts'
+import { ByteWriter } from '../bytes/byte-writer.ts'
 import type { ConfState } from '../raft/types.ts'
 import { snapshotLimits } from '../wal/wal-limits.ts'
-import { ByteReader, ByteWriter, malformed } from './bytes.ts'
 import { driverLimits } from './driver-limits.ts'
 
 const VERSION = 1
@@ -57,23 +58,23 @@ const lists = ['voters', 'votersOutgoing', 'learners', 'learnersNext'] as const
 /** A frame. */
 export function encodeBulk(frame: SnapshotPiece | Receipt): Uint8Array {
   const writer = new ByteWriter()
-  writer.byte(VERSION)
-  writer.byte(frame.kind === 'piece' ? PIECE : RECEIPT)
-  writer.word(frame.region)
+  writer.u8(VERSION)
+  writer.u8(frame.kind === 'piece' ? PIECE : RECEIPT)
+  writer.u32(frame.region)
   writer.varint(frame.from)
   writer.varint(frame.to)
-  writer.word(frame.transfer)
+  writer.u32(frame.transfer)
   if (frame.kind === 'receipt') {
     writer.varint(frame.received)
-    writer.byte(receiptStatuses.indexOf(frame.status))
-    return writer.take(0)
+    writer.u8(receiptStatuses.indexOf(frame.status))
+    return writer.take()
   }
-  writer.byte(frame.title === undefined ? 0 : FIRST)
+  writer.u8(frame.title === undefined ? 0 : FIRST)
   if (frame.title !== undefined) writeTitle(writer, frame.title)
   writer.varint(frame.offset)
-  writer.word(frame.crc)
+  writer.u32(frame.crc)
   writer.raw(frame.data)
-  return writer.take(0)
+  return writer.take()
 }
 
 /**
@@ -82,25 +83,25 @@ export function encodeBulk(frame: SnapshotPiece | Receipt): Uint8Array {
  */
 export function decodeBulk(bytes: Uint8Array): SnapshotPiece | Receipt {
   const reader = new ByteReader(bytes)
-  if (reader.byte() !== VERSION) throw malformed('a frame of another version')
-  const kind = reader.byte()
-  const region = reader.word()
+  if (reader.u8() !== VERSION) throw malformed('a frame of another version')
+  const kind = reader.u8()
+  const region = reader.u32()
   const [from, to] = [reader.varint(), reader.varint()]
-  const head = { region, from, to, transfer: reader.word() }
+  const head = { region, from, to, transfer: reader.u32() }
   if (kind === RECEIPT) return readReceipt(reader, head)
   if (kind !== PIECE) throw malformed('an unknown kind of frame')
-  const flags = reader.byte()
+  const flags = reader.u8()
   if (flags > FIRST) throw malformed('unknown flags')
   const title = flags === FIRST ? readTitle(reader) : undefined
   const offset = reader.varint()
-  const crc = reader.word()
+  const crc = reader.u32()
   if (reader.left > driverLimits.pieceBytes) throw malformed('a piece that is too large')
   return { kind: 'piece', ...head, title, offset, crc, data: reader.raw(reader.left) }
 }
 
 function readReceipt(reader: ByteReader, head: BulkHead): Receipt {
   const received = reader.varint()
-  const status = reader.byte()
+  const status = reader.u8()
   if (status > LAST_STATUS || reader.left > 0) throw malformed('a receipt that says too much')
   return { kind: 'receipt', ...head, received, status: receiptStatuses[status] as ReceiptStatus }
 }
@@ -110,7 +111,7 @@ function writeTitle(writer: ByteWriter, title: SnapshotTitle): void {
   writer.varint(title.messageTerm)
   writer.varint(title.index)
   writer.varint(title.term)
-  writer.byte(title.confState.autoLeave ? 1 : 0)
+  writer.u8(title.confState.autoLeave ? 1 : 0)
   for (const list of lists) {
     writer.varint(title.confState[list].length)
     for (const id of title.confState[list]) writer.varint(id)
@@ -121,7 +122,7 @@ function writeTitle(writer: ByteWriter, title: SnapshotTitle): void {
 function readTitle(reader: ByteReader): SnapshotTitle {
   const group = reader.varint()
   const [messageTerm, index, term] = [reader.varint(), reader.varint(), reader.varint()]
-  const autoLeave = reader.byte()
+  const autoLeave = reader.u8()
   if (group >= 2 ** 32 || index === 0 || autoLeave > 1) throw malformed('no title of a snapshot')
   const [voters, votersOutgoing, learners, learnersNext] = lists.map(() => readIds(reader)) as [
     number[],

@@ -2,8 +2,9 @@
  * Which peer is which member of a group. It is part of the group's state: membership changes carry new pairs, snapshots all of
  * them, so that every member knows whom to talk to without asking anybody.
  */
+import { ByteReader, malformed } from '../bytes/byte-reader.ts'
+import { ByteWriter } from '../bytes/byte-writer.ts'
 import type { ConfState } from '../raft/types.ts'
-import { ByteReader, ByteWriter, malformed } from './bytes.ts'
 import { driverLimits } from './driver-limits.ts'
 
 const VERSION = 1
@@ -18,7 +19,7 @@ export interface MemberAddress {
 export function encodeAddresses(addresses: readonly MemberAddress[]): Uint8Array {
   const writer = new ByteWriter()
   writeAddresses(writer, addresses)
-  return writer.take(0)
+  return writer.take()
 }
 
 /**
@@ -37,7 +38,7 @@ export function decodeAddresses(bytes: Uint8Array): MemberAddress[] {
 export function encodeState(addresses: readonly MemberAddress[], state: Uint8Array): Uint8Array {
   const writer = new ByteWriter()
   writeAddresses(writer, addresses)
-  const head = writer.take(0)
+  const head = writer.take()
   const whole = new Uint8Array(head.length + state.length)
   whole.set(head)
   whole.set(state, head.length)
@@ -62,7 +63,7 @@ export function membersOf(confState: ConfState): number[] {
 }
 
 function writeAddresses(writer: ByteWriter, addresses: readonly MemberAddress[]): void {
-  writer.byte(VERSION)
+  writer.u8(VERSION)
   writer.varint(addresses.length)
   for (const { memberId, peerId } of addresses) {
     writer.varint(memberId)
@@ -71,7 +72,7 @@ function writeAddresses(writer: ByteWriter, addresses: readonly MemberAddress[])
 }
 
 function readAddresses(reader: ByteReader): MemberAddress[] {
-  if (reader.byte() !== VERSION) throw malformed('a directory of another version')
+  if (reader.u8() !== VERSION) throw malformed('a directory of another version')
   const count = reader.varint()
   if (count > driverLimits.directoryMax) throw malformed('a directory that is too long')
   const addresses: MemberAddress[] = []

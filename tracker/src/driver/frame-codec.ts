@@ -1,12 +1,11 @@
 /** The head of a frame on the `raft` lane: who speaks to whom, how patient the sender is, and stamps that measure round trips. */
+import { type ByteReader, malformed } from '../bytes/byte-reader.ts'
+import type { ByteWriter } from '../bytes/byte-writer.ts'
 import type { Bytes } from '../wal/crc32c.ts'
 import { crc32c } from '../wal/crc32c.ts'
-import { readInteger, writeInteger } from '../wal/record.ts'
-import type { ByteReader, ByteWriter } from './bytes.ts'
-import { malformed } from './bytes.ts'
+import { writeInteger } from '../wal/record.ts'
 
 const VERSION = 1
-const HAS_ECHO = 1
 
 /** Bytes of the head. */
 export const frameHeadBytes = 40
@@ -33,12 +32,13 @@ export function regionNumber(name: Uint8Array): number {
   return crc32c(all, 0, bytes.length)
 }
 
-/** Writes a head at the start of an empty writer. */
+/** Writes a head at the start of a writer, whatever is behind it already. */
 export function writeFrameHead(writer: ByteWriter, head: FrameHead): void {
   writer.reserve(frameHeadBytes)
+  // One look at the memory for all fields: every frame has a head.
   const { view } = writer
   view.setUint8(0, VERSION)
-  view.setUint8(1, head.echo === undefined ? 0 : HAS_ECHO)
+  view.setUint8(1, head.echo === undefined ? 0 : 1)
   view.setUint16(2, 0, true)
   view.setUint32(4, head.region, true)
   writeInteger(view, 8, head.from)
@@ -55,25 +55,20 @@ export function writeFrameHead(writer: ByteWriter, head: FrameHead): void {
  * @throws TrackerError ERR_MALFORMED
  */
 export function readFrameHead(reader: ByteReader): FrameHead {
-  const { view } = reader
-  if (reader.left < frameHeadBytes) throw malformed('a frame ends early')
-  if (view.getUint8(0) !== VERSION) throw malformed('a frame of another version')
-  const flags = view.getUint8(1)
-  const unused = view.getUint16(2, true) + view.getUint16(26, true)
-  if (flags > HAS_ECHO || unused !== 0) throw malformed('unknown flags')
-  const from = readInteger(view, 8)
-  const to = readInteger(view, 16)
-  if (!isMember(from) || !isMember(to)) throw malformed('a member id is out of range')
-  reader.at = frameHeadBytes
+  if (reader.u8() !== VERSION) throw malformed('a frame of another version')
+  const hasEcho = reader.flag()
+  if (reader.u16() !== 0) throw malformed('unknown flags')
+  const region = reader.u32()
+  const from = reader.integer()
+  const to = reader.integer()
+  if (from === 0 || to === 0) throw malformed('a member without an id')
+  const electionMs = reader.u16()
+  if (reader.u16() !== 0) throw malformed('unknown flags')
+  const stamp = reader.u32()
+  const echo = reader.u32()
+  const heldMicros = reader.u32()
   return {
-    ...{ region: view.getUint32(4, true), from, to },
-    electionMs: view.getUint16(24, true),
-    stamp: view.getUint32(28, true),
-    echo: flags === HAS_ECHO ? view.getUint32(32, true) : undefined,
-    heldMicros: view.getUint32(36, true),
+    ...{ region, from, to, electionMs, stamp, heldMicros },
+    echo: hasEcho ? echo : undefined,
   }
-}
-
-function isMember(id: number): boolean {
-  return Number.isSafeInteger(id) && id > 0
 }

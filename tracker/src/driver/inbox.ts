@@ -1,9 +1,9 @@
 /** What came for a driver and waits for its turn: checks whose it is, reads it strictly, and hands it to the groups. */
+import { ByteReader } from '../bytes/byte-reader.ts'
 import { TrackerError } from '../errors.ts'
 import type { RaftLogger } from '../raft/types.ts'
 import type { Lane } from '../transport.ts'
 import { decodeBulk } from './bulk-codec.ts'
-import { ByteReader } from './bytes.ts'
 import type { DriverCounters } from './driver-counters.ts'
 import { driverLimits } from './driver-limits.ts'
 import { readFrameHead } from './frame-codec.ts'

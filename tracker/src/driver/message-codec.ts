@@ -1,4 +1,6 @@
 /** Raft messages as they stand in a frame: docs/protocol/raft.md. Only the kinds that members say to one another on the `raft` lane. */
+import { type ByteReader, malformed } from '../bytes/byte-reader.ts'
+import type { ByteWriter } from '../bytes/byte-writer.ts'
 import {
   createMessage,
   type Entry,
@@ -7,7 +9,6 @@ import {
   type MessageType,
   messageTypes,
 } from '../raft/types.ts'
-import { type ByteReader, type ByteWriter, malformed } from './bytes.ts'
 
 /** Kinds that travel. A snapshot goes piece by piece on the `bulk` lane; the rest never leaves its member. */
 const kinds: ReadonlySet<MessageType> = new Set([
@@ -45,8 +46,8 @@ export function travels(type: MessageType): boolean {
 export function writeMessage(writer: ByteWriter, group: number, message: Message): void {
   const { logTerm, index, commit, rejectHint, context, entries } = message
   writer.varint(group)
-  writer.byte(kindNumbers.get(message.type) as number)
-  writer.byte(
+  writer.u8(kindNumbers.get(message.type) as number)
+  writer.u8(
     (logTerm === 0 ? 0 : has.logTerm) |
       (index === 0 ? 0 : has.index) |
       (commit === 0 ? 0 : has.commit) |
@@ -69,7 +70,7 @@ function writeEntries(writer: ByteWriter, logTerm: number, entries: readonly Ent
   writer.varint(entries.length)
   let term = logTerm
   for (const entry of entries) {
-    writer.byte(entryTypes.indexOf(entry.type))
+    writer.u8(entryTypes.indexOf(entry.type))
     writer.varint(entry.term - term)
     writer.varint(entry.data.length)
     writer.raw(entry.data)
@@ -84,9 +85,9 @@ function writeEntries(writer: ByteWriter, logTerm: number, entries: readonly Ent
 export function readMessage(reader: ByteReader, from: number, to: number): GroupMessage {
   const group = reader.varint()
   if (group >= 2 ** 32) throw malformed('a group is out of range')
-  const type = messageTypes[reader.byte()]
+  const type = messageTypes[reader.u8()]
   if (type === undefined || !kinds.has(type)) throw malformed('a kind that nobody sends')
-  const bits = reader.byte()
+  const bits = reader.u8()
   if (bits > KNOWN_BITS) throw malformed('unknown fields')
   const field = (bit: number): number => {
     if ((bits & bit) === 0) return 0
@@ -115,7 +116,7 @@ function readEntries(reader: ByteReader, index: number, logTerm: number): Entry[
   const entries: Entry[] = new Array(count)
   let term = logTerm
   for (let at = 0; at < count; at++) {
-    const type = entryTypes[reader.byte()]
+    const type = entryTypes[reader.u8()]
     if (type === undefined) throw malformed('an unknown kind of entry')
     term += reader.varint()
     if (!Number.isSafeInteger(term)) throw malformed('a term is out of range')

@@ -3,9 +3,9 @@
  * round trip and tells how patient it is.
  */
 
+import { ByteWriter } from '../bytes/byte-writer.ts'
 import type { Message } from '../raft/types.ts'
 import type { TrackerTransport } from '../transport.ts'
-import { ByteWriter } from './bytes.ts'
 import { driverLimits } from './driver-limits.ts'
 import { type ElectionPace, type HeardPace, unheardPace } from './election-pace.ts'
 import { type FrameHead, frameHeadBytes, writeFrameHead } from './frame-codec.ts'

@@ -1,5 +1,6 @@
 /** What the region's keyspace holds about its members: the keys and the values as bytes. */
-import { ByteReader, ByteWriter, malformed } from './byte-codec.ts'
+import { ByteReader, malformed } from '../bytes/byte-reader.ts'
+import { ByteWriter } from '../bytes/byte-writer.ts'
 import { regionLimits } from './region-limits.ts'
 
 /** Counts member ids: the value is the last one that was given away. */
@@ -57,7 +58,7 @@ export function memberIdOf(key: string, prefix: string): number {
 }
 
 export function encodeCounter(last: number): Uint8Array {
-  return new ByteWriter().integer(last).done()
+  return new ByteWriter().integer(last).take()
 }
 
 /** @throws TrackerError ERR_MALFORMED, as all decoders here */
@@ -69,13 +70,13 @@ export function decodeCounter(bytes: Uint8Array): number {
 }
 
 export function encodeRoster({ peerId, incarnation }: RosterRecord): Uint8Array {
-  return new ByteWriter().text(peerId, regionLimits.peerIdBytesMax).integer(incarnation).done()
+  return new ByteWriter().text32(peerId, regionLimits.peerIdBytesMax).integer(incarnation).take()
 }
 
 export function decodeRoster(bytes: Uint8Array): RosterRecord {
   const reader = new ByteReader(bytes)
   const record = {
-    peerId: reader.text(regionLimits.peerIdBytesMax),
+    peerId: reader.text32(regionLimits.peerIdBytesMax),
     incarnation: reader.integer(),
   }
   reader.end()
@@ -83,26 +84,26 @@ export function decodeRoster(bytes: Uint8Array): RosterRecord {
 }
 
 export function encodePresence(record: PresenceRecord): Uint8Array {
-  const writer = new ByteWriter().text(record.peerId, regionLimits.peerIdBytesMax)
+  const writer = new ByteWriter().text32(record.peerId, regionLimits.peerIdBytesMax)
   writer.integer(record.incarnation).integer(record.sinceMs)
   writer.flag(record.isReachable).flag(record.isLeaving)
   writer.u32(Math.round(Math.min(Math.max(record.load, 0), 1) * LOAD_SCALE))
-  writer.list(record.roles, regionLimits.rolesMax, (role) =>
-    writer.text(role, regionLimits.roleBytesMax),
+  writer.list32(record.roles, regionLimits.rolesMax, (role) =>
+    writer.text32(role, regionLimits.roleBytesMax),
   )
-  return writer.done()
+  return writer.take()
 }
 
 export function decodePresence(bytes: Uint8Array): PresenceRecord {
   const reader = new ByteReader(bytes)
   const record: PresenceRecord = {
-    peerId: reader.text(regionLimits.peerIdBytesMax),
+    peerId: reader.text32(regionLimits.peerIdBytesMax),
     incarnation: reader.integer(),
     sinceMs: reader.integer(),
     isReachable: reader.flag(),
     isLeaving: reader.flag(),
     load: reader.u32() / LOAD_SCALE,
-    roles: reader.list(regionLimits.rolesMax, 4, () => reader.text(regionLimits.roleBytesMax)),
+    roles: reader.list32(regionLimits.rolesMax, 4, () => reader.text32(regionLimits.roleBytesMax)),
   }
   reader.end()
   if (record.load > 1) throw malformed('a load is above 1')

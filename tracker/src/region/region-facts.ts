@@ -1,7 +1,8 @@
 /** What a peer knows of itself and its region, and how it lies in the tracker's folder across restarts. */
+import { ByteReader, malformed } from '../bytes/byte-reader.ts'
+import { ByteWriter } from '../bytes/byte-writer.ts'
 import { crc32c } from '../wal/crc32c.ts'
 import type { Folder } from '../wal/folder.ts'
-import { ByteReader, ByteWriter, malformed } from './byte-codec.ts'
 import { regionLimits } from './region-limits.ts'
 
 const FILE = 'region'
@@ -70,10 +71,10 @@ export async function removeFacts(folder: Folder): Promise<void> {
 export function encodeFacts(facts: RegionFacts): Uint8Array {
   const { nameBytesMax, regionIdBytes, contactsMax, peerIdBytesMax } = regionLimits
   const writer = new ByteWriter().u32(MAGIC).u32(VERSION)
-  writer.text(facts.regionId, regionIdBytes * 2).text(facts.name, nameBytesMax)
+  writer.text32(facts.regionId, regionIdBytes * 2).text32(facts.name, nameBytesMax)
   writer.integer(facts.foundedAtMs).integer(facts.memberId).integer(facts.incarnation)
-  writer.list(facts.contacts, contactsMax, (peerId) => writer.text(peerId, peerIdBytesMax))
-  return writer.u32(crc(writer.done())).done()
+  writer.list32(facts.contacts, contactsMax, (peerId) => writer.text32(peerId, peerIdBytesMax))
+  return writer.u32(crc(writer.bytes.subarray(0, writer.length))).take()
 }
 
 /** @throws TrackerError ERR_MALFORMED */
@@ -88,11 +89,11 @@ export function decodeFacts(bytes: Uint8Array): RegionFacts {
   const { nameBytesMax, contactsMax, peerIdBytesMax } = regionLimits
   const facts: RegionFacts = {
     regionId: readRegionId(reader),
-    name: reader.text(nameBytesMax),
+    name: reader.text32(nameBytesMax),
     foundedAtMs: reader.integer(),
     memberId: reader.integer(),
     incarnation: reader.integer(),
-    contacts: reader.list(contactsMax, 4, () => reader.text(peerIdBytesMax)),
+    contacts: reader.list32(contactsMax, 4, () => reader.text32(peerIdBytesMax)),
   }
   reader.end()
   if (facts.memberId === 0) throw malformed('member 0 is nobody')
@@ -101,7 +102,7 @@ export function decodeFacts(bytes: Uint8Array): RegionFacts {
 
 /** A region id as it stands in files and messages. @throws TrackerError ERR_MALFORMED */
 export function readRegionId(reader: ByteReader): string {
-  const text = reader.text(regionLimits.regionIdBytes * 2)
+  const text = reader.text32(regionLimits.regionIdBytes * 2)
   if (!isRegionId(text)) throw malformed('this is no region id')
   return text
 }

@@ -2,9 +2,10 @@
  * What peers say to one another about regions, on the call lane: the kinds of requests and their bodies as bytes
  * (docs/protocol/region.md). Framing, numbers of requests and time-outs belong to whoever owns that lane.
  */
+import { ByteReader, malformed } from '../bytes/byte-reader.ts'
+import { ByteWriter } from '../bytes/byte-writer.ts'
 import type { MemberAddress } from '../driver/directory.ts'
 import { type ConfChangeSingle, confChangeTypes } from '../raft/types.ts'
-import { ByteReader, ByteWriter, malformed } from './byte-codec.ts'
 import { type RegionFacts, readRegionId } from './region-facts.ts'
 import { regionLimits } from './region-limits.ts'
 import type { RegionRank } from './region-rank.ts'
@@ -148,7 +149,7 @@ export interface Offer {
 export function encodeHello(hello: Hello): Uint8Array {
   const writer = new ByteWriter()
   writeHello(writer, hello)
-  return writer.done()
+  return writer.take()
 }
 
 /** @throws TrackerError ERR_MALFORMED, as all decoders here */
@@ -159,7 +160,7 @@ export function decodeHello(bytes: Uint8Array): Hello {
 export function encodeJoinRequest({ regionId, hello }: JoinRequest): Uint8Array {
   const writer = regionWriter(regionId)
   writeHello(writer, hello)
-  return writer.done()
+  return writer.take()
 }
 
 export function decodeJoinRequest(bytes: Uint8Array): JoinRequest {
@@ -168,11 +169,11 @@ export function decodeJoinRequest(bytes: Uint8Array): JoinRequest {
 
 export function encodeJoinAnswer(answer: JoinAnswer): Uint8Array {
   const writer = new ByteWriter().flag(answer.admitted)
-  if (!answer.admitted) return writer.u8(joinRefusals.indexOf(answer.reason)).done()
+  if (!answer.admitted) return writer.u8(joinRefusals.indexOf(answer.reason)).take()
   const { facts } = answer
-  writer.text(facts.regionId, regionIdBytes * 2).text(facts.name, nameBytesMax)
+  writer.text32(facts.regionId, regionIdBytes * 2).text32(facts.name, nameBytesMax)
   writer.integer(facts.foundedAtMs).integer(facts.memberId).integer(facts.incarnation)
-  return writePeers(writer, facts.contacts).done()
+  return writePeers(writer, facts.contacts).take()
 }
 
 export function decodeJoinAnswer(bytes: Uint8Array): JoinAnswer {
@@ -180,7 +181,7 @@ export function decodeJoinAnswer(bytes: Uint8Array): JoinAnswer {
     if (!reader.flag()) return { admitted: false, reason: reader.word(joinRefusals) }
     const facts: RegionFacts = {
       regionId: readRegionId(reader),
-      name: reader.text(nameBytesMax),
+      name: reader.text32(nameBytesMax),
       foundedAtMs: reader.integer(),
       memberId: readMemberId(reader),
       incarnation: reader.integer(),
@@ -191,7 +192,7 @@ export function decodeJoinAnswer(bytes: Uint8Array): JoinAnswer {
 }
 
 export function encodeInvitation({ regionId, group, addresses }: Invitation): Uint8Array {
-  return writeAddresses(regionWriter(regionId).u32(group), addresses).done()
+  return writeAddresses(regionWriter(regionId).u32(group), addresses).take()
 }
 
 export function decodeInvitation(bytes: Uint8Array): Invitation {
@@ -203,7 +204,7 @@ export function decodeInvitation(bytes: Uint8Array): Invitation {
 }
 
 export function encodeDismissal({ regionId, group, seat }: Dismissal): Uint8Array {
-  return regionWriter(regionId).u32(group).integer(seat).done()
+  return regionWriter(regionId).u32(group).integer(seat).take()
 }
 
 export function decodeDismissal(bytes: Uint8Array): Dismissal {
@@ -216,17 +217,17 @@ export function decodeDismissal(bytes: Uint8Array): Dismissal {
 
 export function encodeChangeRequest(request: ChangeRequest): Uint8Array {
   const writer = regionWriter(request.regionId).u32(request.group)
-  writer.list(request.changes, regionLimits.changesMax, ({ type, nodeId }) => {
+  writer.list32(request.changes, regionLimits.changesMax, ({ type, nodeId }) => {
     writer.u8(confChangeTypes.indexOf(type)).integer(nodeId)
   })
-  return writeAddresses(writer, request.addresses).done()
+  return writeAddresses(writer, request.addresses).take()
 }
 
 export function decodeChangeRequest(bytes: Uint8Array): ChangeRequest {
   return whole(bytes, (reader) => ({
     regionId: readRegionId(reader),
     group: readGroup(reader),
-    changes: reader.list(regionLimits.changesMax, 9, () => ({
+    changes: reader.list32(regionLimits.changesMax, 9, () => ({
       type: reader.word(confChangeTypes),
       nodeId: readMemberId(reader),
     })),
@@ -235,7 +236,7 @@ export function decodeChangeRequest(bytes: Uint8Array): ChangeRequest {
 }
 
 export function encodeTransferRequest({ regionId, group, to }: TransferRequest): Uint8Array {
-  return regionWriter(regionId).u32(group).integer(to).done()
+  return regionWriter(regionId).u32(group).integer(to).take()
 }
 
 export function decodeTransferRequest(bytes: Uint8Array): TransferRequest {
@@ -248,7 +249,7 @@ export function decodeTransferRequest(bytes: Uint8Array): TransferRequest {
 
 /** Of a request of which nothing but the region counts: a report. */
 export function encodeRegionId(regionId: string): Uint8Array {
-  return regionWriter(regionId).done()
+  return regionWriter(regionId).take()
 }
 
 export function decodeRegionId(bytes: Uint8Array): string {
@@ -257,19 +258,19 @@ export function decodeRegionId(bytes: Uint8Array): string {
 
 export function encodeReport({ memberId, groups }: MemberReport): Uint8Array {
   const writer = new ByteWriter().integer(memberId)
-  writer.list(groups, regionLimits.groupsMax, (report) => writeGroupReport(writer, report))
-  return writer.done()
+  writer.list32(groups, regionLimits.groupsMax, (report) => writeGroupReport(writer, report))
+  return writer.take()
 }
 
 export function decodeReport(bytes: Uint8Array): MemberReport {
   return whole(bytes, (reader) => ({
     memberId: readMemberId(reader),
-    groups: reader.list(regionLimits.groupsMax, 65, () => readGroupReport(reader)),
+    groups: reader.list32(regionLimits.groupsMax, 65, () => readGroupReport(reader)),
   }))
 }
 
 export function encodeSeat(seat: number): Uint8Array {
-  return new ByteWriter().integer(seat).done()
+  return new ByteWriter().integer(seat).take()
 }
 
 export function decodeSeat(bytes: Uint8Array): number {
@@ -278,18 +279,18 @@ export function decodeSeat(bytes: Uint8Array): number {
 
 export function encodeOffer({ regionId, keys }: Offer): Uint8Array {
   const writer = regionWriter(regionId)
-  writer.list(keys, regionLimits.offeredMax, ({ key, value }) => {
-    writer.text(key, keyBytesMax).bytes(value, regionLimits.offeredBytesMax)
+  writer.list32(keys, regionLimits.offeredMax, ({ key, value }) => {
+    writer.text32(key, keyBytesMax).bytes32(value, regionLimits.offeredBytesMax)
   })
-  return writer.done()
+  return writer.take()
 }
 
 export function decodeOffer(bytes: Uint8Array): Offer {
   return whole(bytes, (reader) => ({
     regionId: readRegionId(reader),
-    keys: reader.list(regionLimits.offeredMax, 8, () => ({
-      key: reader.text(keyBytesMax),
-      value: reader.bytes(regionLimits.offeredBytesMax),
+    keys: reader.list32(regionLimits.offeredMax, 8, () => ({
+      key: reader.text32(keyBytesMax),
+      value: reader.bytes32(regionLimits.offeredBytesMax),
     })),
   }))
 }
@@ -302,20 +303,20 @@ function whole<T>(bytes: Uint8Array, read: (reader: ByteReader) => T): T {
 }
 
 function regionWriter(regionId: string): ByteWriter {
-  return new ByteWriter().text(regionId, regionIdBytes * 2)
+  return new ByteWriter().text32(regionId, regionIdBytes * 2)
 }
 
 function writeHello(writer: ByteWriter, { name, region, contacts }: Hello): void {
-  writer.text(name, nameBytesMax).flag(region !== undefined)
+  writer.text32(name, nameBytesMax).flag(region !== undefined)
   if (region !== undefined) {
-    writer.text(region.regionId, regionIdBytes * 2).u32(region.memberCount)
+    writer.text32(region.regionId, regionIdBytes * 2).u32(region.memberCount)
     writer.integer(region.foundedAtMs).flag(region.hasQuorum)
   }
   writePeers(writer, contacts)
 }
 
 function readHello(reader: ByteReader): Hello {
-  const name = reader.text(nameBytesMax)
+  const name = reader.text32(nameBytesMax)
   const region = reader.flag()
     ? {
         regionId: readRegionId(reader),
@@ -328,23 +329,23 @@ function readHello(reader: ByteReader): Hello {
 }
 
 function writePeers(writer: ByteWriter, peerIds: readonly string[]): ByteWriter {
-  return writer.list(peerIds, contactsMax, (peerId) => writer.text(peerId, peerIdBytesMax))
+  return writer.list32(peerIds, contactsMax, (peerId) => writer.text32(peerId, peerIdBytesMax))
 }
 
 function readPeers(reader: ByteReader): string[] {
-  return reader.list(contactsMax, 4, () => reader.text(peerIdBytesMax))
+  return reader.list32(contactsMax, 4, () => reader.text32(peerIdBytesMax))
 }
 
 function writeAddresses(writer: ByteWriter, addresses: readonly MemberAddress[]): ByteWriter {
-  return writer.list(addresses, invitedMax, ({ memberId, peerId }) => {
-    writer.integer(memberId).text(peerId, peerIdBytesMax)
+  return writer.list32(addresses, invitedMax, ({ memberId, peerId }) => {
+    writer.integer(memberId).text32(peerId, peerIdBytesMax)
   })
 }
 
 function readAddresses(reader: ByteReader): MemberAddress[] {
-  return reader.list(invitedMax, 12, () => ({
+  return reader.list32(invitedMax, 12, () => ({
     memberId: readMemberId(reader),
-    peerId: reader.text(peerIdBytesMax),
+    peerId: reader.text32(peerIdBytesMax),
   }))
 }
 
@@ -353,15 +354,15 @@ function writeGroupReport(writer: ByteWriter, report: GroupReport): void {
   writer.flag(report.isLeader).integer(report.commit).integer(report.applied)
   const { voters, votersOutgoing, learners, learnersNext } = report.members
   for (const list of [voters, votersOutgoing, learners, learnersNext])
-    writer.list(list, regionLimits.groupMembersMax, (id) => writer.integer(id))
-  writer.list(report.progress, regionLimits.groupMembersMax, ({ memberId, match, isActive }) => {
+    writer.list32(list, regionLimits.groupMembersMax, (id) => writer.integer(id))
+  writer.list32(report.progress, regionLimits.groupMembersMax, ({ memberId, match, isActive }) => {
     writer.integer(memberId).integer(match).flag(isActive)
   })
 }
 
 function readGroupReport(reader: ByteReader): GroupReport {
   const ids = (): number[] =>
-    reader.list(regionLimits.groupMembersMax, 8, () => readMemberId(reader))
+    reader.list32(regionLimits.groupMembersMax, 8, () => readMemberId(reader))
   return {
     group: readGroup(reader),
     seat: reader.integer(),
@@ -376,7 +377,7 @@ function readGroupReport(reader: ByteReader): GroupReport {
       learners: ids(),
       learnersNext: ids(),
     },
-    progress: reader.list(regionLimits.groupMembersMax, 17, () => ({
+    progress: reader.list32(regionLimits.groupMembersMax, 17, () => ({
       memberId: readMemberId(reader),
       match: reader.integer(),
       isActive: reader.flag(),

@@ -1,6 +1,7 @@
 /** The leader's answer to a batch, as bytes. */
+import { ByteReader } from '../bytes/byte-reader.ts'
+import type { ByteWriter } from '../bytes/byte-writer.ts'
 import { messageTypes } from './batch.ts'
-import { ByteReader, type ByteWriter } from './bytes.ts'
 import { u32Max } from './holding.ts'
 import { softLimits } from './soft-limits.ts'
 
@@ -41,21 +42,20 @@ export function writeAnswerHead(
   writer.u8(head.isTaken ? batchStatuses.taken : batchStatuses.sendAll)
   writer.varint(head.term)
   writer.varint(head.sequence)
-  writer.u8(head.isComplete ? 1 : 0)
+  writer.flag(head.isComplete)
   writer.varint(head.refused)
 }
 
 /** @throws TrackerError ERR_MALFORMED for bytes that no leader of this version can have written */
 export function readBatchAnswer(bytes: Uint8Array): BatchAnswer {
-  const reader = new ByteReader('ERR_MALFORMED').reset(bytes)
+  const reader = new ByteReader(bytes, 'ERR_MALFORMED')
   if (bytes.length > softLimits.answerBytesMax) reader.fail('an answer that is too large')
   if (reader.u8() !== messageTypes.taken) reader.fail('not the answer to a batch')
   const status = reader.u8()
   if (status > batchStatuses.sendAll) reader.fail('an unknown status')
   const term = reader.varint(Number.MAX_SAFE_INTEGER)
   const sequence = reader.varint(u32Max)
-  const complete = reader.u8()
-  if (complete > 1) reader.fail('neither yes nor no')
+  const isComplete = reader.flag()
   const refused = reader.varint(softLimits.recordsPerBatchMax)
   const introductions: Introduction[] = []
   while (reader.at < bytes.length) {
@@ -64,5 +64,5 @@ export function readBatchAnswer(bytes: Uint8Array): BatchAnswer {
     introductions.push({ id, handles: reader.u32s(count) })
   }
   const isTaken = status === batchStatuses.taken
-  return { isTaken, term, sequence, isComplete: complete === 1, refused, introductions }
+  return { isTaken, term, sequence, isComplete, refused, introductions }
 }

@@ -2,7 +2,8 @@
  * The batch that a peer sends each second, and its answer, as bytes; docs/protocol/soft-state.md draws the layout. A record says all that
  * a peer holds of one rendition, so a batch that comes twice, or after one whose answer was lost, does no harm.
  */
-import { ByteReader, type ByteWriter } from './bytes.ts'
+import { ByteReader } from '../bytes/byte-reader.ts'
+import type { ByteWriter } from '../bytes/byte-writer.ts'
 import {
   coordinateScale,
   type Holding,
@@ -42,6 +43,7 @@ export const recordFields = {
 
 const allBatchFlags = 15
 const allRecordFields = 127
+const noBytes: Uint8Array = new Uint8Array(0)
 
 /** What stands before the records. */
 export interface BatchHead {
@@ -167,7 +169,7 @@ export class BatchReader {
   coordinateXy = 0
   coordinateZh = 0
   /** The batch's bytes, in which `bitsAt` points. */
-  bytes: Uint8Array = new Uint8Array(0)
+  bytes: Uint8Array = noBytes
   /** Records. */
   count = 0
   ids: Uint32Array = new Uint32Array(64)
@@ -185,7 +187,7 @@ export class BatchReader {
   ranges: Uint32Array = new Uint32Array(128)
   /** Stream and rendition of the records that bring a name, in their order. */
   readonly names: string[] = []
-  readonly #reader = new ByteReader('ERR_INVALID_INPUT')
+  readonly #reader = new ByteReader(noBytes, 'ERR_INVALID_INPUT')
   #rangeWords = 0
 
   /** @throws TrackerError ERR_INVALID_INPUT for bytes that no peer of this version can have written */

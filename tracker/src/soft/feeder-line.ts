@@ -1,8 +1,8 @@
 /** What a peer has told the leader of one shard, what it has not yet, and the batches that make up the difference. */
+import type { ByteWriter } from '../bytes/byte-writer.ts'
 import { TrackerError } from '../errors.ts'
 import { writeBatchHead, writeGone, writeRecord } from './batch.ts'
 import type { BatchAnswer } from './batch-answer.ts'
-import type { ByteWriter } from './bytes.ts'
 import type { HeldParts } from './held-parts.ts'
 import type { PeerLoad } from './holding.ts'
 import { softLimits } from './soft-limits.ts'
@@ -107,7 +107,7 @@ export class FeederLine {
     if (isAll) this.#restart()
     this.#sequence += 1
     const isLoadNews = isAll || this.#loadVersion !== loadVersion
-    writer.at = 0
+    writer.length = 0
     writeBatchHead(writer, {
       session: this.#session,
       term: this.term,
@@ -128,7 +128,7 @@ export class FeederLine {
 
   #writeRecords(writer: ByteWriter, gone: number[], entries: FedEntry[]): void {
     const isFull = (): boolean =>
-      writer.at > softLimits.batchBytesMax - RECORD_BYTES_MAX ||
+      writer.length > softLimits.batchBytesMax - RECORD_BYTES_MAX ||
       gone.length + entries.length === softLimits.recordsPerBatchMax
     for (const id of this.#gone) {
       if (isFull()) return

@@ -1,6 +1,7 @@
 /** Questions to the leader of a shard about its soft state and the replies, as values and as bytes; docs/protocol/soft-state.md draws the layout. */
+import { ByteReader } from '../bytes/byte-reader.ts'
+import { ByteWriter } from '../bytes/byte-writer.ts'
 import { holdingFields, messageTypes, recordFields, writeHolding } from './batch.ts'
-import { ByteReader, ByteWriter } from './bytes.ts'
 import { type Holding, type SegmentRange, u32Max } from './holding.ts'
 import { softLimits } from './soft-limits.ts'
 
@@ -141,7 +142,7 @@ function writeWanted(writer: ByteWriter, wanted: Wanted): void {
 
 /** @throws TrackerError ERR_INVALID_INPUT for bytes that nobody of this version can have written */
 export function decodeQuestions(bytes: Uint8Array): SoftQuestion[] {
-  const reader = new ByteReader('ERR_INVALID_INPUT').reset(bytes)
+  const reader = new ByteReader(bytes, 'ERR_INVALID_INPUT')
   if (bytes.length > softLimits.batchBytesMax) reader.fail('too long')
   if (reader.u8() !== messageTypes.questions) reader.fail('not questions')
   const questions: SoftQuestion[] = []
@@ -158,12 +159,12 @@ export function decodeQuestions(bytes: Uint8Array): SoftQuestion[] {
 }
 
 function readQuestion(reader: ByteReader): SoftQuestion {
-  const type = choice(reader, questionTypes)
+  const type = reader.word(questionTypes)
   switch (type) {
     case 'holders': {
       const subject = readSubject(reader)
       const wanted = readWanted(reader)
-      const order = choice(reader, orders)
+      const order = reader.word(orders)
       return { type, ...subject, wanted, order, limit: readLimit(reader, softLimits.holdersMax) }
     }
     case 'swarm':
@@ -187,10 +188,6 @@ function readQuestion(reader: ByteReader): SoftQuestion {
   }
 }
 
-function choice<T extends string>(reader: ByteReader, choices: readonly T[]): T {
-  return choices[reader.u8()] ?? reader.fail('none of the choices')
-}
-
 function readSubject(reader: ByteReader): { stream: string; rendition: string } {
   const stream = reader.text(softLimits.streamBytesMax, 1)
   return { stream, rendition: reader.text(softLimits.renditionBytesMax) }
@@ -202,7 +199,7 @@ function readLimit(reader: ByteReader, max: number): number {
 }
 
 function readWanted(reader: ByteReader): Wanted {
-  const type = choice(reader, wantedTypes)
+  const type = reader.word(wantedTypes)
   if (type === 'any') return { type }
   const first = reader.varint(u32Max)
   if (type === 'part') {
@@ -217,7 +214,7 @@ export function encodeReplies({ term, isComplete, replies }: SoftReplies): Uint8
   const writer = new ByteWriter()
   writer.u8(messageTypes.replies)
   writer.varint(term)
-  writer.u8(isComplete ? 1 : 0)
+  writer.flag(isComplete)
   for (const reply of replies) {
     writer.u8(questionTypes.indexOf(reply.type))
     writeReply(writer, reply)
@@ -263,11 +260,11 @@ function writeReply(writer: ByteWriter, reply: SoftReply): void {
 
 /** @throws TrackerError ERR_MALFORMED for bytes that no leader of this version can have written */
 export function decodeReplies(bytes: Uint8Array): SoftReplies {
-  const reader = new ByteReader('ERR_MALFORMED').reset(bytes)
+  const reader = new ByteReader(bytes, 'ERR_MALFORMED')
   if (bytes.length > softLimits.answerBytesMax) reader.fail('replies that are too large')
   if (reader.u8() !== messageTypes.replies) reader.fail('not replies')
   const term = reader.varint(Number.MAX_SAFE_INTEGER)
-  const isComplete = readBoolean(reader)
+  const isComplete = reader.flag()
   const replies: SoftReply[] = []
   while (reader.at < bytes.length) {
     if (replies.length === softLimits.questionsMax) reader.fail('too many replies')
@@ -276,13 +273,8 @@ export function decodeReplies(bytes: Uint8Array): SoftReplies {
   return { term, isComplete, replies }
 }
 
-function readBoolean(reader: ByteReader): boolean {
-  const value = reader.u8()
-  return value > 1 ? reader.fail('neither yes nor no') : value === 1
-}
-
 function readReply(reader: ByteReader): SoftReply {
-  const type = choice(reader, questionTypes)
+  const type = reader.word(questionTypes)
   const integer = (): number => reader.varint(Number.MAX_SAFE_INTEGER)
   switch (type) {
     case 'holders': {

@@ -2,11 +2,12 @@
  * The side of a peer: collects what it holds and tells the leader of each shard once a second what has changed; all of it when another
  * member leads. Knows nothing of lines: a callback brings bytes to whoever leads a shard and returns the answer.
  */
+
 import { strict as assert } from 'node:assert'
+import { ByteWriter } from '../bytes/byte-writer.ts'
 import type { CancelTimer, Clock } from '../clock.ts'
 import { TrackerError } from '../errors.ts'
 import { type BatchAnswer, readBatchAnswer } from './batch-answer.ts'
-import { ByteWriter } from './bytes.ts'
 import { type FedEntry, FeederLine, type SentBatch } from './feeder-line.ts'
 import { HeldParts } from './held-parts.ts'
 import type { PeerLoad } from './holding.ts'

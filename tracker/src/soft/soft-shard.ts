@@ -1,9 +1,9 @@
 /** One shard's soft state as its members see it: the leader takes batches and replies to questions, the others say that they do not lead. */
+import { ByteWriter } from '../bytes/byte-writer.ts'
 import type { Clock } from '../clock.ts'
 import { TrackerError } from '../errors.ts'
 import { BatchReader, messageTypes } from './batch.ts'
 import { writeAnswerHead } from './batch-answer.ts'
-import { ByteWriter } from './bytes.ts'
 import { decodeQuestions, encodeReplies, type SoftQuestion, type SoftReplies } from './questions.ts'
 import { softLimits } from './soft-limits.ts'
 import { replyTo } from './soft-queries.ts'
@@ -139,7 +139,7 @@ export class SoftShard {
     batch.read(message)
     const answer = this.#answer
     const introductions = this.#introductions
-    introductions.at = 0
+    introductions.length = 0
     // A batch that builds on what another leader knows changes nothing here.
     const outcome = lead.state.take(peerId, batch, lead.term, introductions)
     if (outcome === 'too-often') {
@@ -148,7 +148,7 @@ export class SoftShard {
     if (outcome === 'no-room') {
       throw new TrackerError('ERR_OVERLOADED', 'the shard has no room for another peer')
     }
-    answer.at = 0
+    answer.length = 0
     writeAnswerHead(answer, {
       isTaken: outcome !== 'send-all',
       term: lead.term,
@@ -156,7 +156,7 @@ export class SoftShard {
       isComplete: this.#isComplete(lead),
       refused: lead.state.refused,
     })
-    if (introductions.at > 0) answer.raw(introductions.bytes.subarray(0, introductions.at))
+    if (introductions.length > 0) answer.raw(introductions.bytes.subarray(0, introductions.length))
     return answer.take()
   }
 

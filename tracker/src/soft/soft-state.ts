@@ -2,9 +2,10 @@
  * What peers only tell, at the leader of a shard: who holds which parts, viewers, load. Nothing of it is in the log: it is told again each
  * second, forgotten after {@link softLimits}.ttlMs, and dropped when another member leads.
  */
+
 import { strict as assert } from 'node:assert'
+import type { ByteWriter } from '../bytes/byte-writer.ts'
 import { type BatchReader, batchFlags, recordFields } from './batch.ts'
-import type { ByteWriter } from './bytes.ts'
 import { Chooser } from './chooser.ts'
 import { EntryIndex } from './entry-index.ts'
 import { EntryTable } from './entry-table.ts'

@@ -1,6 +1,9 @@
 /**
  * Reads what the state writes: commands and snapshots. A length is held against what is there before anything is made of it. What does
  * not fit makes the reader `fail`: from then on it reads zeros and empty strings, so that a decoder asks once, where it would begin to act.
+ *
+ * Not the reader of `bytes/`, which throws: every member applies every command, so one that cannot be read must change nothing anywhere and
+ * stop nobody, and texts come as the state keeps them (key-text.ts), not as strings.
  */
 import { type ByteText, TextReader } from './key-text.ts'
 

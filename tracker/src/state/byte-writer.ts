@@ -1,4 +1,7 @@
-/** Writes what {@link ByteReader} reads, into memory of a size that is known before. */
+/**
+ * Writes what {@link ByteReader} reads, into memory of a size that is known before: snapshots are large, and a writer that grows would
+ * hold each twice.
+ */
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import type { ByteText } from './key-text.ts'

@@ -1,7 +1,8 @@
 /** The bytes of the call lane: what is written is read again, and whatever else comes is refused. */
 import fc from 'fast-check'
 import { type Test, test } from 'tap'
-import { CallReader, CallWriter } from '../../src/client/call-bytes.ts'
+import { ByteReader } from '../../src/bytes/byte-reader.ts'
+import { ByteWriter } from '../../src/bytes/byte-writer.ts'
 import {
   beginFrame,
   type FrameSink,
@@ -215,7 +216,7 @@ test('answers are read as they were written', async (t) => {
 })
 
 test('a frame is read message by message', async (t) => {
-  const writer = new CallWriter(1)
+  const writer = new ByteWriter(1)
   beginFrame(writer, 12)
   const last = Number.MAX_SAFE_INTEGER
   writeAsk(writer, { id: last, service: 3, credit: 4_294_967_295, payload: new Uint8Array([1, 2]) })
@@ -227,7 +228,7 @@ test('a frame is read message by message', async (t) => {
   writeItem(writer, 5, new Uint8Array([9]))
   writeCredit(writer, 6, 7)
   writeReset(writer, 8)
-  const frame = writer.take(0)
+  const frame = writer.take()
   numberFrame(frame, 4_000_000_001)
   t.same(describe(frame), [
     'head 12 4000000001',
@@ -276,11 +277,11 @@ test('frames that nobody wrote are refused, however they look', async (t) => {
 
 test('text of any kind', async (t) => {
   for (const each of ['', 'a', 'ä', '\u{1f600}', 'x'.repeat(300), 'ä'.repeat(300), '\ufeffbom']) {
-    const writer = new CallWriter(1)
-    writer.text(each)
-    t.equal(new CallReader(writer.take(0)).text(2_000), each)
+    const writer = new ByteWriter(1)
+    writer.text16(each)
+    t.equal(new ByteReader(writer.take()).text16(2_000), each)
   }
-  const writer = new CallWriter()
-  writer.text('too long')
-  t.throws(() => new CallReader(writer.take(0)).text(3), { code: 'ERR_MALFORMED' })
+  const writer = new ByteWriter()
+  writer.text16('too long')
+  t.throws(() => new ByteReader(writer.take()).text16(3), { code: 'ERR_MALFORMED' })
 })

@@ -1,8 +1,9 @@
 /** Frames between members: what is written is read again, and whatever else comes is refused without harm. */
 import fc from 'fast-check'
 import { test } from 'tap'
+import { ByteReader } from '../../src/bytes/byte-reader.ts'
+import { ByteWriter } from '../../src/bytes/byte-writer.ts'
 import { decodeBulk, encodeBulk, type SnapshotPiece } from '../../src/driver/bulk-codec.ts'
-import { ByteReader, ByteWriter } from '../../src/driver/bytes.ts'
 import {
   decodeAddresses,
   decodeState,
@@ -78,7 +79,7 @@ function writeFrame(messages: readonly [number, Message][]): Uint8Array {
     ...{ region: regionNumber(new TextEncoder().encode('r')), from: 3, to: 7 },
     ...{ electionMs: 55, stamp: 2 ** 32 - 1, echo: 5, heldMicros: 6 },
   })
-  return writer.take(0)
+  return writer.take()
 }
 
 /** True when a decoder refuses bytes in the one way it may. */
@@ -127,7 +128,7 @@ test('a head is read as it was written', (t) => {
   }
   writer.length = frameHeadBytes
   writeFrameHead(writer, head)
-  t.same(readFrameHead(new ByteReader(writer.take(0))), head)
+  t.same(readFrameHead(new ByteReader(writer.take())), head)
   t.end()
 })
 
@@ -150,11 +151,11 @@ test('damaged frames are refused or read, nothing else', (t) => {
 test('lengths are checked before memory is made for them', (t) => {
   const writer = new ByteWriter()
   writer.varint(1)
-  writer.byte(3)
-  writer.byte(32)
+  writer.u8(3)
+  writer.u8(32)
   writer.varint(9)
   writer.varint(2 ** 40)
-  t.ok(refuses(() => readMessage(new ByteReader(writer.take(0)), 1, 2)))
+  t.ok(refuses(() => readMessage(new ByteReader(writer.take()), 1, 2)))
   t.end()
 })
 
@@ -174,7 +175,7 @@ test('numbers have one form', (t) => {
     fc.property(integer, (value) => {
       const writer = new ByteWriter()
       writer.varint(value)
-      t.equal(new ByteReader(writer.take(0)).varint(), value)
+      t.equal(new ByteReader(writer.take()).varint(), value)
     }),
     { numRuns: 300 },
   )

@@ -1,6 +1,6 @@
 /** Time: how T follows what is measured, who comes first, and what a stop or a jump of a clock counts for. */
 import { test } from 'tap'
-import { ByteReader } from '../../src/driver/bytes.ts'
+import { ByteReader } from '../../src/bytes/byte-reader.ts'
 import { driverLimits } from '../../src/driver/driver-limits.ts'
 import { ElapsedTime } from '../../src/driver/elapsed-time.ts'
 import { ElectionPace, electionPlace } from '../../src/driver/election-pace.ts'

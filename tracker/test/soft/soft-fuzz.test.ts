@@ -1,10 +1,11 @@
 /** Bytes from anywhere: decoders read or refuse, keep little memory, and what they read is what was written. */
 import fc from 'fast-check'
 import { test } from 'tap'
+import { ByteReader } from '../../src/bytes/byte-reader.ts'
+import { ByteWriter } from '../../src/bytes/byte-writer.ts'
 import { TrackerError } from '../../src/errors.ts'
 import { BatchReader, messageTypes } from '../../src/soft/batch.ts'
 import { readBatchAnswer, writeAnswerHead } from '../../src/soft/batch-answer.ts'
-import { ByteReader, ByteWriter } from '../../src/soft/bytes.ts'
 import {
   decodeQuestions,
   decodeReplies,
@@ -163,17 +164,17 @@ test('numbers', async (t) => {
     fc.property(fc.oneof(fc.maxSafeNat(), fc.nat(2 ** 31 - 1), fc.nat(300)), (value) => {
       const writer = new ByteWriter(1)
       writer.varint(value)
-      const reader = new ByteReader('ERR_MALFORMED').reset(writer.take())
+      const reader = new ByteReader(writer.take())
       const read = reader.varint(Number.MAX_SAFE_INTEGER)
       reader.end()
       return read === value
     }),
   )
   for (const bytes of [[0x80], [0x80, 0], [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], []]) {
-    const reader = new ByteReader('ERR_MALFORMED').reset(Uint8Array.from(bytes))
+    const reader = new ByteReader(Uint8Array.from(bytes))
     t.throws(() => reader.varint(Number.MAX_SAFE_INTEGER), { code: 'ERR_MALFORMED' })
   }
-  t.throws(() => new ByteReader('ERR_MALFORMED').reset(Uint8Array.of(1)).end(), {
+  t.throws(() => new ByteReader(Uint8Array.of(1)).end(), {
     code: 'ERR_MALFORMED',
   })
 })

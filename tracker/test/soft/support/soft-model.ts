@@ -1,4 +1,6 @@
 /** The soft state as plain maps and sets, and batches for both it and the real one. */
+
+import { ByteWriter } from '../../../src/bytes/byte-writer.ts'
 import {
   type BatchHead,
   type RecordToWrite,
@@ -6,7 +8,6 @@ import {
   writeGone,
   writeRecord,
 } from '../../../src/soft/batch.ts'
-import { ByteWriter } from '../../../src/soft/bytes.ts'
 import type { Holding, PartWindow } from '../../../src/soft/holding.ts'
 
 /** One record: a number that is gone, or what it stands for. */

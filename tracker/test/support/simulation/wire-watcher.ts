@@ -3,7 +3,7 @@
  * member and term, logs that match, and leaders that have all that was committed before their term.
  */
 import { Buffer } from 'node:buffer'
-import { ByteReader } from '../../../src/driver/bytes.ts'
+import { ByteReader } from '../../../src/bytes/byte-reader.ts'
 import { frameHeadBytes, readFrameHead } from '../../../src/driver/frame-codec.ts'
 import { readMessage } from '../../../src/driver/message-codec.ts'
 import { type Entry, type Message, messageTypes } from '../../../src/raft/types.ts'
