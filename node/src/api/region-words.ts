@@ -43,7 +43,7 @@ export function regionFacts(region: Region): (readonly [name: string, value: str
     ['state', regionState(region).word],
     ['engine', `${engine}, ${state}${error === null ? '' : ` (${error})`}`],
     ...pair('this peer', isTracker && phase !== null ? whereWords(phase, memberId) : null),
-    ...pair('id', regionId),
+    ...pair('region id', regionId),
     ...pair('founded', founded),
   ]
 }
@@ -188,7 +188,7 @@ export function conflictAdvice({ isOursToGiveWay, isRefused }: Conflict): string
   }
   return isOursToGiveWay
     ? 'Ours is to give way: move its members there, one after another.'
-    : 'That one is to give way: move its members here, one after another, each at itself.'
+    : 'That one is to give way: its operator moves its members here, one after another.'
 }
 
 /** Whose a stream is: `this peer`, a peer id, or why that is not known. */

@@ -134,6 +134,7 @@ export const statusSchema = z.object({
     phase: z.string().nullable().describe('`member`: in the region; null with etcd.'),
     memberCount: z.number().int(),
     hasQuorum: z.boolean(),
+    isDegraded: z.boolean().describe('It has had no quorum for long.'),
     conflicts: z.number().int(),
   }),
 })

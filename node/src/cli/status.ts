@@ -59,14 +59,15 @@ function facts(answer: Status): string[][] {
 }
 
 function regionWords({ name, engine, state, error, ...region }: Status['region']): string {
-  const { phase, memberCount, hasQuorum, conflicts } = region
+  const { phase, memberCount, hasQuorum, isDegraded, conflicts } = region
   if (state !== 'running')
     return `${name}: ${engine} ${state}${error === null ? '' : ` (${error})`}`
   if (engine === 'etcd') return `${name}, by etcd`
   if (phase !== 'member') return `${name}: in no region yet (${phase})`
   const members = `${name}, ${memberCount} member${memberCount === 1 ? '' : 's'}`
   const others = conflicts === 0 ? '' : ', another region has the same name'
-  return `${members}${hasQuorum ? '' : ', no quorum'}${others}`
+  const quorum = hasQuorum ? '' : isDegraded ? ', no quorum for long' : ', no quorum'
+  return `${members}${quorum}${others}`
 }
 
 function sections(answer: Status): string[] {

@@ -77,6 +77,7 @@ function regionStatus({
     phase: agent?.phase ?? null,
     memberCount: agent?.memberCount ?? 0,
     hasQuorum: agent?.hasQuorum ?? false,
+    isDegraded: agent?.isDegraded ?? false,
     conflicts: agent?.conflicts.length ?? 0,
   }
 }

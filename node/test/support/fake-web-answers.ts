@@ -1,6 +1,7 @@
 /** API answers of an imagined peer, rich enough to show every part of the web pages. */
 
 import { cacheAnswers } from './fake-cache-answers.ts'
+import { regionAnswers } from './fake-region-answers.ts'
 import { storageAnswers, storeMetrics } from './fake-storage-answers.ts'
 import type { FakeAnswers } from './fake-web-peer.ts'
 
@@ -20,6 +21,7 @@ export function fakeStream(
     originPeer: self,
     sourcePeer: null,
     status: 'origin',
+    lease: 'confirmed',
     startedAt: '2026-01-02T03:04:05.000Z',
     viewers: 0,
     renditions: [
@@ -60,6 +62,7 @@ export function fakeAnswers(): FakeAnswers {
         originPeer: other,
         sourcePeer: other,
         status: 'following',
+        lease: null,
       }),
     ],
     peer: {
@@ -123,6 +126,10 @@ export function fakeAnswers(): FakeAnswers {
       watchFolder: null,
       join: [{ target: 'http://10.0.0.9:8080', state: 'retrying', error: 'connection refused' }],
       testStream: { state: 'running', error: null },
+      region: {
+        ...{ name: 'default', engine: 'tracker', state: 'running', error: null, phase: 'member' },
+        ...{ memberCount: 3, hasQuorum: true, isDegraded: false, conflicts: 1 },
+      },
     },
     keys: [
       {
@@ -164,6 +171,7 @@ export function fakeAnswers(): FakeAnswers {
     ...mediaAnswers(),
     ...cacheAnswers(),
     ...storageAnswers(),
+    ...regionAnswers(),
     metrics: cacheAnswers().metrics + storeMetrics,
   }
 }

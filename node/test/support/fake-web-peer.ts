@@ -52,6 +52,8 @@ export interface FakeAnswers {
   store: Record<string, unknown>
   kept: Record<string, unknown>
   pins: Record<string, unknown>
+  region: Record<string, unknown>
+  streamOwners: Record<string, unknown>
   /** The text of `/metrics`. */
   metrics: string
 }
@@ -189,6 +191,8 @@ function apiAnswer(
     '/api/store': answers.store,
     '/api/store/kept': answers.kept,
     '/api/ipfs/pins': answers.pins,
+    '/api/region': answers.region,
+    '/api/region/streams': answers.streamOwners,
     '/api/nearest': answers.nearest,
     '/api/nearest/peers': answers.knownPeers,
     '/api/keys/live/options': { options: answers.options },

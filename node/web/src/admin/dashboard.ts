@@ -12,6 +12,7 @@ import { createKnownPeers } from './known-peers.ts'
 import { createMediaChildren } from './media-children.ts'
 import { createNetwork } from './network.ts'
 import { createOverview } from './overview.ts'
+import { createRegion } from './region/region.ts'
 import { createSettings } from './settings.ts'
 import { createStorage } from './storage/storage.ts'
 import { type Change, createStreams } from './streams.ts'
@@ -26,7 +27,7 @@ const keysMs = 4_000
 const doctorMs = 10 * 60_000
 
 /** Polls that a change asks again; the doctor's is the next. */
-const quickPolls = 7
+const quickPolls = 8
 
 /** What the dashboard tells its page. */
 export interface DashboardInit {
@@ -93,6 +94,7 @@ export function createDashboard(init: DashboardInit): Component {
           parts.children.element,
           parts.network.element,
           parts.knownPeers.element,
+          parts.region.element,
           parts.webhooks.element,
           parts.settings.element,
         ),
@@ -119,6 +121,7 @@ function createParts(api: Api, change: Change, checkAgain: () => void) {
     children: createMediaChildren(),
     cache: createCache(api, change),
     storage: createStorage(api, change),
+    region: createRegion(api, change),
     network: createNetwork(),
     knownPeers: createKnownPeers(),
     webhooks: createWebhooks(api, change),
@@ -172,6 +175,15 @@ function startPolls(
       () => Promise.all([api.knownPeers(), api.nearest()]),
       ([known, nearest]) => parts.knownPeers.update({ known, nearest }),
     ),
+    poll({
+      intervalMs: keysMs,
+      ask: parts.region.ask,
+      onData: parts.region.update,
+      onError: (error) => {
+        parts.region.fail(error)
+        fail(error)
+      },
+    }),
     every(doctorMs, () => api.doctor(), parts.doctor.update),
     every(doctorMs, () => api.config(), parts.settings.update),
   ]

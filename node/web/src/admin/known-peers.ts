@@ -5,6 +5,7 @@ import { type Component, h, setText } from '../shared/dom.ts'
 import { shortPeerId } from '../shared/format.ts'
 import { createKeyedList } from '../shared/keyed-list.ts'
 import { describePeer, type PeerRow, peerRows, peerState } from './peer-words.ts'
+import { createPlaceLink, places } from './place-link.ts'
 import { section } from './section.ts'
 
 /** The peers, and the best of them for this browser. */
@@ -18,7 +19,7 @@ export function createKnownPeers(): Component<KnownPeersData> {
   const note = h('span', { class: 'block-note' })
   const rows = createKeyedList(h('ul', { class: 'lines' }), {
     key: ({ peer }: PeerRow) => peer.peerId,
-    create: createLine,
+    create: ({ peer }) => createLine(peer.peerId),
   })
   return {
     element: section('Peers', note, rows.element),
@@ -31,27 +32,36 @@ export function createKnownPeers(): Component<KnownPeersData> {
   }
 }
 
-function createLine(): Component<PeerRow> {
+function createLine(peerId: string): Component<PeerRow> {
   const dot = h('span', { class: 'dot' })
   const name = h('code')
   const title = h('span', { class: 'line-name-plain' })
   const facts = h('span', { class: 'line-detail' })
   const urls = h('span', { class: 'line-detail' })
   const rank = h('span', { class: 'line-detail line-hint' })
+  const member = createPlaceLink()
+  const membership = h('span', { class: 'line-detail', hidden: true }, member.element)
   return {
-    element: h('li', {}, dot, h('div', {}, h('span', {}, title, name), facts, urls, rank)),
+    element: h(
+      'li',
+      { id: places.peer(peerId) },
+      dot,
+      h('div', {}, h('span', {}, title, name), facts, urls, membership, rank),
+    ),
     update: (row) => {
       const { peer, place } = row
       dot.className = `dot ${peerState(row).dot}`
       setText(title, row.isSelf ? 'This peer ' : '')
-      setText(name, shortPeerId(peer.peerId))
-      name.title = peer.peerId
+      setText(name, shortPeerId(peerId))
+      name.title = peerId
       setText(facts, describePeer(row))
       setText(
         urls,
         [...peer.urls, ...peer.httpsAddresses.map((each) => `HTTPS ${each}`)].join(', '),
       )
       urls.hidden = urls.textContent === ''
+      member.show('Member of the region', places.member(peerId))
+      membership.hidden = !member.element.hasAttribute('href')
       rank.hidden = place === undefined
       setText(rank, place ?? '')
     },

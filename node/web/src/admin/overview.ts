@@ -65,9 +65,24 @@ function complaints(status: Status): string[] {
   for (const { path, message } of failures.slice(-failuresShown)) {
     found.push(`The watched folder’s file ${path} was not taken: ${message}`)
   }
+  found.push(...regionComplaints(status.region))
   for (const join of status.join) {
     if (join.error !== null) found.push(`Joining ${join.target} failed: ${join.error}`)
   }
+  return found
+}
+
+/** Only what is not over by itself in a moment; the section about the region says what to do. */
+function regionComplaints({ name, state, engine, error, isDegraded, conflicts }: Status['region']) {
+  const found: string[] = []
+  if (state === 'failed') {
+    const what = engine === 'etcd' ? 'The etcd of the region' : 'The tracker of this peer'
+    found.push(`${what} works no longer: ${error ?? 'no reason is known'}`)
+  }
+  if (isDegraded) {
+    found.push(`The region ${name} has had no quorum for long: nothing is decided in it.`)
+  }
+  if (conflicts > 0) found.push(`There is another region with the name ${name}.`)
   return found
 }
 

@@ -14,6 +14,7 @@ import {
 import { icon } from '../shared/icon.ts'
 import { createKeyedList } from '../shared/keyed-list.ts'
 import { showBadge } from '../shared/live-badge.ts'
+import { createPlaceLink, places } from './place-link.ts'
 import { emptyLine, section } from './section.ts'
 
 /** One stream and, when it is pushed to this peer, who pushes it. */
@@ -43,7 +44,7 @@ export type Change = (
 export function createStreams(api: Api, change: Change): Component<StreamsData> {
   const rows = createKeyedList(h('ul', { class: 'rows' }), {
     key: ({ stream }: StreamRow) => stream.id,
-    create: ({ stream }) => createRow(stream.name, api, change),
+    create: ({ stream }) => createRow(stream, api, change),
   })
   const none = emptyLine('No stream is known in this network yet.')
   return {
@@ -63,11 +64,13 @@ export function createStreams(api: Api, change: Change): Component<StreamsData> 
   }
 }
 
-function createRow(name: string, api: Api, change: Change): Component<StreamRow> {
+function createRow({ id, name }: Stream, api: Api, change: Change): Component<StreamRow> {
   const badge = h('span')
   const title = h('a', { class: 'row-title', href: `/#/watch/${encodeURIComponent(name)}` })
   const facts = h('p', { class: 'row-facts' })
   const source = h('p', { class: 'row-facts' })
+  const lease = createPlaceLink()
+  const owned = h('p', { class: 'row-facts', hidden: true }, lease.element)
   const taken = h('p', { class: 'row-facts' })
   let isRecording = false
   const record = h('button', { class: 'button button-small', type: 'button', hidden: true })
@@ -83,13 +86,14 @@ function createRow(name: string, api: Api, change: Change): Component<StreamRow>
   kick.addEventListener('click', () => void disconnect(name, api, change))
   const element = h(
     'li',
-    { class: 'row' },
+    { class: 'row', id: places.stream(id) },
     h(
       'div',
       { class: 'row-text' },
       h('div', { class: 'row-head' }, badge, title),
       facts,
       source,
+      owned,
       taken,
     ),
     h('div', { class: 'row-actions' }, record, kick),
@@ -108,6 +112,9 @@ function createRow(name: string, api: Api, change: Change): Component<StreamRow>
         publisher === undefined ? describeSource(stream) : describePublisher(publisher),
       )
       source.title = stream.sourcePeer ?? stream.originPeer
+      owned.hidden = stream.lease === null
+      owned.classList.toggle('is-unsure', stream.lease === 'unconfirmed')
+      lease.show(leaseWords[stream.lease ?? 'unconfirmed'], places.owner(id), places.region)
       taken.hidden = recording === undefined && pull === undefined
       setText(taken, [describePull(pull), describeRecording(recording)].filter(Boolean).join(' · '))
       isRecording = recording !== undefined
@@ -120,6 +127,11 @@ function createRow(name: string, api: Api, change: Change): Component<StreamRow>
     dispose: () => {},
   }
 }
+
+const leaseWords = {
+  confirmed: 'owned by this peer, as the region says',
+  unconfirmed: 'unconfirmed: no region says whose it is',
+} as const
 
 async function disconnect(name: string, api: Api, change: Change): Promise<void> {
   const agreed = await confirmDialog({

@@ -20,6 +20,7 @@ import type { knownPeersSchema, nearestSchema } from '../../../src/api/schemas-n
 import type { pullsSchema } from '../../../src/api/schemas-pulls.ts'
 import type { purgeReportSchema, purgesSchema } from '../../../src/api/schemas-purge.ts'
 import type { recordingsSchema } from '../../../src/api/schemas-recordings.ts'
+import type { ownersSchema, regionSchema } from '../../../src/api/schemas-region.ts'
 import type { keptObjectSchema, keptSchema, storeSchema } from '../../../src/api/schemas-store.ts'
 import type { presetsSchema, transcodingSchema } from '../../../src/api/schemas-transcode.ts'
 import type { VodView, vodsSchema } from '../../../src/api/schemas-vod.ts'
@@ -112,11 +113,19 @@ export type Pin = PinList['pins'][number]
 export type KnownPeers = output<typeof knownPeersSchema>
 /** The best peers for this browser, best first. */
 export type Nearest = output<typeof nearestSchema>
+/** The region that this peer is in. */
+export type RegionAnswer = output<typeof regionSchema>
+/** A part of the list of streams with their owners. */
+export type StreamOwners = output<typeof ownersSchema>
+/** Whose a stream is. */
+export type StreamOwner = StreamOwners['streams'][number]
 /** One effective setting. */
 export type Setting = output<typeof configSchema>['settings'][number]
 
 /** A request that waits longer is given up; the next poll tries again. */
 const requestTimeoutMs = 8_000
+/** The peer asks all members of its region, and waits for those that are slow. */
+const regionTimeoutMs = 10_000
 /** The peer asks others for an object for half a minute. */
 const keepTimeoutMs = 40_000
 
@@ -338,6 +347,20 @@ export class Api {
 
   nearest(): Promise<Nearest> {
     return this.#request('GET', 'nearest')
+  }
+
+  region(): Promise<RegionAnswer> {
+    return this.#request('GET', 'region', undefined, regionTimeoutMs)
+  }
+
+  /** Live streams and who owns each, by name. */
+  streamOwners(query: { limit: number; skip: number }): Promise<StreamOwners> {
+    return this.#request('GET', `region/streams?${queryText(query)}`)
+  }
+
+  /** Moves this peer to another region of the name; resolves when it begins to. */
+  async mergeRegion(regionId: string): Promise<void> {
+    await this.#request('POST', 'region/merge', { regionId }, regionTimeoutMs)
   }
 
   /** All metrics in the Prometheus text format. */
