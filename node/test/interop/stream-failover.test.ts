@@ -1,12 +1,13 @@
 /**
  * A stream whose peer is killed goes on at another one: three peers as a user starts them, ffmpeg as the publisher, the stream's keys brought
  * over by the command line. While the first one lives the second one refuses; afterwards numbers go on above, and who watches at the
- * third one is shown the rest.
+ * third one is shown the rest. The first one comes back as one more that shows what the second one publishes.
  */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, t, test } from 'tap'
 import { ffmpegPush } from '../support/ffmpeg-push.ts'
+import { HlsChecker } from '../support/hls-checker.ts'
 import { readPlaylist } from '../support/hls-playlist.ts'
 import { httpRequest } from '../support/http-get.ts'
 import { metricValue } from '../support/metric-value.ts'
@@ -17,7 +18,8 @@ import { until } from '../support/until.ts'
 // Whole peers, on a machine that has other things to do as well.
 t.setTimeout(300_000)
 
-const quiet = ['--no-ipfs', '--srt', 'off']
+/** Little of a stream is in its live window, so that the rest of it is had by going back. */
+const quiet = ['--no-ipfs', '--srt', 'off', '--window-segments', '5']
 
 interface StreamAtPeer {
   readonly name: string
@@ -55,6 +57,28 @@ function pushAgainAndAgain(t: Test, url: string): void {
     })
   }
   push()
+}
+
+/** Loads a playlist as a player does, until it is told to stop; says then what was wrong with it. */
+function watch({ ready }: PeerProcess, name: string): () => Promise<unknown[]> {
+  const checker = new HlsChecker({ dateToleranceMs: 60 })
+  const failures: unknown[] = []
+  let isWatched = true
+  const loads = (async () => {
+    while (isWatched) {
+      const { status, text } = await httpRequest(`${ready.http}/live/${name}/source/media.m3u8`)
+      if (status === 200) checker.load(text)
+      else failures.push(status)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  })()
+  return async () => {
+    isWatched = false
+    await loads
+    // A look every 200 ms may come when a segment has just lost its parts.
+    const isNoLateLook = ({ message }: { message: string }) => !message.includes('loses its parts')
+    return [...failures, ...checker.findings.filter(isNoLateLook)]
+  }
 }
 
 test('a stream goes on at a second peer when the first one is killed', {
@@ -123,4 +147,23 @@ test('a stream goes on at a second peer when the first one is killed', {
   t.match(await streamAt(b, name), { lease: 'confirmed' })
   const first = (await listed(b, name))?.first ?? 0
   t.ok(first > last, `${first} comes after ${last}`)
+
+  await t.test('the first one comes back, and shows what the second one publishes', async (t) => {
+    const stopWatching = watch(c, name)
+    const joinB = ['--join', b.ready.multiaddrs[0] as string]
+    const back = await startPeer(t, join(homes, 'a'), [...quiet, ...joinB])
+    // A publisher that waited for it is there before its region answers.
+    const third = ffmpegPush(t, `${back.ready.rtmp}/${a.ready.streamKey}`)
+    const follows = async (): Promise<boolean> => ((await listed(back, name))?.last ?? 0) > first
+    await until(follows, 'the stream at the first peer, from the second', 60_000)
+    await until(() => third.child.exitCode !== null, 'the refusal there', 30_000)
+    t.ok(back.log().includes(`the peer ${b.ready.peerId} publishes this stream`), 'says by whom')
+    t.match(await streamAt(back, name), { originPeer: b.ready.peerId, lease: null })
+    const hasLeftWindow = async (): Promise<boolean> =>
+      ((await listed(b, name))?.last ?? 0) >= first + 8
+    await until(hasLeftWindow, 'more than a live window', 60_000)
+    t.equal((await listed(back, name))?.first, first, 'goes back to what the second one has kept')
+    t.same(await stopWatching(), [], 'viewers at the third peer notice nothing')
+    t.match(await streamAt(c, name), { state: 'live', originPeer: b.ready.peerId })
+  })
 })
