@@ -130,7 +130,7 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     { identity, join, catalog: () => near.catalog },
     init,
   )
-  const region = createCoordination(base, near, init)
+  const region = createCoordination(base, { ...near, ...content }, init)
   const ingest = createIngest(base, { ...content, ...region }, init)
   const media = createMedia(base, init)
   const webhooks = createWebhooks(base, ingest.observers, init)
@@ -162,7 +162,7 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     ...near,
     ...region,
     ...content,
-    ...createCdn(base, { ...content, ...near, identity, shelter }, init),
+    ...createCdn(base, { ...content, ...near, ...region, identity, shelter }, init),
     ...ingest,
     ...media,
     transcoding,

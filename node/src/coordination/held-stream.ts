@@ -32,6 +32,8 @@ export interface HeldStreamComponents {
   readonly ownership: Ownership
   /** Whether this peer has a connection to that one: then it lives. */
   readonly isConnected: (peerId: string) => boolean
+  /** The other peer that says that a region made it the owner of a stream, and publishes it; hearsay, for when no region answers. */
+  readonly heardOwner: (id: string) => string | undefined
   /** Numbers could not be reserved in the region. */
   readonly onReserveFailure: () => void
   /** The publication must end. */
@@ -69,6 +71,8 @@ export class HeldStream {
   #isAdmitted = false
   /** The region has answered: what is waited for is another peer's lease. */
   #isWaiting = false
+  /** The region's time to answer is over. */
+  #isLate = false
   #owned: Owned | undefined
   #token: FencingToken | undefined
   #numbers: Numbers
@@ -126,11 +130,12 @@ export class HeldStream {
    */
   async admit(): Promise<void> {
     const cancel = this.#components.clock.after(limits.answerMsMax, () => {
-      if (!this.#isWaiting) this.#accept()
+      this.#isLate = true
+      if (!this.#isWaiting) this.#decideAlone()
     })
     this.#run().catch((error: unknown) => {
       this.#logger.error({ err: error }, 'the lease of a stream is not asked for any more')
-      this.#accept()
+      this.#decideAlone()
     })
     try {
       await this.#admission.promise
@@ -323,15 +328,25 @@ export class HeldStream {
   }
 
   async #unanswered(): Promise<void> {
-    if (!this.#isAdmitted) {
-      this.#logger.warn({}, 'a publisher is taken unconfirmed: no region says whose its stream is')
-    }
-    this.#accept()
+    if (this.#isLate) this.#decideAlone()
     const { clock } = this.#components
     const { promise, resolve } = Promise.withResolvers<void>()
-    const cancel = clock.after(limits.retryMs, resolve)
+    const cancel = clock.after(this.#isAdmitted ? limits.retryMs : limits.askAgainMs, resolve)
     await Promise.race([promise, aborted(this.#over.signal)])
     cancel()
+  }
+
+  /** No region says whose the stream is: the publisher is taken, unless an owner that a region made can be heard and reached. */
+  #decideAlone(): void {
+    if (this.#isAdmitted || this.#over.signal.aborted) return
+    const { heardOwner, isConnected } = this.#components
+    const peerId = heardOwner(this.#init.id)
+    if (peerId !== undefined && isConnected(peerId)) {
+      this.#refuse(refusal({ peerId }))
+      return
+    }
+    this.#logger.warn({}, 'a publisher is taken unconfirmed: no region says whose its stream is')
+    this.#accept()
   }
 
   #accept(): void {
@@ -358,7 +373,7 @@ export class HeldStream {
   }
 }
 
-function refusal(owner: StreamOwner | undefined): KairoError {
+function refusal(owner: Pick<StreamOwner, 'peerId'> | undefined): KairoError {
   const who = owner === undefined ? 'another peer' : `the peer ${owner.peerId}`
   return new KairoError('ERR_PUBLISHER_ACTIVE', `${who} publishes this stream`)
 }

@@ -22,6 +22,8 @@ export interface StreamLeasesComponents {
   readonly peerId: string
   /** Whether this peer has a connection to that one: its lease is not waited for then. */
   readonly isConnected: (peerId: string) => boolean
+  /** The other peer that says, with a token, that it owns and publishes a stream: who is believed where no region answers. */
+  readonly heardOwner: (id: string) => string | undefined
 }
 
 /** How a stream is to be taken; see `ingest/stream-ownership.ts`, which says what is asked of this. */
@@ -92,7 +94,8 @@ export class StreamLeases {
   }
 
   /**
-   * Takes a stream. Where the region does not decide within `streamLeaseLimits.answerMsMax` it is taken unconfirmed.
+   * Takes a stream. Where the region does not decide within `streamLeaseLimits.answerMsMax` it is taken unconfirmed, unless a reachable
+   * peer says that it owns it.
    * @throws KairoError `ERR_PUBLISHER_ACTIVE` naming the peer that owns it, `ERR_STOPPED`; the signal's reason
    */
   async take(id: string, options: LeaseOptions): Promise<TakenStream> {

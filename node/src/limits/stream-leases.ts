@@ -11,7 +11,9 @@ export const streamLeaseLimits = {
    * lease: an election, and the whole lease that a new leader gives, on a machine that is busy.
    */
   waitMsMax: 8_000,
-  /** Wait after the region gave no answer; it is asked again for as long as the stream is published. */
+  /** Wait after the region gave no answer, while a publisher waits: a peer that just started is in its region within a moment. */
+  askAgainMs: 200,
+  /** The same once the publisher is taken unconfirmed; the region is asked again for as long as the stream is published. */
   retryMs: 1_000,
   /** Attempts to take over from an owner that is gone, or was this peer before a restart; then it is refused. */
   takeoversMax: 4,

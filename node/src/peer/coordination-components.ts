@@ -1,6 +1,7 @@
 /** The tracker of this peer's region, and what it decides about this peer's streams. */
 import { resolve } from 'node:path'
 import type { Settings } from '../config/schema.ts'
+import type { Directory } from '../content/records/directory.ts'
 import { CoordinationService } from '../coordination/coordination-service.ts'
 import { StreamLeases } from '../coordination/stream-leases.ts'
 import { StreamOwners } from '../coordination/stream-owners.ts'
@@ -13,7 +14,7 @@ const DEFAULT_REGION = 'default'
 /** Builds it. */
 export function createCoordination(
   base: Base,
-  { load }: { readonly load: LoadMeter },
+  { load, directory }: { readonly load: LoadMeter; readonly directory: Directory },
   { loaded: { settings }, home }: ComponentsInit,
 ) {
   const { host } = base
@@ -41,6 +42,7 @@ export function createCoordination(
     coordination: coordination.coordination,
     peerId: host.peerId,
     isConnected: (peerId) => host.peers().includes(peerId),
+    heardOwner: (id) => directory.ownerElsewhere(id),
   })
   const streamOwners = new StreamOwners({
     coordination: coordination.coordination,

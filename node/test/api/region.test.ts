@@ -38,7 +38,8 @@ async function serve(t: Test, folder: string, { service, host }: CoordinationSta
   const base = { clock: systemClock, logger: silentLogger, registry: new Registry() }
   const { coordination } = service
   const { peerId } = host
-  const leases = new StreamLeases({ ...base, coordination, peerId, isConnected: () => false })
+  const alone = { isConnected: () => false, heardOwner: () => undefined }
+  const leases = new StreamLeases({ ...base, coordination, peerId, ...alone })
   t.teardown(() => leases.stop())
   const names: string[] = []
   const server = new HttpServer(base, {

@@ -1,4 +1,5 @@
 // One peer owns a stream at a time, by a real region in memory and in virtual time: who waits, who is refused, who ends.
+import { CurrentCoordination } from '@kairo/tracker/program'
 import { Registry } from 'prom-client'
 import { type Test, test } from 'tap'
 import { groupOf } from '../../../tracker/src/region/shard-of.ts'
@@ -19,6 +20,8 @@ const none: Numbers = { nextMsn: 0, discontinuitySequence: 0 }
 class Stage extends RegionStage {
   /** Peers that nobody has a connection to. */
   readonly unreachable = new Set<string>()
+  /** What records say of the stream's owner. */
+  heardOwner: string | undefined
 
   static async make(): Promise<Stage> {
     const stage = new Stage()
@@ -43,6 +46,8 @@ class Peer {
   readonly registry = new Registry()
   readonly leases: StreamLeases
   changes = 0
+  /** False as before its tracker has come up. */
+  isInRegion = true
   readonly #stage: Stage
 
   constructor(stage: Stage, peerId?: string) {
@@ -53,9 +58,12 @@ class Peer {
       clock: this.client.clock,
       logger: silentLogger,
       registry: this.registry,
-      coordination: this.client.coordination,
+      coordination: new CurrentCoordination(() =>
+        this.isInRegion ? this.client.coordination : undefined,
+      ),
       peerId: this.peerId,
       isConnected: (other) => !stage.unreachable.has(other),
+      heardOwner: () => stage.heardOwner,
     })
   }
 
@@ -255,6 +263,35 @@ test('without a quorum a publisher is taken unconfirmed, and confirmed as soon a
   taken.release()
   await stage.clock.pass(20)
   t.equal((await b.take()).numbers.nextMsn, 300, 'what was used unconfirmed is told')
+  await stage.stop()
+})
+
+test('without a quorum nobody writes over an owner that is heard and can be reached', async (t) => {
+  const stage = await Stage.make()
+  const a = stage.peer()
+  stage.cutOff()
+  stage.heardOwner = 'b'
+  const refused = { code: 'ERR_PUBLISHER_ACTIVE', message: 'the peer b publishes this stream' }
+  const beforeMs = stage.clock.nowMs
+  await t.rejects(a.take(), refused)
+  t.ok(stage.clock.nowMs - beforeMs >= limits.answerMsMax, 'the region is asked first')
+  t.same(await a.states(), [0, 0])
+  t.equal(await metricOf(a.registry, 'kairo_stream_leases_refused_total'), 1)
+  stage.unreachable.add('b')
+  t.notOk((await a.take()).isConfirmed, 'one that cannot be reached may be gone')
+  await stage.stop()
+})
+
+test('a peer that just started waits a moment for its region, which decides whatever is heard', async (t) => {
+  const stage = await Stage.make()
+  const a = stage.peer()
+  a.isInRegion = false
+  stage.heardOwner = 'b'
+  const asked = a.ask()
+  await stage.clock.pass(limits.answerMsMax / 2)
+  a.isInRegion = true
+  t.ok((await stage.clock.result(asked)).isConfirmed)
+  t.equal(a.changes, 0, 'it was never anything else')
   await stage.stop()
 })
 

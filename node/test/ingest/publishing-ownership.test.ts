@@ -51,7 +51,8 @@ class Peer {
       },
     )
     const isConnected = (other: string): boolean => !stage.killed.has(other)
-    this.leases = new StreamLeases({ ...base, coordination, peerId, isConnected })
+    const heardOwner = () => undefined
+    this.leases = new StreamLeases({ ...base, coordination, peerId, isConnected, heardOwner })
     this.service = new PublishingService(
       {
         ...base,

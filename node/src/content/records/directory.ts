@@ -161,6 +161,13 @@ export class Directory {
     return this.#table.get(id)?.record
   }
 
+  /** The other peer that publishes a stream as its owner, as far as the record says: live, and with the token of its region. */
+  ownerElsewhere(id: StreamId): string | undefined {
+    const record = this.get(id)
+    if (record?.state !== 'live' || record.token === undefined) return undefined
+    return record.originPeer === this.#components.transport.peerId ? undefined : record.originPeer
+  }
+
   /**
    * The record a name means: a stream published here first, then an id, then an alias; of several with one alias a live
    * one before an ended one, then the one first heard of here: what a newcomer's record says of itself, such as when it
