@@ -42,6 +42,8 @@ export interface GroupNeeds {
 /** The T of one driver. */
 export class ElectionPace {
   readonly #lag = new WorstLately(timingWindowMs)
+  #campaignMs = 0
+  #campaignUntilMs = Number.NEGATIVE_INFINITY
   #electionMs: number = electionMsMin
   #followingMs: number = electionMsMin
 
@@ -55,10 +57,22 @@ export class ElectionPace {
     this.#lag.note(lagMs, nowMs)
   }
 
+  /** A candidate was elected after so long: a round trip to a quorum, with time to make its vote durable. */
+  noteCampaign(campaignMs: number, nowMs: number): void {
+    if (nowMs < this.#campaignUntilMs && campaignMs < this.#campaignMs) return
+    this.#campaignMs = campaignMs
+    // By then heartbeats have measured the line.
+    this.#campaignUntilMs = nowMs + 2 * timingWindowMs
+  }
+
   /** Works T out anew from the lag here and what the groups need. */
   refresh({ isActive, ledMs, followedMs }: GroupNeeds, nowMs: number): void {
     const soonest = isActive ? electionMsMin : driverLimits.electionMsIdle
-    this.#electionMs = Math.max(needed(ledMs, this.#lag.value(nowMs)), soonest)
+    const campaignMs = nowMs < this.#campaignUntilMs ? this.#campaignMs : 0
+    this.#electionMs = Math.max(
+      needed(Math.max(ledMs, campaignMs), this.#lag.value(nowMs)),
+      soonest,
+    )
     this.#followingMs = needed(followedMs, 0)
   }
 

@@ -6,7 +6,7 @@ import type { ConfState, StateType } from '../raft/types.ts'
 import { driverLimits } from './driver-limits.ts'
 import { electionPlace } from './election-pace.ts'
 
-const { electionTicks, heartbeatTicks } = driverLimits
+const { electionTicks } = driverLimits
 
 /** What the timing of a group needs of the driver. */
 export interface ElectionHost {
@@ -44,13 +44,14 @@ export class GroupElection {
 
   /**
    * Ticks that a leader makes up for: enough to end any lease. More would let it find no quorum before it reads what the others said
-   * meanwhile. It begins with an odd number: from then on heartbeats leave with the first of the ticks that come together, and the lease
-   * that they bring is over when the next ones leave.
+   * meanwhile. It begins with a single one: from then on heartbeats leave with the first of the ticks that come together, and the lease
+   * that they bring is over when the next ones leave. Nor does it begin with more, for it looks for its quorum after T counted from here,
+   * and the answers to its first words take a round trip.
    */
   dueAsLeader(ticks: number): number {
     if (!this.#isNewLeader) return Math.min(ticks, electionTicks - 1)
     this.#isNewLeader = false
-    return heartbeatTicks + 1
+    return 1
   }
 
   /** Ticks behind a leader, whose ticks may be longer: it relies on its followers counting its lease no faster. */

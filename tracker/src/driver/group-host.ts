@@ -20,6 +20,8 @@ export interface GroupHost {
   /** Length of a tick now. */
   readonly tickMs: number
   monotonicMs(): number
+  /** A group elected this member, whose voters took so long to answer. */
+  won(campaignMs: number): void
   line(peerId: string): PeerLine
   /** Whether a peer that the group does not know may speak as a member. */
   admits(peerId: string, memberId: number): boolean

@@ -68,6 +68,20 @@ export class GroupPeers {
     return this.#lines.get(memberId)?.heard.roundTrips.value(nowMs) ?? 0
   }
 
+  /**
+   * Round trip to the slowest of those voters whose answers come first and make a quorum with this member's own, at worst, lately. Who was
+   * not heard lately may be gone: then the others' answers have to do.
+   */
+  quorumMs(voters: readonly number[], nowMs: number): number {
+    const others = voters.filter((id) => id !== this.#host.memberId)
+    const own = voters.length - others.length
+    const times = others
+      .map((id) => this.roundTripMs(id, nowMs))
+      .filter((ms) => ms > 0)
+      .sort((a, b) => a - b)
+    return times[Math.min(Math.floor(voters.length / 2) - own, times.length - 1)] ?? 0
+  }
+
   /** Whether a peer may speak as a member: it is that one, or nobody here knows that one and the peer is trusted to tell. */
   admits(peerId: string, memberId: number): boolean {
     const known = this.#directory.get(memberId)

@@ -58,6 +58,7 @@ export class Group {
   #announced: number | undefined
   #entryBytesSinceSnapshot = 0
   #state: StateType = 'StateFollower'
+  #campaignedMs = 0
 
   constructor(host: GroupHost, id: number, stateMachine: StateMachine, start: GroupStart) {
     this.#host = host
@@ -148,13 +149,10 @@ export class Group {
 
   /** The round trip that this member's part in the group depends on: to the leader, or to the slowest of the fastest quorum. */
   roundTripMs(nowMs: number): number {
-    const { memberId } = this.#host
     if (!this.isLeader && this.leader !== 0) return this.peers.roundTripMs(this.leader, nowMs)
-    // Without a leader an election has to come to its end: a candidate needs the answers that a leader does.
-    const { voters } = this.confState
-    const others = voters.filter((id) => id !== memberId)
-    const times = others.map((id) => this.peers.roundTripMs(id, nowMs)).sort((a, b) => a - b)
-    return times[Math.floor(voters.length / 2) - 1] ?? 0
+    // Without a leader an election has to come to its end: a candidate needs the answers that a leader does, in both halves of a change.
+    const { voters, votersOutgoing } = this.confState
+    return Math.max(...[voters, votersOutgoing].map((half) => this.peers.quorumMs(half, nowMs)))
   }
 
   /** A message from a member who is who it says. */
@@ -317,9 +315,8 @@ export class Group {
     const newTerm = hardState !== undefined && hardState.term !== this.term
     if (newTerm) this.term = hardState.term
     if (softState !== undefined) {
-      this.#state = softState.state
+      this.#noteState(softState.state)
       this.isLeader = softState.state === 'StateLeader'
-      if (this.isLeader && !wasLeader) this.#election.lead()
       this.leader = softState.lead
       if (softState.lead !== 0) this.#election.follow(softState.lead)
     }
@@ -327,6 +324,16 @@ export class Group {
     for (const message of messages) this.#take(message)
     this.#barriers.applied(this.appliedIndex)
     if (wasLeader && (newTerm || !this.isLeader)) this.#lostLeadership()
+  }
+
+  #noteState(state: StateType): void {
+    const nowMs = this.#host.monotonicMs()
+    const was = this.#state
+    this.#state = state
+    if (state === 'StateCandidate') this.#campaignedMs = nowMs
+    if (state !== 'StateLeader' || was === 'StateLeader') return
+    this.#election.lead()
+    if (was === 'StateCandidate') this.#host.won(nowMs - this.#campaignedMs)
   }
 
   #take(message: Message): void {

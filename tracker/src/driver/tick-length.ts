@@ -16,6 +16,12 @@ export class TickLength {
     return this.#tickMs
   }
 
+  /** Takes a length at once: no lease counts. */
+  begin(announcedMs: number): void {
+    this.#tickMs = announcedMs
+    this.#risingMs = 0
+  }
+
   /** @param announcedMs the tick that is announced from now on; `ticks` have passed since the last call */
   follow(announcedMs: number, ticks: number): void {
     if (announcedMs <= this.#tickMs) {

@@ -56,11 +56,7 @@ export class Ticker {
   /** Gives the groups the ticks that passed. */
   pass(nowMs: number): void {
     const { groups, counters } = this.#init
-    if (nowMs - this.#refreshedMs >= timingRefreshMs) {
-      this.#refreshedMs = nowMs
-      this.pace.refresh(this.#needs(nowMs), nowMs)
-      this.#length.follow(this.pace.tickMs, 0)
-    }
+    if (nowMs - this.#refreshedMs >= timingRefreshMs) this.#refresh(nowMs)
     const { followingTickMs } = this.pace
     const elapsedMs = this.#elapsed.take()
     this.#owedMs += elapsedMs
@@ -77,6 +73,24 @@ export class Ticker {
     if (wasLong || rounds * heartbeatTicks > 2 * electionTicks)
       counters.longStops += this.#cancel === undefined ? 0 : 1
     this.#length.follow(this.pace.tickMs, rounds * heartbeatTicks)
+  }
+
+  /**
+   * This member leads one more group from now on. The answers that elected it are all that it may know of its lines: a T that they do not
+   * fit into would end its leadership before it hears a follower. Called before the group counts as led.
+   */
+  won(campaignMs: number): void {
+    const nowMs = this.#init.clock.monotonicMs()
+    this.pace.noteCampaign(campaignMs, nowMs)
+    this.#refresh(nowMs)
+    for (const group of this.#init.groups.values()) if (group.isLeader && group.needsTicks) return
+    this.#length.begin(this.pace.tickMs)
+  }
+
+  #refresh(nowMs: number): void {
+    this.#refreshedMs = nowMs
+    this.pace.refresh(this.#needs(nowMs), nowMs)
+    this.#length.follow(this.pace.tickMs, 0)
   }
 
   /** Sets the timer, when there is none and one is needed. */

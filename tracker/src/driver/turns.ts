@@ -164,6 +164,10 @@ export class Turns implements GroupHost {
     return this.#components.clock.monotonicMs()
   }
 
+  won(campaignMs: number): void {
+    this.#ticker.won(campaignMs)
+  }
+
   line(peerId: string): PeerLine {
     let line = this.#lines.get(peerId)
     if (line === undefined) {

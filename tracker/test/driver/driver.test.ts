@@ -39,6 +39,8 @@ test('when the leader is killed another one serves, and the old one catches up',
   const members = await stage.found(3)
   const leader = await stage.leader()
   await stage.result(leader.propose('a'))
+  // Programs that just began are patient.
+  await stage.clock.pass(3_000)
   leader.kill()
   const startMs = stage.clock.nowMs
   const others = members.filter((member) => member !== leader)

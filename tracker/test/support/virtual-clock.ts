@@ -17,6 +17,9 @@ interface Timer {
 /** Rounds of promises and deferred turns within one moment, after which something is taken to go on for ever. */
 const roundsMax = 100_000
 
+/** No timer that waits fires sooner. */
+const leastMs = 0.001
+
 /** How time passes. */
 export interface VirtualClockOptions {
   /** Resolves when the promises that are ready, and those that they make ready, have been seen to. Default: by `setImmediate`. */
@@ -157,7 +160,9 @@ export class ClockView implements Clock {
     const fire = () => {
       if (!isOver) callback()
     }
-    this.#clock.at(this.#clock.nowMs + Math.max(delayMs, 0) / this.#rate, () => this.run(fire))
+    // A rest that is lost in rounding would be waited for, for ever, in the same moment.
+    const waitMs = delayMs > 0 ? Math.max(delayMs, leastMs) : 0
+    this.#clock.at(this.#clock.nowMs + waitMs / this.#rate, () => this.run(fire))
     return () => {
       isOver = true
     }
