@@ -225,7 +225,7 @@ export class PublishingService implements Publishing {
       const lease = await ownership.take(stream.key.id, {
         signal,
         numbers: state.publication.numbers,
-        waitMsMax: request.waitMsMax ?? publishingLimits.admissionMsMax,
+        waitMsMax: publishingLimits.admissionMsMax,
         onChange: () => {
           if (state.lease !== undefined) state.publication.setToken(state.lease.token)
         },

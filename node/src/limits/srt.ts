@@ -7,8 +7,11 @@ const MiB = 1024 * KiB
 
 /** SRT ingest. */
 export const srtLimits = {
-  /** How long a caller may be kept waiting while other peers are asked: the usual one gives up after three seconds. */
-  admissionMsMax: 2_500,
+  /**
+   * A caller is answered after this although other peers are still asked whose its stream is: the usual one gives up after three seconds,
+   * most of them know within one, and only in the answer can it be told why it is refused.
+   */
+  acceptAfterMs: 1_500,
   /** Connections at once; each publishes, so not more than publishers are admitted. */
   connectionsMax: 256,
   /** Connections at once from one address: a studio behind one router, and no more. */

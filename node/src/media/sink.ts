@@ -18,8 +18,6 @@ export interface PublishRequest {
   readonly disconnect: (reason: string) => void
   /** Aborted with a KairoError when the publisher is gone before it was admitted. */
   readonly signal?: AbortSignal
-  /** Milliseconds that the publisher can be kept waiting for its admission; default `publishingLimits.admissionMsMax`. */
-  readonly waitMsMax?: number
 }
 
 /** One admitted publisher. Calls after {@link PublicationSink.end} are programmer errors. */

@@ -91,6 +91,24 @@ test('a file that ffmpeg pushes arrives frame by frame and packages', { skip }, 
   t.equal(stderr, '', 'ffmpeg decodes it without a word')
 })
 
+test('ffmpeg waits through an answer that takes longer than its patience', { skip }, async (t) => {
+  const publishing = new RecordingPublishing(KEY)
+  // FFmpeg gives up after 3 s without an answer to its handshake.
+  publishing.asking = new Promise((resolve) => setTimeout(resolve, 4_000))
+  const { url, metric } = await srtTarget(t, publishing)
+  const file = await makeSource(t, 'source.mp4', ...H264, ...AAC)
+  const next = publishing.next()
+  const target = url(`publish:${KEY}`)
+  const options = ['-re', '-stream_loop', '-1', '-i', file, '-c', 'copy', '-t', '8']
+  const pushed = pushWithFfmpeg(t, ...options, '-f', 'mpegts', target)
+  const sink = await next
+  t.equal(await sink.ended, 'closed')
+  t.match(await pushed.done, { code: 0 })
+  t.equal(sink.units.find(({ kind }) => kind === 'video')?.keyframe, true)
+  t.ok(await metric('kairo_srt_access_units_dropped_total', { reason: 'not-admitted' }))
+  t.same(packagedOf(sink).check(), [])
+})
+
 function packagedOf(sink: RecordingSink): PackagingRun {
   const packaging = new PackagingRun()
   packaging.feed(sink.configs.map((config) => ({ config })))

@@ -6,6 +6,7 @@ import { randomInt } from 'node:crypto'
 import type { RemoteInfo } from 'node:dgram'
 import { addressGroup } from '../../address-group.ts'
 import type { CancelTimer, Clock } from '../../clock.ts'
+import { KairoError } from '../../errors.ts'
 import { FailureLimiter } from '../../failure-limiter.ts'
 import { srtLimits } from '../../limits/srt.ts'
 import type { Logger } from '../../logger.ts'
@@ -13,6 +14,7 @@ import type { PublicationSink, Publishing } from '../../media/sink.ts'
 import { CookieJar } from './cookie.ts'
 import { HANDSHAKE_TYPE, type Handshake, readHandshake, writeHandshake } from './handshake-codec.ts'
 import { Decryptor } from './key-material.ts'
+import { LateSink } from './late-sink.ts'
 import {
   acceptance,
   type Caller,
@@ -174,39 +176,62 @@ export class Admission {
     // Others may have been admitted meanwhile.
     this.#requireRoom(remote)
     const socketId = this.#freeId()
-    const { publishing } = this.#components
-    const sink = await publishing.publish({
-      streamKey: caller.streamKey,
-      protocol: 'srt',
-      remote: `${remote.address}:${remote.port}`,
-      disconnect: (reason) => this.#members.get(socketId)?.publisher.end('replaced', reason),
-      waitMsMax: srtLimits.admissionMsMax,
-    })
+    const gone = new AbortController()
+    const { metrics } = this.#components
+    const sink = new LateSink(() => metrics.unitsDropped.inc({ reason: 'not-admitted' }))
+    const asked = this.#ask(caller, remote, { sink, socketId, signal: gone.signal })
+    const leave = (): void => gone.abort(new KairoError('ERR_STOPPED', 'the caller has gone'))
     try {
+      await this.#soon(asked)
       if (this.#stopped) throw new SrtRejection('down', 'the peer is shutting down')
       this.#requireRoom(remote)
     } catch (error) {
       sink.end('error')
+      leave()
       throw error
     }
     const answer = answerPacket(handshake, acceptance(caller, socketId))
-    const publisher = this.#newPublisher(caller, decryptor, sink, { socketId, remote, name })
+    const publisher = this.#newPublisher(caller, decryptor, sink, {
+      ...{ socketId, remote, name, leave },
+    })
+    // After the answer a caller is not refused any more, but sent away.
+    asked.catch((error: Error) => publisher.end('refused', error.message, error))
     const group = addressGroup(remote.address)
     this.#members.set(socketId, { publisher, remote, group, name, answer })
     this.#ids.set(name, socketId)
     this.#tick()
-    this.#components.metrics.accepted.inc()
-    this.#components.metrics.connections.set(this.#members.size)
-    this.#components.logger.info(
-      {
-        stream: sink.streamName,
-        remote: `${remote.address}:${remote.port}`,
-        latencyMs: caller.latencyMs,
-        encrypted: decryptor !== undefined,
-      },
-      'an SRT publisher has started',
-    )
+    metrics.accepted.inc()
+    metrics.connections.set(this.#members.size)
     this.#send(answer, remote)
+  }
+
+  /** Resolves when the publisher is admitted. */
+  async #ask(
+    { streamKey, latencyMs, keyMaterial }: Caller,
+    { address, port }: RemoteInfo,
+    { sink, socketId, signal }: { sink: LateSink; socketId: number; signal: AbortSignal },
+  ): Promise<void> {
+    const { publishing, logger } = this.#components
+    const remote = `${address}:${port}`
+    const admitted = await publishing.publish({
+      ...{ streamKey, protocol: 'srt', remote, signal },
+      disconnect: (reason) => this.#members.get(socketId)?.publisher.end('replaced', reason),
+    })
+    sink.admitted(admitted)
+    if (signal.aborted) return
+    const fields = { stream: admitted.streamName, remote, latencyMs }
+    logger.info({ ...fields, encrypted: keyMaterial !== undefined }, 'an SRT publisher has started')
+  }
+
+  /** The answer, or `srtLimits.acceptAfterMs` without one: callers do not wait much longer. */
+  async #soon(asked: Promise<void>): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const cancel = this.#components.clock.after(srtLimits.acceptAfterMs, resolve)
+    try {
+      await Promise.race([asked, late])
+    } finally {
+      cancel()
+    }
   }
 
   #requireRoom(remote: RemoteInfo): void {
@@ -250,10 +275,11 @@ export class Admission {
     caller: Caller,
     decryptor: Decryptor | undefined,
     sink: PublicationSink,
-    { socketId, remote, name }: { socketId: number; remote: RemoteInfo; name: string },
+    member: Pick<Member, 'remote' | 'name'> & { socketId: number; leave: () => void },
   ): SrtPublisher {
     const { clock, logger, metrics } = this.#components
     const { handshake, latencyMs } = caller
+    const { socketId, remote, name, leave } = member
     const log = logger.child({ remote: `${remote.address}:${remote.port}` })
     return new SrtPublisher(
       { clock, metrics, logger: log },
@@ -272,6 +298,7 @@ export class Admission {
           this.#heldBytes += bytes
         },
         ended: () => {
+          leave()
           this.#members.delete(socketId)
           this.#ids.delete(name)
           metrics.connections.set(this.#members.size)

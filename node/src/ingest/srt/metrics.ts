@@ -17,6 +17,8 @@ export type SrtEndReason =
   | 'unsupported-codec'
   /** An operator or a takeover removed the publisher. */
   | 'replaced'
+  /** Another peer owns the stream, which was known only after the caller was answered. */
+  | 'refused'
   /** The peer shuts down. */
   | 'stopped'
   /** A fault of this program. */

@@ -37,7 +37,7 @@ export class SrtPublisher {
   readonly #port: PublisherPort
   readonly #connection: Connection
   readonly #feed: MediaFeed
-  readonly #streamName: string
+  readonly #sink: PublicationSink
   #ended = false
 
   constructor(
@@ -48,7 +48,7 @@ export class SrtPublisher {
   ) {
     this.#components = components
     this.#port = port
-    this.#streamName = sink.streamName
+    this.#sink = sink
     const { logger, metrics } = components
     this.#feed = new MediaFeed({ logger, metrics, sink }, (error) => this.#fail(error))
     this.#connection = new Connection(components, init, {
@@ -81,13 +81,16 @@ export class SrtPublisher {
       if (FLUSHED_REASONS.has(reason)) this.#feed.end(word)
       else this.#feed.abandon(word)
     } catch (error) {
-      logger.error({ err: error, stream: this.#streamName }, 'an SRT publication did not end well')
+      logger.error(
+        { err: error, stream: this.#sink.streamName },
+        'an SRT publication did not end well',
+      )
     }
     metrics.disconnects.inc({ reason })
     const level = reason === 'internal' ? 'error' : QUIET_REASONS.has(reason) ? 'info' : 'warn'
     // A caller's fault is told by its code and words; a stack trace helps only with the rest.
     const blame = cause instanceof KairoError ? { code: cause.code } : { err: cause }
-    const fields = { reason, stream: this.#streamName, ...blame }
+    const fields = { reason, stream: this.#sink.streamName, ...blame }
     logger[level](fields, `an SRT connection ended: ${detail}`)
     this.#port.ended()
   }
