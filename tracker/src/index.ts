@@ -14,6 +14,16 @@ export * from './raft/types.ts'
 export type { PeerFacts } from './region/presence-keeper.ts'
 export type { AgentStatus, RegionConflict } from './region/region-agent.ts'
 export type { GroupView, LagView, MemberView, RegionView } from './region/region-view.ts'
+export type { PeerLoad, SegmentRange } from './soft/holding.ts'
+export type { Holder, HolderOrder, Wanted } from './soft/questions.ts'
+export type {
+  SoftNews,
+  SoftTotals,
+  StreamQuestion,
+  StreamReply,
+  Swarms,
+  ToldSubject,
+} from './soft/swarms.ts'
 export type { Tracker, TrackerComponents, TrackerFigures, TrackerInit } from './tracker.ts'
 export {
   frameBytesMax,

@@ -7,6 +7,7 @@ import type { RaftLogger } from './raft/types.ts'
 import type { PeerFacts } from './region/presence-keeper.ts'
 import type { AgentStatus } from './region/region-agent.ts'
 import type { RegionView } from './region/region-view.ts'
+import type { Swarms } from './soft/swarms.ts'
 import type { TrackerTransport } from './transport.ts'
 
 /** What a tracker stands on. */
@@ -42,6 +43,8 @@ export interface Tracker {
   readonly coordination: Coordination
   /** As it was told last. */
   readonly status: AgentStatus
+  /** What peers only tell one another through the region's leaders: who holds what, who watches. */
+  readonly swarms: Swarms
   /** Everything for an operator; asks all members that are alive. */
   view(): Promise<RegionView>
   figures(): Promise<TrackerFigures>

@@ -22,6 +22,8 @@ export interface LeaderBookComponents {
   readonly lane: CallLane
   readonly clock: Clock
   readonly members: RegionMembers
+  /** Somebody leads a group in a term of which nothing was known: what is only told to leaders is to be told again. */
+  readonly onLeader?: ((group: number) => void) | undefined
 }
 
 interface Page {
@@ -166,7 +168,11 @@ export class LeaderBook {
     const page = this.#page(group)
     if (term < page.term) return
     if (peerId === undefined && term === page.term) return
+    const isNewTerm = term > page.term
     page.term = term
+    if (peerId !== undefined && (isNewTerm || peerId !== page.leader)) {
+      this.#components.onLeader?.(group)
+    }
     if (peerId === page.leader) return
     page.leader = peerId
     this.counters.leaderChanges += 1

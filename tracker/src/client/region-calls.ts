@@ -17,6 +17,17 @@ export interface RegionCallsComponents {
   readonly book: LeaderBook
 }
 
+/** One call until it ends. */
+interface PendingCall {
+  readonly kind: CallKind
+  readonly service: number
+  readonly group: number
+  readonly request: Uint8Array
+  /** Monotonic milliseconds. */
+  readonly end: number
+  readonly isWanted: () => boolean
+}
+
 /** What asking again does not change. A leader whose disk is full hands over, so that is not among it. */
 const finalCodes: ReadonlySet<string> = new Set([
   'ERR_OVERLOADED',
@@ -43,7 +54,7 @@ export class RegionCalls {
   }
 
   /**
-   * Asks the leader of a group.
+   * Asks the leader of a group; of the coordination service unless another one is named.
    * @throws TrackerError as the call's errors are described; the signal's reason when it is aborted
    */
   run(
@@ -51,6 +62,7 @@ export class RegionCalls {
     group: number,
     request: Uint8Array,
     options: CallOptions,
+    service: number = callServices.coordination,
   ): Promise<Uint8Array> {
     const { signal } = options
     const end = this.#components.clock.monotonicMs() + checkTimeout(options.timeoutMs)
@@ -72,7 +84,8 @@ export class RegionCalls {
       }
       if (onAbort !== undefined) signal?.addEventListener('abort', onAbort, { once: true })
       this.#pending.add(onStop)
-      this.#attempts(kind, group, request, end, () => this.#pending.has(onStop)).then(
+      const isWanted = (): boolean => this.#pending.has(onStop)
+      this.#attempts({ kind, service, group, request, end, isWanted }).then(
         (answer) => finish(() => resolve(answer)),
         (error: unknown) => finish(() => reject(error)),
       )
@@ -90,14 +103,9 @@ export class RegionCalls {
     for (const end of [...this.#pending]) end(stopped())
   }
 
-  async #attempts(
-    kind: CallKind,
-    group: number,
-    request: Uint8Array,
-    endMs: number,
-    isWanted: () => boolean,
-  ): Promise<Uint8Array> {
+  async #attempts(call: PendingCall): Promise<Uint8Array> {
     const { lane, clock, book } = this.#components
+    const { kind, service, group, request, end: endMs, isWanted } = call
     let redirects = 0
     if (!book.knows(group))
       await book.changed(group, Math.min(regionClientLimits.retryMs, endMs - clock.monotonicMs()))
@@ -109,7 +117,7 @@ export class RegionCalls {
       else {
         const timeoutMs = kind === 'again' ? Math.min(leftMs, attemptMs) : leftMs
         try {
-          return await lane.ask(target, callServices.coordination, request, {
+          return await lane.ask(target, service, request, {
             timeoutMs,
             tag: group,
           })

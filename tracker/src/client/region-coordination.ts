@@ -21,7 +21,7 @@ import {
 import { TrackerError } from '../errors.ts'
 import { groupOf } from '../region/shard-of.ts'
 import { encodeCommand } from '../state/encode-command.ts'
-import type { CallLane } from './call-lane.ts'
+import { type CallLane, callServices } from './call-lane.ts'
 import { regionClientLimits } from './call-limits.ts'
 import {
   decodeGranted,
@@ -33,12 +33,15 @@ import {
 import { LeaderBook, type RegionMembers } from './leader-book.ts'
 import { RegionCalls, stopped } from './region-calls.ts'
 import { RegionWatch } from './region-watch.ts'
+import { encodeSoftRequest } from './soft-request.ts'
 
 /** What the client works with. */
 export interface RegionCoordinationComponents {
   readonly lane: CallLane
   readonly clock: Clock
   readonly members: RegionMembers
+  /** Somebody leads a group in a term of which nothing was known. */
+  readonly onLeader?: ((group: number) => void) | undefined
 }
 
 /** Coordination over the region that this peer is in, or knows members of. */
@@ -66,6 +69,15 @@ export class RegionCoordination implements Coordination {
     return new RegionKeyspace(name, this.#calls, (prefix, options) =>
       this.#watch(name, prefix, options),
     )
+  }
+
+  /**
+   * Brings a message of the soft state to the leader of a shard; saying it twice does no harm.
+   * @throws TrackerError ERR_UNAVAILABLE, ERR_OVERLOADED, ERR_INVALID_INPUT, ERR_STOPPED
+   */
+  tellLeader(shard: number, message: Uint8Array, options: CallOptions): Promise<Uint8Array> {
+    const request = encodeSoftRequest({ region: this.#calls.region, shard, message })
+    return this.#calls.run('again', shard, request, options, callServices.soft)
   }
 
   async stop(): Promise<void> {

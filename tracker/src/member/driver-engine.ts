@@ -4,8 +4,9 @@ import { regionNumber } from '../client/coordination-codec.ts'
 import { MemberGroups } from '../client/member-groups.ts'
 import { RegionCoordination } from '../client/region-coordination.ts'
 import type { Clock } from '../clock.ts'
+import type { CallOptions } from '../coordination.ts'
 import { Driver } from '../driver/driver.ts'
-import type { TrackerError } from '../errors.ts'
+import { TrackerError } from '../errors.ts'
 import type { RaftLogger } from '../raft/types.ts'
 import type { RegionFacts } from '../region/region-facts.ts'
 import type { OpenRegion, RegionEngine, RegionGuide } from '../region/residence.ts'
@@ -30,6 +31,8 @@ export interface DriverEngineComponents {
   /** Calls back after what happens at the same time has happened. */
   readonly defer: (callback: () => void) => void
   readonly onFailure: (error: TrackerError) => void
+  /** Somebody leads a group in a term of which nothing was known here. */
+  readonly onLeader: (group: number) => void
 }
 
 /** Settings of an engine. */
@@ -83,8 +86,15 @@ export class DriverEngine implements RegionEngine {
     return driver?.groupIds.filter((group) => driver.status(group).isLeader).length ?? 0
   }
 
+  /** Brings a message of the soft state to the leader of a shard. @throws TrackerError as {@link RegionCoordination.tellLeader} */
+  async tellLeader(shard: number, message: Uint8Array, options: CallOptions): Promise<Uint8Array> {
+    if (this.#opened === undefined)
+      throw new TrackerError('ERR_UNAVAILABLE', 'this peer is in no region yet')
+    return await this.#opened.coordination.tellLeader(shard, message, options)
+  }
+
   async open(facts: RegionFacts, guide: RegionGuide): Promise<OpenRegion> {
-    const { clock, transport, lane, access } = this.#components
+    const { clock, transport, lane, access, onLeader } = this.#components
     const states = new Map<number, GroupState>()
     const stateMachine = (group: number): GroupState => {
       // What the leases' keeper proposes and is lost, it proposes again.
@@ -103,7 +113,8 @@ export class DriverEngine implements RegionEngine {
       const own = driver.groupIds.includes(group) ? [transport.peerId] : []
       return [...own, ...guide.contacts()]
     }
-    const coordination = new RegionCoordination({ lane, clock, members: { candidates, region } })
+    const members = { candidates, region }
+    const coordination = new RegionCoordination({ lane, clock, members, onLeader })
     this.#opened = { driver, states, coordination }
     access.switchTo(groups)
     for (const group of driver.groupIds) groups.add(group, states.get(group) as GroupState)

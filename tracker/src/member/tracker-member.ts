@@ -20,6 +20,7 @@ import type { Folder } from '../wal/folder.ts'
 import { CurrentCoordination } from './current-coordination.ts'
 import { CurrentGroups } from './current-groups.ts'
 import { DriverEngine } from './driver-engine.ts'
+import { SoftMember } from './soft-member.ts'
 
 /** What a member stands on. */
 export interface TrackerMemberComponents {
@@ -57,6 +58,8 @@ export interface TrackerMemberInit {
 export class TrackerMember {
   readonly coordination: Coordination
   readonly region: Region
+  /** What is only told: who holds what, who watches. */
+  readonly swarms: SoftMember
   readonly #components: TrackerMemberComponents
   readonly #lane: CallLane
   readonly #server: CoordinationServer
@@ -71,7 +74,14 @@ export class TrackerMember {
     const sizes = segmentBytes === undefined ? {} : { segmentBytes }
     this.#lane = lane
     this.#server = new CoordinationServer({ lane, access, clock, admits: mayJoin })
-    this.#engine = new DriverEngine({ ...components, lane, access }, sizes)
+    this.#engine = new DriverEngine(
+      { ...components, lane, access, onLeader: (group) => this.swarms.leaderChanged(group) },
+      sizes,
+    )
+    this.swarms = new SoftMember({
+      ...{ lane, access, clock, random, admits: mayJoin },
+      tellLeader: (shard, message, options) => this.#engine.tellLeader(shard, message, options),
+    })
     this.region = new Region(
       {
         ...{ clock, folder: components.folder, engine: this.#engine, random, logger },
@@ -89,6 +99,7 @@ export class TrackerMember {
     const { transport } = this.#components
     this.#lane.serve(callServices.region, (call) => this.#onRegionCall(call))
     this.#server.start()
+    this.swarms.start()
     transport.start({
       onFrame: (peerId, lane, frame) => {
         if (lane === 'call') this.#lane.onFrame(peerId, frame)
@@ -97,6 +108,7 @@ export class TrackerMember {
       onLink: (peerId, isUp) => {
         this.#lane.onLink(peerId, isUp)
         this.#engine.onLink(peerId, isUp)
+        this.swarms.onLink(peerId, isUp)
         this.region.onLink(peerId, isUp)
       },
     })
@@ -105,6 +117,8 @@ export class TrackerMember {
 
   /** Hands over what it leads, ends all calls and closes the log. */
   async stop(): Promise<void> {
+    // First: the leaders are to know that this peer holds nothing any more.
+    await this.swarms.stop()
     await this.region.stop()
     this.#server.stop()
     this.#lane.stop()
@@ -120,12 +134,14 @@ export class TrackerMember {
     const { counters: calls } = this.#lane
     const rooms = {
       ...this.#engine.counters,
+      ...this.swarms.counters,
       ...{ calls, server: this.#server.counters, region: this.region.counters },
     }
     const named = Object.entries(rooms).flatMap(([room, counters]) =>
       Object.entries(counters).map(([name, value]) => [`${room}.${name}`, value] as const),
     )
-    return { ...Object.fromEntries(named), 'groups.led': this.#engine.leads }
+    const gauges = { 'groups.led': this.#engine.leads, ...this.swarms.figures }
+    return { ...Object.fromEntries(named), ...gauges }
   }
 
   #onRegionCall(call: IncomingCall): void {

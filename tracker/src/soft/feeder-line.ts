@@ -95,6 +95,12 @@ export class FeederLine {
     this.#gone.add(entry.id)
   }
 
+  /** Whether the next batch says anything but that this peer is there. */
+  hasNews(loadVersion: number): boolean {
+    const isTold = !this.#needsAll && this.#loadVersion === loadVersion
+    return !isTold || this.#size === 0 || this.#dirty.size + this.#gone.size > 0
+  }
+
   /** The leader does not know anything: the next batch says all. */
   sendAll(): void {
     this.#needsAll = true

@@ -1,6 +1,6 @@
 /**
- * The side of a peer: collects what it holds and tells the leader of each shard once a second what has changed; all of it when another
- * member leads. Knows nothing of lines: a callback brings bytes to whoever leads a shard and returns the answer.
+ * The side of a peer: collects what it holds and tells the leader of each shard once a second what has changed, all of it when another
+ * member leads, and now and then that it is still there. Knows nothing of lines: a callback brings bytes to whoever leads a shard and returns the answer.
  */
 
 import { strict as assert } from 'node:assert'
@@ -60,6 +60,8 @@ interface Line {
   isBusy: boolean
   failures: number
   nextAtMs: number
+  /** With nothing to tell, a batch goes then: it says that this peer is there, and finds out whether another one leads. */
+  quietUntilMs: number
   /** All is sent again then, because the shard refused something; Infinity for never. */
   allAtMs: number
 }
@@ -103,7 +105,8 @@ export class SoftFeeder {
     this.#timers.clear()
     const goodbyes = [...this.#lines.values()].map(async ({ line }) => {
       const goodbye = new FeederLine(line.shard, 0).next(new ByteWriter(), undefined, 0)
-      await this.#sendInTime(line.shard, goodbye.bytes).catch(() => {
+      const { goodbyeMs } = softFeederLimits
+      await this.#sendInTime(line.shard, goodbye.bytes, goodbyeMs).catch(() => {
         // What is not told is forgotten soon anyway.
         this.counters.failures += 1
       })
@@ -112,9 +115,10 @@ export class SoftFeeder {
     await Promise.all(goodbyes)
   }
 
-  /** This peer's free upload, load and place; goes to every shard with its next batch. */
+  /** This peer's free upload, load and place; goes to every shard with its next batch, unless it hardly moved. */
   setLoad(load: PeerLoad): void {
     assert(load.busyPermille >= 0 && load.busyPermille <= 1_000, 'thousandths')
+    if (this.#load !== undefined && !isLoadNews(this.#load, load)) return
     this.#load = load
     this.#loadVersion += 1
   }
@@ -177,6 +181,7 @@ export class SoftFeeder {
     if (line === undefined || this.#status !== 'started') return
     line.failures = 0
     line.nextAtMs = 0
+    line.quietUntilMs = 0
     this.#later((this.#components.random() * softLimits.refreshMs) / 2, () => this.#flush(line))
   }
 
@@ -189,6 +194,7 @@ export class SoftFeeder {
       isBusy: false,
       failures: 0,
       nextAtMs: 0,
+      quietUntilMs: 0,
       allAtMs: Number.POSITIVE_INFINITY,
     }
     this.#lines.set(shard, line)
@@ -217,6 +223,8 @@ export class SoftFeeder {
       line.allAtMs = Number.POSITIVE_INFINITY
       line.line.sendAll()
     }
+    if (nowMs < line.quietUntilMs && !line.line.hasNews(this.#loadVersion)) return
+    line.quietUntilMs = nowMs + softLimits.quietMs
     line.isBusy = true
     void this.#sendBatches(line).finally(() => {
       line.isBusy = false
@@ -260,6 +268,7 @@ export class SoftFeeder {
   #failed(line: Line, batch: SentBatch, error: unknown): void {
     this.counters.failures += 1
     line.line.failed(batch)
+    line.quietUntilMs = 0
     // A shard that could not read a batch has forgotten this peer.
     if (error instanceof TrackerError && error.code === 'ERR_INVALID_INPUT') line.line.sendAll()
     const pauseMs = Math.min(
@@ -313,12 +322,16 @@ export class SoftFeeder {
     }
   }
 
-  async #sendInTime(shard: number, message: Uint8Array): Promise<Uint8Array> {
+  async #sendInTime(
+    shard: number,
+    message: Uint8Array,
+    timeoutMs: number = softFeederLimits.answerMs,
+  ): Promise<Uint8Array> {
     this.counters.bytes += message.length
     const { clock, send } = this.#components
     let cancel: CancelTimer = () => {}
     const late = new Promise<never>((_, reject) => {
-      cancel = clock.after(softFeederLimits.answerMs, () => {
+      cancel = clock.after(timeoutMs, () => {
         reject(new TrackerError('ERR_UNAVAILABLE', 'the leader of the shard did not answer'))
       })
     })
@@ -328,6 +341,19 @@ export class SoftFeeder {
       cancel()
     }
   }
+}
+
+/** Whether a load is so different from the one that was told that it should be told, too. */
+function isLoadNews(told: PeerLoad, now: PeerLoad): boolean {
+  const { busyStepPermille, uploadStepShare, coordinateStepMs } = softFeederLimits
+  if (Math.abs(now.busyPermille - told.busyPermille) >= busyStepPermille) return true
+  const step = Math.max(1, told.uploadFreeKbps * uploadStepShare)
+  if (Math.abs(now.uploadFreeKbps - told.uploadFreeKbps) >= step) return true
+  const [before, after] = [told.coordinate, now.coordinate]
+  if (before === undefined || after === undefined) return before !== after
+  return (['x', 'y', 'z', 'height'] as const).some(
+    (axis) => Math.abs(after[axis] - before[axis]) >= coordinateStepMs,
+  )
 }
 
 function assertName(name: string, bytesMin: number, bytesMax: number): void {

@@ -6,9 +6,11 @@ export const softLimits = {
   ttlMs: 30_000,
   /** Step of the wheel that finds those peers: they go at most so much later. */
   tickMs: 1_000,
-  /** One batch of a peer so often. */
+  /** One batch of a peer so often, while it has news. */
   refreshMs: 1_000,
-  /** What a peer that learns of a new leader by its answer needs on top of a refresh, to send all that it holds. */
+  /** One without news so often: three of them fall into the time to live. */
+  quietMs: 10_000,
+  /** What a peer that learns of a new leader by its answer needs on top of a quiet time, to send all that it holds. */
   settleMs: 500,
   /** Batches of one peer in a tick: all that it holds may take several, after a leader changed. */
   batchesPerTickMax: 8,
@@ -62,10 +64,34 @@ export const softLimits = {
   answerBytesMax: 1024 * 1024,
 } as const
 
+/** Limits of a member that answers. */
+export const softServerLimits = {
+  /** Requests with questions of one peer in a second: who would know more often asks for too much. */
+  asksPerSecondMax: 100,
+  /** Peers whose requests are counted in one second; more are refused, for nobody would count theirs. */
+  askersMax: 65_536,
+} as const
+
+/** Limits of a member that asks. */
+export const softClientLimits = {
+  /** Questions of the program at once; they go out in requests of {@link softLimits}.questionsMax. */
+  questionsMax: 1_024,
+  /** Streams and renditions that the program may tell of at once, so that one message between threads is bounded. */
+  newsMax: 4_096,
+} as const
+
 /** Limits on the side of a peer that tells what it holds. */
 export const softFeederLimits = {
+  /** A load that moved by less is no news: it would be told every second. Thousandths of what is in use. */
+  busyStepPermille: 50,
+  /** The same for free upload, as a share of what was told. */
+  uploadStepShare: 1 / 8,
+  /** The same for the place in the network, milliseconds in any direction. */
+  coordinateStepMs: 2,
   /** An answer that takes longer is given up; the next batch says the same again. */
   answerMs: 3_000,
+  /** The goodbye of a peer that stops: what it does not tell is forgotten soon anyway. */
+  goodbyeMs: 500,
   /** Longest pause after failures. A leader that answers again is known to the client, which wakes the feeder. */
   backoffMsMax: 8_000,
   /** Streams and renditions of a feeder over all shards: the most that all shards would take of it. */

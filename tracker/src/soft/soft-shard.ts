@@ -162,7 +162,7 @@ export class SoftShard {
 
   #isComplete(lead: Lead): boolean {
     const ledMs = this.#components.clock.monotonicMs() - lead.sinceMs
-    return ledMs >= this.#limits.refreshMs + this.#limits.settleMs
+    return ledMs >= this.#limits.quietMs + this.#limits.settleMs
   }
 
   #goOn(lead: Lead): void {

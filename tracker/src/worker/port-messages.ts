@@ -2,8 +2,8 @@
 import { TrackerError, type TrackerErrorCode } from '../errors.ts'
 import type { PeerFacts } from '../region/presence-keeper.ts'
 import type { AgentStatus } from '../region/region-agent.ts'
+import type { SoftNews } from '../soft/swarms.ts'
 import type { Lane } from '../transport.ts'
-
 /** An error as it crosses: classes do not. */
 export interface PortError {
   /** Undefined for an error that is not the tracker's own. */
@@ -45,6 +45,7 @@ export type PortMessage =
       readonly mayJoin: boolean
     }
   | { readonly type: 'facts'; readonly facts: PeerFacts }
+  | { readonly type: 'swarms'; readonly news: SoftNews }
   | { readonly type: 'status'; readonly status: AgentStatus }
   | { readonly type: 'log'; readonly level: LogLevel; readonly message: string }
   | { readonly type: 'failure'; readonly error: PortError }

@@ -10,6 +10,7 @@ import type { Transaction } from '../coordination.ts'
 import type { TrackerError } from '../errors.ts'
 import { TrackerMember } from '../member/tracker-member.ts'
 import type { RaftLogger } from '../raft/types.ts'
+import type { StreamQuestion } from '../soft/swarms.ts'
 import type { TrackerTransport, TransportHandlers } from '../transport.ts'
 import { openDiskFolder } from '../wal/disk-folder.ts'
 import { KnownLinks } from './known-links.ts'
@@ -68,6 +69,9 @@ function onMessage(message: PortMessage): void {
       else welcome.delete(message.peerId)
       handlers?.onLink(message.peerId, message.isUp)
       break
+    case 'swarms':
+      member.swarms.tell(message.news)
+      break
     case 'facts':
       facts = message.facts
       member.region.touch()
@@ -97,7 +101,7 @@ async function openMember(): Promise<TrackerMember> {
 }
 
 /** What the program may call: {@link Tracker} and the calls of a keyspace, by name. */
-function methodsOf({ coordination, region }: TrackerMember): Record<string, PortMethod> {
+function methodsOf({ coordination, region, swarms }: TrackerMember): Record<string, PortMethod> {
   const keyspace = (args: readonly unknown[]) => coordination.keyspace(args[0] as string)
   type Options = { readonly timeoutMs?: number; readonly limit?: number; readonly after?: string }
   return {
@@ -108,6 +112,9 @@ function methodsOf({ coordination, region }: TrackerMember): Record<string, Port
     leave: () => region.leave(),
     forget: () => region.forget(),
     merge: ([regionId]) => region.merge(regionId as string),
+    ask: ([questions, options], signal) =>
+      swarms.ask(questions as StreamQuestion[], { ...(options as Options), signal }),
+    totals: ([options], signal) => swarms.totals({ ...(options as Options), signal }),
     get: (args, signal) =>
       keyspace(args).get(args[1] as string, { ...(args[2] as Options), signal }),
     list: (args, signal) =>

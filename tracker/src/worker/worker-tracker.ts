@@ -9,11 +9,13 @@ import { TrackerError } from '../errors.ts'
 import type { PeerFacts } from '../region/presence-keeper.ts'
 import type { AgentStatus } from '../region/region-agent.ts'
 import type { RegionView } from '../region/region-view.ts'
+import type { Swarms } from '../soft/swarms.ts'
 import type { Tracker, TrackerComponents, TrackerFigures, TrackerInit } from '../tracker.ts'
 import { PortCalls, threadStopped } from './port-calls.ts'
 import { PortLine } from './port-line.ts'
 import { fromPortError, type PortMessage, type ThreadData } from './port-messages.ts'
 import { ThreadCoordination } from './thread-coordination.ts'
+import { ThreadSwarms } from './thread-swarms.ts'
 
 const idle: AgentStatus = {
   ...{ phase: 'idle', facts: undefined, memberCount: 0, waitsFor: undefined },
@@ -27,6 +29,7 @@ export function createTracker(components: TrackerComponents, init: TrackerInit):
 
 class WorkerTracker implements Tracker {
   readonly coordination: Coordination
+  readonly swarms: Swarms
   status: AgentStatus = idle
   readonly #components: TrackerComponents
   readonly #init: TrackerInit
@@ -41,6 +44,10 @@ class WorkerTracker implements Tracker {
     this.#init = init
     this.#facts = components.peerFacts
     this.coordination = new ThreadCoordination(() => this.#calls)
+    this.swarms = new ThreadSwarms(
+      (message) => this.#thread?.line.send(message),
+      () => this.#calls,
+    )
   }
 
   async start(): Promise<void> {

@@ -10,7 +10,7 @@ import { softFeederLimits, softLimits } from '../../src/soft/soft-limits.ts'
 import { SoftShard } from '../../src/soft/soft-shard.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
-const { refreshMs, settleMs } = softLimits
+const { refreshMs, quietMs, settleMs } = softLimits
 
 /** Lets promises that are ready run. */
 async function settle(): Promise<void> {
@@ -97,7 +97,7 @@ class Stage {
   }
 }
 
-test('a batch a second, small ones when little changes', async (t) => {
+test('a batch a second while something changes, and now and then a small one', async (t) => {
   const stage = new Stage()
   const feeder = stage.feeder('a')
   const subject = feeder.open('s', 'v', 10)
@@ -106,10 +106,13 @@ test('a batch a second, small ones when little changes', async (t) => {
   await stage.pass(refreshMs)
   t.equal(stage.messages.length, 1)
   t.equal(stage.held('a')[0]?.ranges.length, 20)
-  await stage.pass(10 * refreshMs)
-  t.equal(stage.messages.length, 11)
+  feeder.setLoad({ uploadFreeKbps: 520, busyPermille: 30, coordinate: undefined })
+  await stage.pass(quietMs - refreshMs)
+  t.equal(stage.messages.length, 1, 'nothing has changed, or hardly')
+  await stage.pass(refreshMs)
+  t.equal(stage.messages.length, 2)
   t.ok((stage.messages[0]?.bytes.length ?? 0) > 40)
-  t.ok((stage.messages[10]?.bytes.length ?? 99) < 12, 'nothing has changed')
+  t.ok((stage.messages[1]?.bytes.length ?? 99) < 12, 'it only says that it is there')
   subject.addPart(40, 3)
   subject.addPart(40, 3)
   await stage.pass(refreshMs)
@@ -136,8 +139,32 @@ test('a batch a second, small ones when little changes', async (t) => {
   t.equal(stage.leaders[0]?.size?.peers, 0, 'goodbye')
   t.throws(() => feeder.open('s'), { code: 'ERR_STOPPED' })
   await feeder.stop()
-  await stage.pass(5_000)
-  t.equal(stage.messages.length, 13)
+  await stage.pass(2 * quietMs)
+  t.equal(stage.messages.length, 4)
+})
+
+test('a load that moves is told, one that trembles is not', async (t) => {
+  const stage = new Stage()
+  const feeder = stage.feeder('a')
+  feeder.open('s')
+  const load = { uploadFreeKbps: 800, busyPermille: 300 }
+  const coordinate = { x: 10, y: 0, z: 0, height: 5 }
+  const told = async (news: Parameters<typeof feeder.setLoad>[0]): Promise<boolean> => {
+    const before = stage.messages.length
+    feeder.setLoad(news)
+    await stage.pass(refreshMs)
+    return stage.messages.length > before
+  }
+  t.ok(await told({ ...load, coordinate: undefined }))
+  t.notOk(await told({ uploadFreeKbps: 890, busyPermille: 345, coordinate: undefined }))
+  t.ok(await told({ ...load, busyPermille: 350, coordinate: undefined }))
+  t.ok(await told({ uploadFreeKbps: 699, busyPermille: 350, coordinate: undefined }))
+  t.ok(await told({ uploadFreeKbps: 699, busyPermille: 350, coordinate }))
+  t.notOk(
+    await told({ uploadFreeKbps: 699, busyPermille: 350, coordinate: { ...coordinate, x: 11 } }),
+  )
+  t.ok(await told({ uploadFreeKbps: 699, busyPermille: 350, coordinate: { ...coordinate, z: -2 } }))
+  await feeder.stop()
 })
 
 test('each shard hears of its own streams', async (t) => {
@@ -154,7 +181,7 @@ test('each shard hears of its own streams', async (t) => {
     ],
   )
   t.equal(feeder.isComplete(0), false)
-  await stage.pass(2 * refreshMs)
+  await stage.pass(2 * quietMs)
   t.equal(feeder.isComplete(0), true)
   t.equal(feeder.isComplete(9), undefined)
 })
@@ -168,7 +195,10 @@ test('a new leader knows everything within one refresh', async (t) => {
   t.same([stage.leaders[0]?.size?.peers, stage.leaders[0]?.size?.entries], [30, 90])
   stage.change()
   t.equal(stage.leaders[0]?.size?.peers, 0)
+  for (const feeder of feeders.slice(1)) feeder.leaderChanged(0)
   await stage.pass(refreshMs)
+  t.equal(stage.leaders[0]?.size?.peers, 29, 'who heard that another one leads')
+  await stage.pass(quietMs - refreshMs)
   t.same([stage.leaders[0]?.size?.peers, stage.leaders[0]?.size?.entries], [30, 90])
   t.equal(stage.leaders[0]?.isComplete, false, 'it cannot know yet that this is all')
   await stage.pass(settleMs)
@@ -272,7 +302,7 @@ test('more than one batch holds', async (t) => {
   await stage.pass(refreshMs)
   t.same(stage.streams('a').length, 2)
   stage.change()
-  await stage.pass(refreshMs)
+  await stage.pass(quietMs)
   t.same(stage.streams('a').length, 2, 'the numbers that are left begin anew')
   t.throws(
     () => {

@@ -247,7 +247,7 @@ test('a new leader knows nothing, and says so', async (t) => {
   const { shard: leader, clock } = shard()
   leader.answer('a', batchBytes({ sequence: 1 }, [named(0, 's', 'v')]))
   t.notOk(leader.isComplete)
-  clock.advance(softLimits.refreshMs + softLimits.settleMs)
+  clock.advance(softLimits.quietMs + softLimits.settleMs)
   t.ok(leader.isComplete)
   t.ok(leader.ask([], 'x').isComplete)
   leader.lead(undefined)
