@@ -163,10 +163,16 @@ class CoreSimulation {
     this.#arriving.delete(this.#now)
     for (const message of arriving) {
       const trouble = this.#troubles.get(message.to) as Trouble
-      if (this.#cut.has(message.from * 8 + message.to)) continue
+      if (this.#cut.has(message.from * 8 + message.to)) {
+        this.#reportSnapshot(message, false)
+        continue
+      }
       // What comes for somebody who is stopped waits.
       if (trouble.pausedUntil > this.#now) this.#arrive(message, trouble.pausedUntil)
-      else this.#group.member(message.to).node.step(message)
+      else {
+        this.#group.member(message.to).node.step(message)
+        this.#reportSnapshot(message, true)
+      }
     }
     for (const member of this.#group.members.values()) this.#live(member)
   }
@@ -198,11 +204,19 @@ class CoreSimulation {
   #send(messages: readonly Message[]): void {
     for (const message of messages) {
       this.#counts.messages += 1
-      if (this.#draw(100) < this.#losePercent) continue
+      if (this.#draw(100) < this.#losePercent) {
+        this.#reportSnapshot(message, false)
+        continue
+      }
       this.#arrive(message, this.#now + 1 + this.#draw(this.#delayMax))
       if (this.#draw(100) < this.#doublePercent)
         this.#arrive(message, this.#now + 1 + this.#draw(3 * this.#delayMax))
     }
+  }
+
+  /** Whoever carries snapshots says what became of them: the core sends nothing else to a member while it waits for that. */
+  #reportSnapshot({ type, from, to }: Message, arrived: boolean): void {
+    if (type === 'MsgSnap') this.#group.member(from).node.reportSnapshot(to, arrived)
   }
 
   #arrive(message: Message, tick: number): void {

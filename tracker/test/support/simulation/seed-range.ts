@@ -12,9 +12,6 @@ export type SimulationKind = 'core' | 'members'
 /** Seeds of a whole test run, unless KAIRO_SIMULATION_SEEDS says otherwise: what takes seconds, not minutes, on two cores. */
 export const usualSeeds: Readonly<Record<SimulationKind, number>> = { core: 500, members: 60 }
 
-/** Seeds of the core that are left out until their cause is found: 216 leaves a follower in the state of waiting for a snapshot that it has. */
-const openSeeds: ReadonlySet<number> = new Set([216])
-
 /** One seed that broke a promise. */
 export interface BrokenSeed {
   readonly seed: number
@@ -56,7 +53,6 @@ export async function runSeeds(
   Error.stackTraceLimit = 0
   for (let seed = from; seed < to && broken.length === 0; seed++) {
     seeds += 1
-    if (kind === 'core' && openSeeds.has(seed)) continue
     try {
       const report = await runSeed(kind, seed, ticks)
       for (const [name, count] of Object.entries(report)) totals[name] = (totals[name] ?? 0) + count
