@@ -46,6 +46,7 @@ interface Opened {
   readonly driver: Driver
   readonly states: Map<number, GroupState>
   readonly coordination: RegionCoordination
+  readonly groups: OpenRegion['groups']
 }
 
 /** {@link RegionEngine} over a {@link Driver}. */
@@ -80,10 +81,9 @@ export class DriverEngine implements RegionEngine {
     return { driver: { ...driver.counters }, state, client: { ...coordination.counters } }
   }
 
-  /** Groups that this peer leads. */
-  get leads(): number {
-    const { driver } = this.#opened ?? {}
-    return driver?.groupIds.filter((group) => driver.status(group).isLeader).length ?? 0
+  /** The groups that are open here. */
+  get groups(): OpenRegion['groups'] | undefined {
+    return this.#opened?.groups
   }
 
   /** Brings a message of the soft state to the leader of a shard. @throws TrackerError as {@link RegionCoordination.tellLeader} */
@@ -115,13 +115,14 @@ export class DriverEngine implements RegionEngine {
     }
     const members = { candidates, region }
     const coordination = new RegionCoordination({ lane, clock, members, onLeader })
-    this.#opened = { driver, states, coordination }
+    const control = groupControl(driver, groups, states)
+    this.#opened = { driver, states, coordination, groups: control }
     access.switchTo(groups)
     for (const group of driver.groupIds) groups.add(group, states.get(group) as GroupState)
     return {
       coordination,
       stateMachine,
-      groups: groupControl(driver, groups, states),
+      groups: control,
       close: async () => {
         await coordination.stop()
         for (const group of driver.groupIds) groups.remove(group)

@@ -9,11 +9,13 @@ import type { Clock } from '../clock.ts'
 import type { Coordination } from '../coordination.ts'
 import { TrackerError } from '../errors.ts'
 import type { RaftLogger } from '../raft/types.ts'
+import type { PlacementSettings } from '../region/placement-types.ts'
 import type { PeerFacts } from '../region/presence-keeper.ts'
 import { Region } from '../region/region.ts'
 import type { AgentStatus } from '../region/region-agent.ts'
 import { type RegionRequestKind, regionRequestKinds } from '../region/region-messages.ts'
 import type { RegionView } from '../region/region-view.ts'
+import type { OpenRegion } from '../region/residence.ts'
 import type { TrackerFigures } from '../tracker.ts'
 import type { TrackerTransport } from '../transport.ts'
 import type { Folder } from '../wal/folder.ts'
@@ -52,6 +54,8 @@ export interface TrackerMemberInit {
   readonly expectsPeers: boolean
   /** Size of a segment of the log. Default: the log's own. */
   readonly segmentBytes?: number
+  /** How fast seats are given and taken. Defaults: {@link placementLimits}. */
+  readonly placement?: Partial<PlacementSettings>
 }
 
 /** One peer's tracker. */
@@ -70,7 +74,7 @@ export class TrackerMember {
     const { transport, clock, random, logger, mayJoin, peerFacts, onStatus } = components
     const lane = new CallLane({ transport, clock, random })
     const access = new CurrentGroups()
-    const { segmentBytes, region: name, expectsPeers } = init
+    const { segmentBytes, placement, region: name, expectsPeers } = init
     const sizes = segmentBytes === undefined ? {} : { segmentBytes }
     this.#lane = lane
     this.#server = new CoordinationServer({ lane, access, clock, admits: mayJoin })
@@ -89,7 +93,10 @@ export class TrackerMember {
         ask: (peerId, kind, body, { timeoutMs }) =>
           lane.ask(peerId, callServices.region, regionRequest(kind, body), { timeoutMs }),
       },
-      { peerId: transport.peerId, name, expectsPeers },
+      {
+        ...{ peerId: transport.peerId, name, expectsPeers },
+        ...(placement === undefined ? {} : { placement }),
+      },
     )
     this.coordination = new CurrentCoordination(() => this.region.coordination)
   }
@@ -124,6 +131,11 @@ export class TrackerMember {
     this.#lane.stop()
   }
 
+  /** What this peer has of the region's groups; undefined while it is in none. */
+  get groups(): OpenRegion['groups'] | undefined {
+    return this.#engine.groups
+  }
+
   /** Everything for an operator. */
   view(): Promise<RegionView> {
     return this.region.view()
@@ -140,7 +152,9 @@ export class TrackerMember {
     const named = Object.entries(rooms).flatMap(([room, counters]) =>
       Object.entries(counters).map(([name, value]) => [`${room}.${name}`, value] as const),
     )
-    const gauges = { 'groups.led': this.#engine.leads, ...this.swarms.figures }
+    const { groupIds = [], status } = this.groups ?? {}
+    const led = groupIds.filter((group) => status?.(group).isLeader)
+    const gauges = { 'groups.led': led.length, ...this.swarms.figures }
     return { ...Object.fromEntries(named), ...gauges }
   }
 

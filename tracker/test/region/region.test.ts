@@ -22,13 +22,13 @@ test('one peer founds, a second one joins and copies', async (t) => {
   const one = await stage.add('one')
   await stage.together()
   t.equal(one.memberId, 1)
-  t.equal(one.driver?.groupIds.length, 17)
+  t.equal(one.groups?.groupIds.length, 17)
   await put(stage, one, 'some', 'a', '1')
   const two = await stage.add('two', [one])
   await stage.together()
   t.equal(two.memberId, 2)
   t.equal(await get(stage, two, 'some', 'a'), '1')
-  await stage.until(() => two.driver?.groupIds.length === 17, 60_000)
+  await stage.until(() => two.groups?.groupIds.length === 17, 60_000)
   await stage.voters((voters) => voters.join() === '1')
 })
 
@@ -71,7 +71,7 @@ test('seven peers: five vote, who dies is replaced, and nothing is lost', async 
   await first.start()
   await stage.together()
   t.equal(first.memberId, gone[0], 'as who it was')
-  await stage.until(() => first.driver?.groupIds.length === 0, 60_000)
+  await stage.until(() => first.groups?.groupIds.length === 0, 60_000)
   t.equal(await get(stage, first, 'things', 'a'), '1')
   const view = await stage.clock.result(first.region.view())
   t.equal(view.groups.length, 17)
@@ -190,11 +190,11 @@ test('a member that stops hands over before it goes', async (t) => {
   const peers = await region(stage, ['a', 'b', 'c'])
   await stage.voters((voters) => voters.length === 3)
   await stage.clock.pass(10_000)
-  const leader = peers.find(({ driver }) => driver?.status(0).isLeader) as StagePeer
+  const leader = peers.find(({ groups }) => groups?.status(0).isLeader) as StagePeer
   await leader.stop()
   const others = peers.filter((peer) => peer !== leader)
   const atMs = stage.clock.nowMs
-  await stage.clock.until(() => others.some(({ driver }) => driver?.status(0).isLeader))
+  await stage.clock.until(() => others.some(({ groups }) => groups?.status(0).isLeader))
   // A round trip is 100 ms.
   t.ok(stage.clock.nowMs - atMs < 500)
 })
@@ -208,7 +208,7 @@ test('who leaves hands its seats over first', async (t) => {
   await stage.clock.result(founder.region.leave())
   t.ok(stage.clock.nowMs - atMs < regionTimes.leaveMs, 'in time')
   t.equal(founder.region.status.phase, 'idle')
-  t.equal(founder.driver, undefined)
+  t.equal(founder.groups, undefined)
   await stage.voters((voters) => !has(voters, 1) && voters.length === 3)
   const view = await stage.clock.result((others[0] as StagePeer).region.view())
   t.same(
@@ -227,7 +227,7 @@ test('who leaves hands its seats over first', async (t) => {
 test('the last one but one leaves, and the last one goes on', async (t) => {
   const stage = new RegionStage(10)
   const [a, b] = (await region(stage, ['a', 'b'])) as [StagePeer, StagePeer]
-  await stage.until(() => b.driver?.groupIds.length === 17, 60_000)
+  await stage.until(() => b.groups?.groupIds.length === 17, 60_000)
   await put(stage, a, 'things', 'a', '1')
   await stage.clock.result(a.region.leave())
   await stage.together([b])
@@ -319,7 +319,7 @@ test('who may not join stays alone, and both know why', async (t) => {
 test('requests of strangers and stale ones do nothing', async (t) => {
   const stage = new RegionStage(15)
   const [a, b] = (await region(stage, ['a', 'b'])) as [StagePeer, StagePeer]
-  await stage.until(() => b.driver?.groupIds.length === 17, 60_000)
+  await stage.until(() => b.groups?.groupIds.length === 17, 60_000)
   const regionId = a.regionId as string
   const handle = (kind: 'dismiss' | 'report' | 'offer' | 'invite', by: string, body: Uint8Array) =>
     stage.clock.result(b.region.handle(by, kind, body))
@@ -332,7 +332,7 @@ test('requests of strangers and stale ones do nothing', async (t) => {
     code: 'ERR_NOT_A_MEMBER',
   })
   await handle('dismiss', 'a', dismissal(1))
-  t.ok(b.driver?.groupIds.includes(3), 'another seat was meant')
+  t.ok(b.groups?.groupIds.includes(3), 'another seat was meant')
   const report = decodeReport(await handle('report', 'a', encodeRegionId(regionId)))
   const seat = report.groups.find(({ group }) => group === 3)?.seat as number
   const addresses = [{ memberId: 1, peerId: 'a' }]
@@ -341,7 +341,7 @@ test('requests of strangers and stale ones do nothing', async (t) => {
   )
   t.not(next, seat)
   await handle('dismiss', 'a', dismissal(seat))
-  t.ok(b.driver?.groupIds.includes(3), 'it was invited again meanwhile')
+  t.ok(b.groups?.groupIds.includes(3), 'it was invited again meanwhile')
   const keys = [{ key: 'roster/9', value: bytes('x') }]
   await t.rejects(handle('offer', 'a', encodeOffer({ regionId, keys })), {
     code: 'ERR_INVALID_INPUT',

@@ -2,22 +2,12 @@
  * Whole members in memory: log, driver, state, client and region of each, with folders that survive, lines between them, and virtual time.
  */
 import assert from 'node:assert/strict'
-import { CallLane, callServices } from '../../../src/client/call-lane.ts'
-import { regionNumber } from '../../../src/client/coordination-codec.ts'
-import { CoordinationServer } from '../../../src/client/coordination-server.ts'
-import type { GroupAccess, GroupStore, Leadership } from '../../../src/client/group-access.ts'
-import { MemberGroups } from '../../../src/client/member-groups.ts'
-import { RegionCoordination } from '../../../src/client/region-coordination.ts'
 import type { Keyspace } from '../../../src/coordination.ts'
-import { Driver } from '../../../src/driver/driver.ts'
-import { TrackerError } from '../../../src/errors.ts'
-import { Region } from '../../../src/region/region.ts'
+import { TrackerMember } from '../../../src/member/tracker-member.ts'
+import type { Region } from '../../../src/region/region.ts'
 import type { AgentStatus } from '../../../src/region/region-agent.ts'
 import type { RegionInit } from '../../../src/region/region-init.ts'
 import { regionTimes } from '../../../src/region/region-limits.ts'
-import { regionRequestKinds } from '../../../src/region/region-messages.ts'
-import type { OpenRegion, RegionEngine } from '../../../src/region/residence.ts'
-import { GroupState } from '../../../src/state/group-state.ts'
 import { drawFrom } from '../../support/log-stage.ts'
 import { MemoryNetwork } from '../../support/memory-network.ts'
 import { SimulatedFolder } from '../../support/simulated-folder.ts'
@@ -29,57 +19,6 @@ const hurried = {
   ...{ returnMs: 5_000, transferMs: 5_000 },
 }
 
-/** The groups that are open now, behind one door: the region of a peer may change while its call lane stays. */
-class SwitchedGroups implements GroupAccess {
-  current: MemberGroups | undefined
-  readonly #listeners = new Set<(group: number) => void>()
-
-  switchTo(groups: MemberGroups | undefined): void {
-    this.current = groups
-    groups?.onLeadership((group) => {
-      for (const listener of this.#listeners) listener(group)
-    })
-  }
-
-  get region(): number {
-    return this.current?.region ?? 0
-  }
-
-  get groups(): Iterable<number> {
-    return this.current?.groups ?? []
-  }
-
-  leaderPeerId(group: number): string | undefined {
-    return this.current?.leaderPeerId(group)
-  }
-
-  leadership(group: number): Leadership | undefined {
-    return this.current?.leadership(group)
-  }
-
-  onLeadership(listener: (group: number) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
-  propose(group: number, command: Uint8Array): Promise<unknown> {
-    return this.#open().propose(group, command)
-  }
-
-  barrier(group: number): Promise<void> {
-    return this.#open().barrier(group)
-  }
-
-  store(group: number): GroupStore | undefined {
-    return this.current?.store(group)
-  }
-
-  #open(): MemberGroups {
-    if (this.current === undefined) throw new TrackerError('ERR_NOT_LEADER', 'in no region')
-    return this.current
-  }
-}
-
 /** One peer and all that is its own. */
 export class StagePeer {
   readonly peerId: string
@@ -88,9 +27,8 @@ export class StagePeer {
   isRunning = false
   mayJoin: (peerId: string) => boolean = () => true
   roles: readonly string[] = []
-  region!: Region
-  driver: Driver | undefined
   clock: ClockView
+  #member!: TrackerMember
   readonly #stage: RegionStage
   readonly #init: Partial<RegionInit>
   #folder: SimulatedFolder
@@ -105,6 +43,15 @@ export class StagePeer {
     this.#folder = new SimulatedFolder(stage.draw)
     this.#logFolder = new SimulatedFolder(stage.draw)
     this.#snapshotFolder = new SimulatedFolder(stage.draw)
+  }
+
+  get region(): Region {
+    return this.#member.region
+  }
+
+  /** What it has of the groups; undefined while it is in no region. */
+  get groups(): TrackerMember['groups'] {
+    return this.isRunning ? this.#member.groups : undefined
   }
 
   get memberId(): number {
@@ -125,167 +72,43 @@ export class StagePeer {
   }
 
   voters(group: number): readonly number[] {
-    return this.driver?.status(group).confState.voters ?? []
+    return this.groups?.status(group).confState.voters ?? []
   }
 
   async start(): Promise<void> {
     const stage = this.#stage
     this.clock = stage.clock.view()
     const { clock } = this
-    const transport = stage.network.transport(this.peerId, clock)
-    const random = (): number => stage.draw(2 ** 30) / 2 ** 30
-    const lane = new CallLane({ transport, clock, random })
-    const access = new SwitchedGroups()
-    const server = new CoordinationServer({ lane, access, clock })
-    const engine: RegionEngine = {
-      open: (facts, guide) => this.#open(facts, guide, { lane, access, transport, random, clock }),
-      erase: async () => {
-        this.#logFolder = new SimulatedFolder(stage.draw)
-        this.#snapshotFolder = new SimulatedFolder(stage.draw)
-      },
+    const note = (message: string): void => {
+      this.logged.push(message)
     }
-    const logger = {
-      info: (message: string) => this.logged.push(message),
-      warn: (message: string) => this.logged.push(message),
-    }
-    const region = new Region(
+    const { expectsPeers = false, name: region = 'default', ...rest } = this.#init
+    this.#member = new TrackerMember(
       {
-        ...{ clock, folder: this.#folder, engine, random, logger },
-        ask: (peerId, kind, body, { timeoutMs }) => {
-          const payload = new Uint8Array(body.length + 1)
-          payload[0] = regionRequestKinds.indexOf(kind)
-          payload.set(body, 1)
-          return lane.ask(peerId, callServices.region, payload, { timeoutMs })
-        },
+        ...{ clock, folder: this.#folder },
+        ...{ logFolder: this.#logFolder, snapshotFolder: this.#snapshotFolder },
+        transport: stage.network.transport(this.peerId, clock),
+        random: () => stage.draw(2 ** 30) / 2 ** 30,
+        randomBytes: (length) => Uint8Array.from({ length }, () => stage.draw(256)),
+        defer: clock.defer,
+        logger: { info: note, warn: note },
         mayJoin: (peerId) => this.mayJoin(peerId),
         peerFacts: () => ({ isReachable: true, load: 0, roles: this.roles }),
         onStatus: (status) => this.statuses.push(status),
+        onFailure: (error) => {
+          throw error
+        },
       },
-      { peerId: this.peerId, expectsPeers: false, placement: hurried, ...this.#init },
+      { region, expectsPeers, placement: hurried, segmentBytes: 64 * 1024, ...rest },
     )
-    lane.serve(callServices.region, (call) => {
-      const kind = regionRequestKinds[call.payload[0] as number]
-      if (kind === undefined) {
-        call.refuse(new TrackerError('ERR_MALFORMED', 'an unknown request'))
-        return
-      }
-      region.handle(call.peerId, kind, call.payload.slice(1)).then(
-        (answer) => call.answer(answer),
-        (error: unknown) =>
-          call.refuse(
-            error instanceof TrackerError ? error : new TrackerError('ERR_UNAVAILABLE', `${error}`),
-          ),
-      )
-    })
-    transport.start({
-      onFrame: (peerId, kind, frame) => {
-        if (kind === 'call') lane.onFrame(peerId, frame)
-        else this.driver?.onFrame(peerId, kind, frame)
-      },
-      onLink: (peerId, isUp) => {
-        lane.onLink(peerId, isUp)
-        this.driver?.onLink(peerId, isUp)
-        region.onLink(peerId, isUp)
-      },
-    })
-    server.start()
-    this.region = region
     this.isRunning = true
-    const start = region.start()
+    const start = this.#member.start()
     await stage.clock.result(start)
-  }
-
-  async #open(
-    facts: Parameters<RegionEngine['open']>[0],
-    guide: Parameters<RegionEngine['open']>[1],
-    of: {
-      readonly lane: CallLane
-      readonly access: SwitchedGroups
-      readonly transport: ReturnType<MemoryNetwork['transport']>
-      readonly random: () => number
-      readonly clock: ClockView
-    },
-  ): Promise<OpenRegion> {
-    const { lane, access, transport, random, clock } = of
-    const stage = this.#stage
-    const states = new Map<number, GroupState>()
-    const stateMachine = (group: number): GroupState => {
-      const state = new GroupState({
-        clock,
-        propose: (command) => {
-          driver.propose(group, command).catch(() => undefined)
-        },
-      })
-      states.set(group, state)
-      return state
-    }
-    const driver: Driver = new Driver(
-      {
-        ...{ clock, random, logFolder: this.#logFolder, snapshotFolder: this.#snapshotFolder },
-        send: transport.send,
-        randomBytes: (length) => Uint8Array.from({ length }, () => stage.draw(256)),
-        defer: clock.defer,
-        admits: (peerId, memberId) => guide.admits(peerId, memberId),
-        logger: { warn: (message) => this.logged.push(message) },
-      },
-      {
-        ...{ region: facts.regionId, memberId: facts.memberId, peerId: this.peerId },
-        ...{ segmentBytes: 64 * 1024, stateMachine },
-      },
-    )
-    await driver.start()
-    this.driver = driver
-    const number = regionNumber(facts.regionId)
-    const groups = new MemberGroups({ driver }, { region: number })
-    access.switchTo(groups)
-    for (const group of driver.groupIds) groups.add(group, states.get(group) as GroupState)
-    const candidates = (group: number): string[] => {
-      const own = driver.groupIds.includes(group) ? [this.peerId] : []
-      return [...own, ...guide.contacts()]
-    }
-    const coordination = new RegionCoordination({
-      lane,
-      clock,
-      members: { candidates, region: number },
-    })
-    return {
-      coordination,
-      stateMachine,
-      groups: {
-        get groupIds() {
-          return driver.groupIds
-        },
-        status: (group) => driver.status(group),
-        createGroup: async (group, init, state) => {
-          await driver.createGroup(group, init, state)
-          groups.add(group, state as GroupState)
-        },
-        joinGroup: (group, state, contacts) => {
-          const isNew = !driver.groupIds.includes(group)
-          driver.joinGroup(group, state, contacts)
-          if (isNew) groups.add(group, state as GroupState)
-        },
-        removeGroup: async (group) => {
-          groups.remove(group)
-          await driver.removeGroup(group)
-        },
-        changeMembers: (group, changes, options) => driver.changeMembers(group, changes, options),
-        transferLeadership: (group, memberId) => driver.transferLeadership(group, memberId),
-        onLeadership: (group, listener) => driver.onLeadership(group, listener),
-      },
-      close: async () => {
-        await coordination.stop()
-        for (const group of driver.groupIds) groups.remove(group)
-        access.switchTo(undefined)
-        this.driver = undefined
-        await driver.stop()
-      },
-    }
   }
 
   /** Stops in order. */
   async stop(): Promise<void> {
-    await this.#stage.clock.result(this.region.stop())
+    await this.#stage.clock.result(this.#member.stop())
     this.#gone()
     this.#stage.network.remove(this.peerId)
   }
@@ -373,7 +196,7 @@ export class RegionStage {
   ): Promise<void> {
     await this.until(() => {
       const held = this.running.flatMap((peer) =>
-        (peer.driver?.groupIds ?? []).map((group) => peer.voters(group)),
+        (peer.groups?.groupIds ?? []).map((group) => peer.voters(group)),
       )
       return held.length > 0 && held.every(expected)
     }, withinMs)
