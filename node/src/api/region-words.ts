@@ -37,6 +37,7 @@ export function regionState(region: Region): {
 /** What there is to know at a glance, as names and values. */
 export function regionFacts(region: Region): (readonly [name: string, value: string])[] {
   const { name, engine, state, error, phase, regionId, memberId, founded } = region
+  const { members, contacts } = region
   const isTracker = engine === 'tracker'
   return [
     ['region', name],
@@ -45,6 +46,11 @@ export function regionFacts(region: Region): (readonly [name: string, value: str
     ...pair('this peer', isTracker && phase !== null ? whereWords(phase, memberId) : null),
     ...pair('region id', regionId),
     ...pair('founded', founded),
+    // Whoever is to start them again must know which they are.
+    ...pair(
+      'other members',
+      members.length === 0 && contacts.length > 0 ? contacts.join(' ') : null,
+    ),
   ]
 }
 
@@ -140,11 +146,16 @@ function warn(text: string, hint = ''): RegionNotice {
   return { status: 'warn', text, hint }
 }
 
-/** Whether a member is there. */
-export function memberState({ isAlive, isLeaving, isReachable }: Member): {
-  readonly word: string
-  readonly status: 'ok' | 'warn' | 'fail'
-} {
+/** Whether a member is there. Without a quorum the region does not learn who has gone, and what this peer sees itself counts. */
+export function memberState(
+  { isAlive, isLeaving, isReachable, isSelf, isConnected }: Member,
+  { hasQuorum }: Pick<Region, 'hasQuorum'>,
+): { readonly word: string; readonly status: 'ok' | 'warn' | 'fail' } {
+  if (!hasQuorum && !isSelf) {
+    return isConnected
+      ? { word: 'connected', status: 'ok' }
+      : { word: 'not connected', status: 'fail' }
+  }
   if (!isAlive) return { word: 'away', status: 'fail' }
   if (isLeaving) return { word: 'leaving', status: 'warn' }
   return { word: isReachable ? 'there' : 'there, not reachable', status: 'ok' }
@@ -165,9 +176,9 @@ export function groupLeader({ leader }: Group): string {
   return leader === null ? 'none' : String(leader)
 }
 
-/** What is remarkable about a group; empty for most. */
-export function groupState({ hasQuorum, isChanging }: Group): string {
-  return [hasQuorum ? '' : 'no quorum', isChanging ? 'changing' : ''].filter(Boolean).join(', ')
+/** What is remarkable about a group; empty for most. One without a quorum has no leader. */
+export function groupState({ isChanging }: Group): string {
+  return isChanging ? 'changing' : ''
 }
 
 /** Entries that members lack of what is committed: `0`, or `2: 15, 3: silent`. */

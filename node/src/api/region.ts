@@ -19,6 +19,7 @@ import {
 /** The rooms behind the routes. */
 export interface RegionRouteComponents {
   readonly coordination: Pick<CoordinationService, 'status' | 'view' | 'leave' | 'forget' | 'merge'>
+  readonly host: { peers(): readonly string[] }
   readonly directory: Pick<Directory, 'list' | 'uniqueName'>
   readonly streamOwners: Pick<StreamOwners, 'read'>
 }
@@ -35,7 +36,7 @@ export function regionRoutes(components: RegionRouteComponents): Route[] {
       summary: 'Tells the members of the region that this peer is in, and how its groups stand.',
       access: 'operator',
       response: { 200: regionSchema },
-      handler: async () => ({ status: 200, body: await regionAnswer(coordination) }),
+      handler: async () => ({ status: 200, body: await regionAnswer(components) }),
     }),
     defineRoute({
       method: 'GET',
@@ -90,15 +91,18 @@ export function regionRoutes(components: RegionRouteComponents): Route[] {
   ]
 }
 
-async function regionAnswer(
-  coordination: RegionRouteComponents['coordination'],
-): Promise<z.input<typeof regionSchema>> {
-  const { engine, state, error, region, agent } = coordination.status
-  const isThere = engine === 'tracker' && state === 'running'
-  const found = isThere ? await whole(coordination) : { failure: error }
+async function regionAnswer({
+  coordination,
+  host,
+}: RegionRouteComponents): Promise<z.input<typeof regionSchema>> {
+  const before = coordination.status
+  const isThere = before.engine === 'tracker' && before.state === 'running'
+  const found = isThere ? await whole(coordination) : { failure: before.error }
+  const { engine, state, region, agent } = coordination.status
   const { members = [], groups = [] } = found.view ?? {}
   const status = found.view ?? agent
   const { facts } = status ?? {}
+  const connected = new Set(host.peers())
   return {
     ...{ name: region, engine, state, error: found.failure?.message ?? null },
     phase: status?.phase ?? null,
@@ -106,13 +110,19 @@ async function regionAnswer(
     memberId: facts?.memberId ?? null,
     founded: facts === undefined ? null : isoTime(facts.foundedAtMs),
     memberCount: status?.memberCount ?? 0,
-    hasQuorum: status?.hasQuorum ?? false,
+    hasQuorum: (status?.hasQuorum ?? false) && hasLeader(groups),
     isDegraded: status?.isDegraded ?? false,
     waitsFor: status?.waitsFor ?? null,
-    members: members.map((one) => memberAnswer(one, facts?.memberId)),
+    contacts: [...(facts?.contacts ?? [])],
+    members: members.map((one) => memberAnswer(one, facts?.memberId, connected)),
     groups: groups.map(groupAnswer),
     conflicts: status?.conflicts.map(conflictAnswer) ?? [],
   }
+}
+
+/** This peer learns a few seconds later than its members do that the region has lost its quorum. */
+function hasLeader(groups: RegionView['groups']): boolean {
+  return groups.find(({ group }) => group === 0)?.hasQuorum ?? true
 }
 
 async function ownersAnswer(
@@ -158,10 +168,12 @@ async function whole(
 function memberAnswer(
   { sinceMs, roles, ...member }: RegionView['members'][number],
   self: number | undefined,
+  connected: ReadonlySet<string>,
 ): z.input<typeof regionSchema>['members'][number] {
   const isSelf = member.memberId === self
   const since = sinceMs === undefined ? null : isoTime(sinceMs)
-  return { ...member, isSelf, since, roles: [...roles] }
+  const isConnected = isSelf || connected.has(member.peerId)
+  return { ...member, isSelf, isConnected, since, roles: [...roles] }
 }
 
 function groupAnswer({

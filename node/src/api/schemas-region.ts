@@ -7,9 +7,12 @@ const member = z.object({
   memberId: z.number().int(),
   peerId: z.string(),
   isSelf: z.boolean(),
-  isAlive: z.boolean(),
+  isAlive: z
+    .boolean()
+    .describe('As the region knew last; without a quorum it learns of nothing any more.'),
   isLeaving: z.boolean(),
   isReachable: z.boolean(),
+  isConnected: z.boolean().describe('This peer has a connection to it.'),
   since: z.iso
     .datetime()
     .nullable()
@@ -72,6 +75,11 @@ export const regionSchema = z.object({
     .string()
     .nullable()
     .describe('A region that is there and can let nobody in for want of a quorum.'),
+  contacts: z
+    .array(z.string())
+    .describe(
+      'Other members by peer id, as this peer remembers them: some of them in a large region.',
+    ),
   members: z.array(member),
   groups: z.array(group),
   conflicts: z

@@ -93,13 +93,13 @@ function noticeLines(answer: Region): string {
     .join('\n')
 }
 
-function memberRows({ members }: Region): string[][] {
+function memberRows(region: Region): string[][] {
   return [
     ['member', 'peer', 'state', 'leads', 'votes', 'load', 'starts', 'since', 'roles'],
-    ...members.map((member) => [
+    ...region.members.map((member) => [
       `${member.memberId}${member.isSelf ? ' (here)' : ''}`,
       member.peerId,
-      memberState(member).word,
+      memberState(member, region).word,
       String(member.leads),
       String(member.votes),
       memberLoad(member),

@@ -22,7 +22,17 @@ export function checkRegion({ status, failure, folder }: RegionCheckView): Check
   if (state !== 'running') {
     return [{ name: NAME, status: 'warn', detail: `the tracker is ${state}` }]
   }
-  return [checkQuorum(status, failure), ...checkConflicts(status)]
+  return [checkQuorum(status, failure), ...checkConflicts(status), ...checkThread(status)]
+}
+
+function checkThread({ region, ended }: CoordinationStatus): Check[] {
+  if (ended === undefined) return []
+  const { count, reason } = ended
+  const times = count === 1 ? 'once' : `${count} times`
+  const detail = `${region}: the tracker's thread ended by itself ${times} and was begun anew, last for: ${reason.message}`
+  const hint =
+    'Look for memory that runs out. Otherwise it is a fault of this program: report it with the log.'
+  return [{ name: NAME, status: 'warn', detail, hint }]
 }
 
 function failed(error: KairoError | undefined, folder: string): Check {
@@ -62,6 +72,7 @@ function checkQuorum(
       hint: 'Start its other members again. If they will not come back: `kairo region forget` at one that is left.',
     }
   }
+  const regionId = agent.facts?.regionId ?? '<region id>'
   const members = `${agent.memberCount} member${agent.memberCount === 1 ? '' : 's'}`
   if (agent.hasQuorum && failure === undefined) {
     return { name: NAME, status: 'ok', detail: `${region}: ${members}, decides things` }
@@ -74,7 +85,7 @@ function checkQuorum(
     name: NAME,
     status: agent.isDegraded ? 'fail' : 'warn',
     detail: `${region}: of ${members} too few are there to decide anything`,
-    hint: 'Start the other members again, or make the network between them work. If they will not come back: `kairo region forget` here.',
+    hint: `Start the other members again, or make the network between them work. Only if they will not come back: \`kairo region forget ${regionId} --lose-data\` here.`,
   }
 }
 

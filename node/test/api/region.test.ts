@@ -46,6 +46,7 @@ async function serve(t: Test, folder: string, { service, host }: CoordinationSta
     ...{ host: '127.0.0.1', port: 0, corsOrigins: [], plainHandlers: [], streamRoutes: [] },
     routes: regionRoutes({
       coordination: service,
+      host,
       streamOwners: new StreamOwners({ coordination, peerId, leases }),
       directory: directoryOf(names),
     }),

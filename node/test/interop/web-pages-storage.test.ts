@@ -129,6 +129,10 @@ test('URLs are read into the cache from the page, now and at a quiet time', { sk
 
 test('an object is kept by its hash and released on the page', { skip }, async (t) => {
   const { page, peer, complaints } = await openAdmin(t, 1_440)
+  const region = page.getByRole('region', { name: 'Region', exact: true })
+  await region.getByText('decides things').waitFor()
+  await region.getByText('Member 1 (here)').waitFor()
+  await region.getByText('All 17 groups have a quorum').waitFor()
   const storage = page.getByRole('region', { name: 'Storage' })
   await storage.getByText('You keep no object yet.').waitFor()
   await storage.getByText('No IPFS tree is kept.').waitFor()

@@ -1,7 +1,7 @@
 // The built pages in headless Chromium, against a stand-in for the peer and a live HLS stream that ffmpeg makes.
 import assert from 'node:assert/strict'
 import { fileURLToPath } from 'node:url'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, chromium, type Locator, type Page } from 'playwright-core'
 import { t as root, type Test, test } from 'tap'
 import { build } from 'vite'
 import { untilTrue } from '../support/browser.ts'
@@ -241,6 +241,85 @@ test('the admin page keeps the token out of the address and works with it', { sk
   t.same(complaints, [])
 })
 
+test('the region is told as it is, and left for another one after a second yes', {
+  skip,
+}, async (t) => {
+  const peer = await fakePeer(t)
+  const { page, complaints } = await open(t, peer, '/admin?token=operator-secret')
+  const region = page.getByRole('region', { name: 'Region', exact: true })
+  await soon(page, region.getByText('decides things'))
+  const text = () => region.textContent()
+  t.match(await text(), /1 of 17 groups have no quorum\..*Members, 2 of 3 there/s)
+  t.match(await text(), /Member 1 \(here\).*there · leads 8.*Member 3.*away · leads 0/s)
+  const groups = region.getByRole('table', { name: 'Groups of the region' })
+  t.equal(await groups.getByRole('row').count(), 18, 'unfolded, for one of them has no leader')
+  t.match(await groups.getByRole('row').nth(6).textContent(), /5none1 2 331205not known/)
+  t.match(await text(), /this peer · since .* · term 3, entry 120 · 2\.4 s left/)
+
+  await region.getByRole('link', { name: '12D3…LtJ4uE' }).click()
+  await page.locator('.lines > li:target').getByText('This peer', { exact: true }).waitFor()
+  const membership = page.locator('.lines > li:target').getByRole('link', { name: /Member of/ })
+  await soon(page, membership)
+  await membership.click()
+  await region.locator('li:target').getByText('Member 1 (here)').waitFor()
+  await page.getByRole('link', { name: 'owned by this peer, as the region says' }).click()
+  await region.locator('li:target').getByRole('link', { name: 'test', exact: true }).click()
+  await page.locator('.row:target').getByText('Test picture').waitFor()
+
+  const move = region.getByRole('button', { name: /^Move this peer to the region beef/ })
+  await move.click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click()
+  t.same(peer.changes, [], 'a move needs a second yes')
+  await move.click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Move this peer' }).click()
+  while (peer.changes.length < 1) await page.waitForTimeout(20)
+  t.same(peer.changes, ['POST /api/region/merge'])
+  await regionGetsWorse(t, page, peer)
+  t.same(complaints, [])
+})
+
+/** Waits for what an answer brings that has changed meanwhile, without waiting for the page to ask by itself. */
+async function soon(page: Page, shown: Locator): Promise<void> {
+  for (let attempt = 0; attempt < 100 && !(await shown.isVisible()); attempt += 1) {
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await page.waitForTimeout(100)
+  }
+  await shown.waitFor()
+}
+
+/** Without a quorum, without an answer, without a tracker, and with an etcd in its place. */
+async function regionGetsWorse(t: Test, page: Page, peer: FakeWebPeer): Promise<void> {
+  const region = page.getByRole('region', { name: 'Region', exact: true })
+  const whole = peer.answers.region
+  const { members } = whole as { members: Record<string, unknown>[] }
+  const bad = { ...whole, hasQuorum: false, isDegraded: true }
+  const parted = members.map((one) => ({ ...one, isConnected: one.memberId === 2 }))
+  peer.answers.region = { ...bad, conflicts: [], members: parted }
+  await soon(page, region.getByText('no quorum for long'))
+  t.match(
+    await region.textContent(),
+    /Publishers are taken unconfirmed.*--lose-data here\..*2 of 3 here or connected.*not connected/s,
+  )
+  t.equal(await region.getByText('Other regions of this name').isHidden(), true)
+  peer.answers.region = { ...bad, members: [], groups: [], error: 'no answer' }
+  await soon(page, region.getByText('The members could not be asked: no answer.'))
+  t.match(await region.textContent(), /as they were told at .*Member 1 \(here\).*0 \(region\)/s)
+  const none = { regionId: null, founded: null, memberId: null, members: [], groups: [] }
+  const failed = { ...none, conflicts: [], state: 'failed', error: 'no space left' }
+  peer.answers.region = { ...whole, ...failed, phase: null, hasQuorum: false }
+  await soon(page, region.getByText('works no longer: no space left.'))
+  t.equal(await region.getByText('Member 1 (here)').isHidden(), true)
+  peer.answers.reachable = false
+  await soon(page, region.getByText('not known now'))
+  peer.answers.reachable = true
+  Object.assign(peer.answers, { region: undefined })
+  const notice = page.locator('.dashboard > .notice-fail')
+  await soon(page, notice.getByText('Not Found'))
+  peer.answers.region = { ...whole, ...none, conflicts: [], engine: 'etcd', phase: null }
+  await soon(page, region.getByText('etcd decides'))
+  t.equal(await notice.isHidden(), true, 'what went wrong is over')
+}
+
 test('the admin page asks for the token and refuses a wrong one', { skip }, async (t) => {
   const peer = await fakePeer(t)
   const { page } = await open(t, peer, '/admin')
@@ -306,6 +385,7 @@ test('both pages fit a phone', { skip }, async (t) => {
   for (const path of ['/', '/#/watch/garage', '/#/video/a', '/admin?token=operator-secret']) {
     const { page } = await open(t, peer, path, phone)
     await page.locator('main h1, main h2').first().waitFor()
+    if (path.startsWith('/admin')) await page.getByText('Member 3', { exact: true }).waitFor()
     t.equal(await fits(page), true, path)
   }
 })

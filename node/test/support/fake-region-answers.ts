@@ -7,7 +7,13 @@ const peers = ['12D3KooWQe7hFDx8vCqYqQnvTQ9n1Zc4yQpXnR5mK2sW8aLtJ4uE'].concat(
 function member(memberId: number, more: Record<string, unknown> = {}): Record<string, unknown> {
   return {
     ...{ memberId, peerId: peers[memberId - 1], isSelf: memberId === 1, isAlive: true },
-    ...{ isLeaving: false, isReachable: true, since: '2026-01-02T03:04:05.000Z', incarnation: 2 },
+    ...{
+      isLeaving: false,
+      isReachable: true,
+      isConnected: true,
+      since: '2026-01-02T03:04:05.000Z',
+      incarnation: 2,
+    },
     ...{ load: 0.25, roles: ['ingest', 'relay'], leads: 8, votes: 17, ...more },
   }
 }
@@ -26,6 +32,7 @@ export function regionAnswers() {
     region: {
       ...{ name: 'default', engine: 'tracker', state: 'running', error: null, phase: 'member' },
       ...{ regionId: '4f1c'.repeat(8), memberId: 1, founded: '2026-01-02T03:04:05.000Z' },
+      contacts: peers.slice(1),
       ...{ memberCount: 3, hasQuorum: true, isDegraded: false, waitsFor: null },
       members: [member(1), member(2), member(3, { isAlive: false, since: null, leads: 0 })],
       groups: Array.from({ length: 17 }, (_, index) =>

@@ -1,12 +1,12 @@
 /** The admin page for an operator whose token the peer accepts. */
 
 import { Api, ApiError } from '../shared/api.ts'
-import { announce, type Component, h, setText } from '../shared/dom.ts'
-import { icon } from '../shared/icon.ts'
+import { announce, type Component, h } from '../shared/dom.ts'
 import { type Poll, poll } from '../shared/poll.ts'
 import { createAddresses } from './addresses.ts'
 import { createCache } from './cache/cache.ts'
 import { createDoctor } from './doctor.ts'
+import { createFailureNotice, type FailureNotice } from './failure-notice.ts'
 import { createKeys } from './keys.ts'
 import { createKnownPeers } from './known-peers.ts'
 import { createMediaChildren } from './media-children.ts'
@@ -41,23 +41,23 @@ export interface DashboardInit {
 /** Creates the dashboard and starts to poll. */
 export function createDashboard(init: DashboardInit): Component {
   const api = new Api(init.token)
-  const failure = h('p', { class: 'notice notice-fail', role: 'alert', hidden: true })
-  const failureText = h('span')
-  failure.append(icon('alert'), failureText)
-  const fail = (error: unknown) => {
-    if (error instanceof ApiError && error.status === 401) return init.onRefused()
-    setText(failureText, error instanceof Error ? error.message : String(error))
-    failure.hidden = false
+  const notice = createFailureNotice()
+  const outcome: Outcome = {
+    fail: (source, error) => {
+      if (error instanceof ApiError && error.status === 401) init.onRefused()
+      else notice.fail(source, error)
+    },
+    well: notice.well,
   }
   const polls: Poll[] = []
   const change: Change = async (work, onProblem) => {
     try {
       await work()
-      failure.hidden = true
+      outcome.well(change)
       announce('Done')
     } catch (error) {
       const isRefused = error instanceof ApiError && error.status === 401
-      if (onProblem === undefined || isRefused) fail(error)
+      if (onProblem === undefined || isRefused) outcome.fail(change, error)
       else onProblem(error instanceof Error ? error.message : String(error))
     }
     for (const each of polls.slice(0, quickPolls)) each.now()
@@ -66,12 +66,12 @@ export function createDashboard(init: DashboardInit): Component {
     parts.doctor.update(undefined)
     polls[quickPolls]?.now()
   })
-  polls.push(...startPolls(api, parts, fail, init.onReachable))
+  polls.push(...startPolls(api, parts, outcome, init.onReachable))
   return {
     element: h(
       'div',
       { class: 'dashboard' },
-      failure,
+      notice.element,
       parts.overview.element,
       h(
         'div',
@@ -130,30 +130,48 @@ function createParts(api: Api, change: Change, checkAgain: () => void) {
   }
 }
 
+/** Takes what became of a poll or a change. */
+type Outcome = Pick<FailureNotice, 'fail' | 'well'>
+
 /** The polls in the order that {@link quickPolls} counts by. */
 function startPolls(
   api: Api,
   parts: Parts,
-  fail: (error: unknown) => void,
+  outcome: Outcome,
   onReachable: (reachable: boolean) => void,
 ): Poll[] {
   const { overview, addresses, network, children, streams } = parts
-  const every = <T>(intervalMs: number, ask: () => Promise<T>, onData: (data: T) => void) =>
-    poll({ intervalMs, ask, onData, onError: fail })
+  const every = <T>(
+    intervalMs: number,
+    ask: () => Promise<T>,
+    onData: (data: T) => void,
+    onError: (error: unknown) => void = () => {},
+  ) => {
+    const source = {}
+    return poll({
+      ...{ intervalMs, ask },
+      onData: (data: T) => {
+        outcome.well(source)
+        onData(data)
+      },
+      onError: (error) => {
+        onError(error)
+        // That the peer does not answer at all stands at the head of the page.
+        if (!isUnreachable(error)) outcome.fail(source, error)
+      },
+    })
+  }
   return [
-    poll({
-      intervalMs: statusMs,
-      ask: () => Promise.all([api.status(), api.recordings(), api.pulls()]),
-      onData: ([status, recordings, pulls]) => {
+    every(
+      statusMs,
+      () => Promise.all([api.status(), api.recordings(), api.pulls()]),
+      ([status, recordings, pulls]) => {
         onReachable(true)
         for (const part of [overview, addresses, network, children]) part.update(status)
         streams.update({ status, recordings, pulls })
       },
-      onError: (error) => {
-        onReachable(!(error instanceof ApiError && error.status === 0))
-        if (error instanceof ApiError && error.status !== 0) fail(error)
-      },
-    }),
+      (error) => onReachable(!isUnreachable(error)),
+    ),
     every(
       keysMs,
       () => Promise.all([api.keys(), api.presets(), api.restreaming()]),
@@ -175,16 +193,12 @@ function startPolls(
       () => Promise.all([api.knownPeers(), api.nearest()]),
       ([known, nearest]) => parts.knownPeers.update({ known, nearest }),
     ),
-    poll({
-      intervalMs: keysMs,
-      ask: parts.region.ask,
-      onData: parts.region.update,
-      onError: (error) => {
-        parts.region.fail(error)
-        fail(error)
-      },
-    }),
+    every(keysMs, parts.region.ask, parts.region.update, parts.region.fail),
     every(doctorMs, () => api.doctor(), parts.doctor.update),
     every(doctorMs, () => api.config(), parts.settings.update),
   ]
+}
+
+function isUnreachable(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 0
 }

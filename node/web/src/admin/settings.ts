@@ -9,7 +9,7 @@ export function createSettings(): Component<readonly Setting[]> {
   const body = h('tbody')
   const table = h(
     'table',
-    { class: 'settings' },
+    { class: 'settings setting-table' },
     h(
       'thead',
       {},
@@ -31,7 +31,7 @@ export function createSettings(): Component<readonly Setting[]> {
           h(
             'tr',
             {},
-            h('th', { scope: 'row' }, h('code', {}, setting.name)),
+            h('th', { scope: 'row' }, h('code', {}, ...breakable(setting.name))),
             h('td', {}, h('code', {}, valueText(setting.value))),
             h('td', {}, setting.origin),
           ),
@@ -40,6 +40,11 @@ export function createSettings(): Component<readonly Setting[]> {
     },
     dispose: () => {},
   }
+}
+
+/** A name in camel case, which may be broken before its capitals where there is little room. */
+function breakable(name: string): (Node | string)[] {
+  return name.split(/(?=[A-Z])/).flatMap((part, index) => (index === 0 ? part : [h('wbr'), part]))
 }
 
 function valueText(value: unknown): string {

@@ -53,7 +53,7 @@ export function createGroups(): Component<RegionAnswer> {
 
 function describeGroups(all: number, silent: number): string {
   if (silent === 0) return all === 1 ? 'The group has a quorum' : `All ${all} groups have a quorum`
-  return `${silent} of ${all} groups have no quorum`
+  return silent === all ? 'No group has a quorum' : `${silent} of ${all} groups have no quorum`
 }
 
 function createRow(): Component<Group> {
@@ -75,8 +75,8 @@ function createRow(): Component<Group> {
     update: (group) => {
       setText(name, groupName(group))
       setText(state, groupState(group))
-      state.classList.toggle('is-failing', !group.hasQuorum)
       setText(leader, groupLeader(group))
+      leader.classList.toggle('is-failing', group.leader === null)
       setText(voters, group.voters.join(' '))
       setText(learners, group.learners.length === 0 ? '' : `learners ${group.learners.join(' ')}`)
       setText(term, String(group.term))

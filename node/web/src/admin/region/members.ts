@@ -11,7 +11,8 @@ import { timeText } from './time-text.ts'
 /** Members that are listed; of a larger region those that need a look come first, and the command line tells all. */
 const shownMax = 40
 
-type Member = RegionAnswer['members'][number]
+/** A member, and whether its region can know that it is there. */
+type Member = RegionAnswer['members'][number] & Pick<RegionAnswer, 'hasQuorum'>
 
 /** Creates the list. */
 export function createMembers(): Component<RegionAnswer> {
@@ -24,10 +25,12 @@ export function createMembers(): Component<RegionAnswer> {
   const element = h('div', { class: 'part' }, title, rows.element, more)
   return {
     element,
-    update: ({ members }) => {
+    update: ({ hasQuorum, members: told }) => {
+      const members = told.map((member) => ({ ...member, hasQuorum }))
       element.hidden = members.length === 0
-      const there = members.filter(({ isAlive }) => isAlive).length
-      setText(title, `Members, ${there} of ${members.length} there`)
+      const there = members.filter((member) => stateOf(member).status !== 'fail').length
+      const where = hasQuorum ? 'there' : 'here or connected'
+      setText(title, `Members, ${there} of ${members.length} ${where}`)
       rows.update(inOrder(members).slice(0, shownMax))
       const left = members.length - shownMax
       more.hidden = left <= 0
@@ -39,9 +42,13 @@ export function createMembers(): Component<RegionAnswer> {
 
 /** Of many members those that are away stand first, behind this one; of few all stand where they stood before. */
 function inOrder(members: readonly Member[]): Member[] {
-  const rank = ({ isSelf, isAlive, isLeaving }: Member) =>
-    isSelf ? 0 : members.length <= shownMax ? 2 : !isAlive || isLeaving ? 1 : 2
+  const rank = (member: Member) =>
+    member.isSelf ? 0 : members.length > shownMax && stateOf(member).status !== 'ok' ? 1 : 2
   return [...members].sort((a, b) => rank(a) - rank(b) || a.memberId - b.memberId)
+}
+
+function stateOf(member: Member): ReturnType<typeof memberState> {
+  return memberState(member, member)
 }
 
 function createLine(peerId: string): Component<Member> {
@@ -58,7 +65,7 @@ function createLine(peerId: string): Component<Member> {
       h('div', {}, h('span', {}, name, ' ', peer.element), facts),
     ),
     update: (member) => {
-      dot.className = `dot dot-${memberState(member).status}`
+      dot.className = `dot dot-${stateOf(member).status}`
       setText(name, `Member ${member.memberId}${member.isSelf ? ' (here)' : ''}`)
       peer.show(shortPeerId(peerId), places.peer(peerId))
       setText(facts, describe(member))
@@ -71,7 +78,7 @@ function describe(member: Member): string {
   const { leads, votes, incarnation, since, roles } = member
   const load = memberLoad(member)
   return [
-    memberState(member).word,
+    stateOf(member).word,
     `leads ${leads}`,
     `votes in ${votes}`,
     load === '' ? '' : `load ${load}`,

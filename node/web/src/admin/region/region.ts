@@ -50,10 +50,13 @@ export function createRegion(api: Api, change: Change): RegionPart {
   const conflicts = createConflicts(api, change)
   const owners = createOwners(api)
   const parts = [facts, members, groups, conflicts, owners]
+  const earlier = h('p', { class: 'empty-line', hidden: true })
+  let last: { readonly region: RegionAnswer; readonly at: Date } | undefined
   const body = h(
     'div',
     { class: 'part', hidden: true },
-    ...[facts, conflicts, members, groups, owners].map(({ element }) => element),
+    ...[facts.element, conflicts.element, earlier],
+    ...[members, groups, owners].map(({ element }) => element),
   )
   const element = section('Region', state, waiting, notices.element, body)
   element.id = places.region
@@ -70,7 +73,13 @@ export function createRegion(api: Api, change: Change): RegionPart {
       waiting.hidden = true
       state.hidden = body.hidden = false
       notices.update(regionNotices(region))
-      for (const part of [facts, members, groups, conflicts]) part.update(region)
+      if (region.members.length > 0) last = { region, at: new Date() }
+      const known = last?.region.regionId === region.regionId ? last : undefined
+      const isEarlier = known !== undefined && known.region !== region
+      earlier.hidden = !isEarlier
+      setText(earlier, `Members and groups as they were told at ${known?.at.toLocaleTimeString()}.`)
+      for (const part of [facts, conflicts]) part.update(region)
+      for (const part of [members, groups]) part.update(known?.region ?? region)
       owners.update(list)
     },
     fail: (error) => {
