@@ -2,6 +2,7 @@
  * One peer's tracker as the program sees it: coordination for its region, what is known of that region, and what an operator may do to it.
  * `createTracker` (worker/) runs it in a thread of its own.
  */
+import type { Clock } from './clock.ts'
 import type { Coordination } from './coordination.ts'
 import type { RaftLogger } from './raft/types.ts'
 import type { PeerFacts } from './region/presence-keeper.ts'
@@ -14,13 +15,20 @@ import type { TrackerTransport } from './transport.ts'
 export interface TrackerComponents {
   readonly transport: TrackerTransport
   readonly logger?: RaftLogger
+  /** For waits between threads. Default the machine's. */
+  readonly clock?: Clock
   /** Whether a peer may join the region that this one is in, and ask for what it decides; asked when a connection is made. */
   readonly mayJoin: (peerId: string) => boolean
   /** What this peer tells of itself; read when it starts, and again when {@link Tracker.setPeerFacts} brings others. */
   readonly peerFacts: PeerFacts
   /** The peer entered a region, left one, lost or found its quorum, met a conflict. */
   readonly onStatus?: (status: AgentStatus) => void
-  /** The tracker works no longer: its disk failed, or its thread ended. All calls fail from now on. */
+  /**
+   * Its thread ended by itself, for this reason, and another one has begun, with another {@link Tracker.swarms}; all else comes back from the
+   * log. Calls that were under way ended in ERR_UNKNOWN_OUTCOME, those between in ERR_UNAVAILABLE.
+   */
+  readonly onRestart?: (reason: Error) => void
+  /** The tracker works no longer: its disk failed, or its thread ended again and again. All calls fail from now on. */
   readonly onFailure?: (error: Error) => void
 }
 

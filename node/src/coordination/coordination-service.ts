@@ -2,7 +2,14 @@
  * What this peer decides together with others: its tracker, or the etcd of an operator. The tracker runs in a thread of its own and comes up
  * by itself; nothing waits for it, and a peer whose tracker fails goes on without one and says so.
  */
-import type { AgentStatus, Coordination, PeerFacts, RegionView, Tracker } from '@kairo/tracker'
+import type {
+  AgentStatus,
+  Coordination,
+  PeerFacts,
+  RegionView,
+  Swarms,
+  Tracker,
+} from '@kairo/tracker'
 import { CurrentCoordination, createTracker } from '@kairo/tracker/program'
 import type { Registry } from 'prom-client'
 import type { CancelTimer, Clock } from '../clock.ts'
@@ -48,6 +55,8 @@ export interface CoordinationStatus {
   /** `failed`: it works no longer until the next start of this peer; `error` says why. */
   readonly state: 'stopped' | 'starting' | 'running' | 'failed'
   readonly error: KairoError | undefined
+  /** The tracker's threads that ended by themselves since the start of this peer, and why the last one did. */
+  readonly ended: { readonly count: number; readonly reason: KairoError } | undefined
   /** Name of the region. */
   readonly region: string
   /** How the region stands; undefined with etcd, and while the tracker is not there. */
@@ -66,6 +75,7 @@ export class CoordinationService {
   readonly #listeners = new Set<() => void>()
   #state: CoordinationStatus['state'] = 'stopped'
   #error: KairoError | undefined
+  #ended: CoordinationStatus['ended']
   #tracker: Tracker | undefined
   #etcd: Coordination | undefined
   #starting: Promise<void> = Promise.resolve()
@@ -95,9 +105,14 @@ export class CoordinationService {
     const { region, coordinationUrl } = this.#init
     return {
       engine: coordinationUrl === '' ? 'tracker' : 'etcd',
-      ...{ state: this.#state, error: this.#error, region },
+      ...{ state: this.#state, error: this.#error, ended: this.#ended, region },
       agent: this.#state === 'running' ? this.#tracker?.status : undefined,
     }
+  }
+
+  /** What peers only tell the region; undefined while no tracker runs here. */
+  get swarms(): Swarms | undefined {
+    return this.#state === 'running' ? this.#tracker?.swarms : undefined
   }
 
   /** Calls the listener when {@link status} changes. Returns the way to stop. */
@@ -193,6 +208,7 @@ export class CoordinationService {
         logger: trackerLogger(this.#logger),
         ...{ mayJoin, peerFacts: this.#facts },
         onStatus: (status) => this.#onAgent(status),
+        onRestart: (reason) => this.#onRestart(reason),
         onFailure: (error) => this.#fail(error),
       },
       { folder, region, expectsPeers: await expectsPeers() },
@@ -250,6 +266,12 @@ export class CoordinationService {
       const isBad = isDegraded || conflicts.length > 0
       this.#logger[isBad ? 'warn' : 'info'](fields, words(status))
     }
+    this.#tell()
+  }
+
+  #onRestart(reason: Error): void {
+    this.#metrics.restarts.inc()
+    this.#ended = { count: (this.#ended?.count ?? 0) + 1, reason: trackerFailure(reason) }
     this.#tell()
   }
 

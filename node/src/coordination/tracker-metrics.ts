@@ -9,11 +9,16 @@ export interface TrackerGauges {
   readonly status: () => AgentStatus | undefined
 }
 
-/** Figures whose names end so tell how it is, and not how often something was. */
-const GAUGES: ReadonlySet<string> = new Set(['groups.led'])
+/** These figures tell how it is, and not how often something was. */
+const GAUGES: ReadonlySet<string> = new Set([
+  'groups.led',
+  ...['peers', 'subjects', 'entries', 'bytes'].map((what) => `soft.known_${what}`),
+])
 
 /** The metrics. */
 export class TrackerMetrics {
+  /** Threads that took the place of one that ended by itself. */
+  readonly restarts: Counter
   readonly #registry: Registry
   readonly #counters = new Map<string, { readonly counter: Counter; last: number }>()
   readonly #gauges = new Map<string, Gauge>()
@@ -29,6 +34,11 @@ export class TrackerMetrics {
           this.set(read())
         },
       })
+    this.restarts = new Counter({
+      name: 'kairo_tracker_restarts_total',
+      help: "Times that the tracker's thread ended by itself and another one was begun.",
+      registers,
+    })
     const { isUp, status } = gauges
     gauge('up', '1 while coordination works here: the tracker runs, or etcd is used.', () =>
       Number(isUp()),

@@ -1,6 +1,7 @@
 /** The service with a real tracker in its thread: it decides alone, tells of itself, and fails without taking the peer along. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Worker } from 'node:worker_threads'
 import { t, test } from 'tap'
 import { startCoordination } from '../support/coordination.ts'
 import { metricOf } from '../support/registry-value.ts'
@@ -36,6 +37,26 @@ test('a tracker alone decides, and tells of itself', async (t) => {
   t.equal(service.status.state, 'stopped')
   await t.rejects(keyspace.get('a'), { code: 'ERR_UNAVAILABLE' })
   t.equal(await metricOf(registry, 'kairo_tracker_up'), 0)
+})
+
+test('a tracker whose thread ends is begun anew, and says so', async (t) => {
+  const threads: Worker[] = []
+  const note = (worker: Worker): void => void threads.push(worker)
+  process.on('worker', note)
+  t.teardown(() => process.off('worker', note))
+  const { service, registry } = await startCoordination(t)
+  await service.start()
+  const isDeciding = () => service.status.agent?.hasQuorum === true
+  await until(isDeciding, 'the region')
+  t.equal(service.status.ended, undefined)
+  const keyspace = service.coordination.keyspace('test')
+  await keyspace.transact({ then: [{ type: 'put', key: 'a', value: Buffer.from('b') }] })
+  await threads.at(-1)?.terminate()
+  await until(() => service.status.ended !== undefined, 'the next thread')
+  await until(isDeciding, 'the region again')
+  t.match(service.status, { state: 'running', error: undefined, ended: { count: 1 } })
+  t.ok(await keyspace.get('a'))
+  t.equal(await metricOf(registry, 'kairo_tracker_restarts_total'), 1)
 })
 
 test('two peers: only who may join does', async (t) => {

@@ -11,7 +11,8 @@ const agent: AgentStatus = {
 }
 
 function look(status: Partial<CoordinationStatus>, failure?: KairoError) {
-  const base = { engine: 'tracker', state: 'running', error: undefined, region: 'eu' } as const
+  const none = { error: undefined, ended: undefined }
+  const base = { engine: 'tracker', state: 'running', ...none, region: 'eu' } as const
   const view = { status: { ...base, agent, ...status }, failure, folder: '/home/kairo/tracker' }
   return checkRegion(view).map((check) =>
     [check.status, check.detail, check.hint ?? ''].join(' | '),
@@ -42,6 +43,15 @@ test('a second region of the name', async (t) => {
   t.match(other, /^warn .* beef, with 2 members .* `kairo region merge beef`/)
   const refused = { ...conflict, isRefused: true }
   t.match(look({ agent: { ...agent, conflicts: [refused] } })[1], /regionPeers/)
+})
+
+test('a thread that ended by itself', async (t) => {
+  const reason = new KairoError('ERR_WORKER', 'out of memory')
+  t.match(look({ ended: { count: 1, reason } }), [
+    /^ok/,
+    /^warn \| eu: the tracker's thread ended by itself once and .*out of memory \| Look for memory/,
+  ])
+  t.match(look({ ended: { count: 3, reason } })[1], /3 times/)
 })
 
 test('a tracker that failed, and etcd', async (t) => {

@@ -2,25 +2,53 @@
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Worker } from 'node:worker_threads'
 import { type Test, test } from 'tap'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import type { WatchBatch } from '../../src/coordination.ts'
 import type { AgentStatus } from '../../src/region/region-agent.ts'
 import type { Tracker } from '../../src/tracker.ts'
+import { workerLimits } from '../../src/worker/worker-limits.ts'
 import { createTracker } from '../../src/worker/worker-tracker.ts'
 import { ThreadLines } from '../support/thread-lines.ts'
 
 const text = new TextEncoder()
 
+/** The threads of this process, as they are begun. */
+const threads: Worker[] = []
+process.on('worker', (worker) => threads.push(worker))
+
+/** The machine's, but for waits, which are over at once. */
+class HastyClock implements Clock {
+  readonly waitsMs: number[] = []
+  readonly now = systemClock.now
+  skippedMs = 0
+
+  monotonicMs(): number {
+    return systemClock.monotonicMs() + this.skippedMs
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    this.waitsMs.push(delayMs)
+    // Keeps the process alive: between two threads nothing else does.
+    const timer = setTimeout(callback, 0)
+    return () => clearTimeout(timer)
+  }
+}
+
 /** A tracker that stops with its test, and a wait for what it tells of its region. */
 class TestTracker {
   readonly tracker: Tracker
   readonly failures: Error[] = []
+  readonly restarts: Error[] = []
+  readonly clock = new HastyClock()
   readonly #events = new EventTarget()
 
   constructor(t: Test, lines: ThreadLines, peerId: string, folder: string, expectsPeers = false) {
     this.tracker = createTracker(
       {
-        ...{ transport: lines.transport(peerId), mayJoin: () => true },
+        ...{ transport: lines.transport(peerId), mayJoin: () => true, clock: this.clock },
+        onRestart: (error) => this.restarts.push(error),
         peerFacts: { isReachable: true, load: 0, roles: ['edge'] },
         onStatus: () => this.#events.dispatchEvent(new Event('status')),
         onFailure: (error) => this.failures.push(error),
@@ -108,6 +136,12 @@ test('three trackers are one region, which goes on without one of them', async (
   const put = { type: 'put', key: 'x', value: text.encode('from c') } as const
   await c.tracker.coordination.keyspace('jobs').transact({ then: [put] })
   t.same((await b.tracker.coordination.keyspace('jobs').get('x'))?.value, put.value)
+  await kill(threads.at(-1))
+  await c.until(isDeciding)
+  t.equal(c.tracker.status.facts?.regionId, regionIds[2], 'a member whose thread ended is back')
+  const fromC = { ...put, value: text.encode('from c again') }
+  await c.tracker.coordination.keyspace('jobs').transact({ then: [fromC] })
+  t.same((await b.tracker.coordination.keyspace('jobs').get('x'))?.value, fromC.value)
   lines.cut('a')
   const later = { ...put, value: text.encode('without a') }
   await b.tracker.coordination.keyspace('jobs').transact({ then: [later] })
@@ -123,4 +157,76 @@ test('a folder that is damaged is said to be, and the thread ends with the track
   writeFileSync(join(folder, 'region'), 'not what a peer knows of itself')
   const again = new TestTracker(t, new ThreadLines(), 'p', folder)
   await t.rejects(again.tracker.start(), { code: 'ERR_MALFORMED' })
+})
+
+/** As a defect would, and no memory. */
+async function kill(thread: Worker | undefined): Promise<void> {
+  if (thread === undefined) throw new Error('a thread runs')
+  const ended = once(thread, 'exit')
+  await thread.terminate()
+  await ended
+}
+
+test('a thread that ends by itself is followed by another, which knows what was written', async (t) => {
+  const one = new TestTracker(t, new ThreadLines(), 'alone', t.testdir())
+  await one.tracker.start()
+  await one.until(isDeciding)
+  const keyspace = one.tracker.coordination.keyspace('k')
+  const value = text.encode('1')
+  await keyspace.transact({ then: [{ type: 'put', key: 'a', value }] })
+  one.tracker.setPeerFacts({ isReachable: false, load: 0.5, roles: ['other'] })
+  const waiting = keyspace.watch('', {})[Symbol.asyncIterator]().next()
+  const unknown = t.rejects(waiting, { code: 'ERR_UNKNOWN_OUTCOME' })
+  const { swarms } = one.tracker
+  await kill(threads.at(-1))
+  await unknown
+  t.match(one.tracker.status, { phase: 'idle', hasQuorum: false })
+  await t.rejects(keyspace.get('a'), { code: 'ERR_UNAVAILABLE' })
+  await one.until(isDeciding)
+  t.same((await keyspace.get('a'))?.value, value)
+  t.same((await one.tracker.view()).members[0]?.roles, ['other'], 'and what was told of the peer')
+  t.same(one.clock.waitsMs, [workerLimits.restartMsMin])
+  t.equal(one.restarts.length, 1)
+  t.not(one.tracker.swarms, swarms, 'whoever tells it what is held begins anew')
+
+  await kill(threads.at(-1))
+  await one.until(isDeciding)
+  one.clock.skippedMs += workerLimits.steadyMs
+  await kill(threads.at(-1))
+  await one.until(isDeciding)
+  const { restartMsMin } = workerLimits
+  t.same(one.clock.waitsMs, [restartMsMin, 2 * restartMsMin, restartMsMin], 'after long it is new')
+  t.same(one.failures, [])
+  const before = threads.length
+  await one.tracker.stop()
+  t.equal(threads.length, before, 'one that is stopped has no successor')
+  await t.rejects(keyspace.get('a'), { code: 'ERR_STOPPED' })
+})
+
+test('threads that end again and again are given up', async (t) => {
+  const one = new TestTracker(t, new ThreadLines(), 'alone', t.testdir())
+  await one.tracker.start()
+  const end = (worker: Worker): void => void worker.terminate()
+  process.on('worker', end)
+  t.teardown(() => process.off('worker', end))
+  await kill(threads.at(-1))
+  while (one.failures.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  t.match(one.failures, [{ code: 'ERR_STOPPED', message: "the tracker's thread ended" }])
+  t.equal(one.clock.waitsMs.length, workerLimits.restartsMax)
+  t.ok(one.clock.waitsMs.every((ms) => ms <= workerLimits.restartMsMax))
+  await t.rejects(one.tracker.coordination.keyspace('k').get('a'), { code: 'ERR_STOPPED' })
+  await one.tracker.stop()
+})
+
+test('a tracker that is stopped between two threads begins no more', async (t) => {
+  const one = new TestTracker(t, new ThreadLines(), 'alone', t.testdir())
+  await one.tracker.start()
+  const before = threads.length
+  const ended = once(threads.at(-1) as Worker, 'exit')
+  void threads.at(-1)?.terminate()
+  await ended
+  await one.tracker.stop()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  t.equal(threads.length, before)
+  t.same(one.restarts, [])
 })
