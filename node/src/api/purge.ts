@@ -7,7 +7,7 @@ import { newPurgeSchema, purgeReportSchema, purgesSchema } from './schemas-purge
 
 /** The rooms behind the routes. */
 export interface PurgeRouteComponents {
-  readonly purges: Pick<PurgeService, 'purge' | 'reports' | 'ready'>
+  readonly purges: Pick<PurgeService, 'purge' | 'refresh' | 'reports' | 'ready'>
 }
 
 /** Routes that only the operator may call. */
@@ -29,13 +29,17 @@ export function purgeRoutes({ purges }: PurgeRouteComponents): Route[] {
     defineRoute({
       method: 'GET',
       path: '/api/cdn/purges',
-      summary: 'Tells the newest purges given to this peer, and which peers have done each by now.',
+      summary:
+        'Tells the newest purges of the region of this peer, and those given to it, and which peers have done each by now.',
       access: 'operator',
       response: { 200: purgesSchema },
-      handler: () => ({
-        status: 200,
-        body: { caughtUp: purges.ready(), purges: purges.reports().reverse().map(view) },
-      }),
+      handler: async () => {
+        await purges.refresh()
+        return {
+          status: 200,
+          body: { caughtUp: purges.ready(), purges: purges.reports().reverse().map(view) },
+        }
+      },
     }),
   ]
 }

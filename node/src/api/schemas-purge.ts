@@ -39,6 +39,11 @@ export const purgeReportSchema = z.object({
     .describe(
       'Every peer has done it that was alive, or was within a quarter of an hour and had not said goodbye.',
     ),
+  degraded: z
+    .boolean()
+    .describe(
+      'The log of the region does not have it, for the region decides nothing now or was slow: it is written there later, and peers that are away hear of it from others until then.',
+    ),
   peers: z.array(peerOutcome),
 })
 
@@ -49,5 +54,7 @@ export const purgesSchema = z.object({
     .describe(
       'False while purges may have been missed and the origin is asked instead of the cache.',
     ),
-  purges: z.array(purgeReportSchema).describe('Those given to this peer, newest first.'),
+  purges: z
+    .array(purgeReportSchema)
+    .describe('Those in the log of the region and those given to this peer, newest first.'),
 })

@@ -22,13 +22,14 @@ export async function purge(input: Arguments): Promise<number> {
 async function list(client: PeerClient, json: boolean): Promise<number> {
   const answer = await client.call('GET', '/api/cdn/purges', purgesSchema)
   if (json) printJson(answer)
-  else if (answer.purges.length === 0) print('No purges were given to this peer.')
+  else if (answer.purges.length === 0) print('No purges are known in this region.')
   else {
-    const rows = answer.purges.map(({ issued, mode, selector, peers }) => {
+    const rows = answer.purges.map(({ issued, mode, selector, degraded, peers }) => {
       const done = peers.filter(({ status }) => status === 'done').length
-      return [issued, mode, nameOf(selector), `${done} of ${peers.length}`]
+      const isLogged = degraded ? 'not yet' : 'yes'
+      return [issued, mode, nameOf(selector), `${done} of ${peers.length}`, isLogged]
     })
-    print(formatTable([['issued', 'mode', 'what', 'peers done'], ...rows]))
+    print(formatTable([['issued', 'mode', 'what', 'peers done', "in the region's log"], ...rows]))
   }
   return 0
 }
@@ -62,14 +63,16 @@ function selectorsOf({ tag, prefix, host, everything }: Arguments['flags']): Pur
   return selectors
 }
 
-function describe({ complete, peers, selector, mode }: Report): string {
+function describe({ complete, degraded, peers, selector, mode }: Report): string {
   const rows = peers.map(({ peerId, status, purged, ms, code }) => [
     ...[peerId, status, status === 'done' ? String(purged) : '', `${ms} ms`, code ?? ''],
   ])
   const end = complete
     ? `Every peer has done it (${mode}, ${nameOf(selector)}).`
     : 'Peers that are not done carry it out before they answer from their caches again.'
-  return `${formatTable([['peer', 'status', 'purged', 'after', 'error'], ...rows])}\n${end}`
+  const lines = [formatTable([['peer', 'status', 'purged', 'after', 'error'], ...rows]), end]
+  if (degraded) lines.push('The log of the region does not have it yet: see `kairo region`.')
+  return lines.join('\n')
 }
 
 function nameOf(selector: PurgeSelector): string {

@@ -7,6 +7,8 @@ const MiB = 1024 * KiB
 export const purgeLimits = {
   /** One signed purge; a URL of 8,192 characters and room to spare. */
   purgeBytesMax: 40 * KiB,
+  /** The same with its signature, as the log of a region keeps it. */
+  signedBytesMax: 41 * KiB,
   /** One request: a purge, or all that a peer knows of every issuer. */
   requestBytesMax: 1 * MiB,
   /** One answer. */
@@ -95,6 +97,14 @@ export const purgeLimits = {
   reportsMax: 100,
   /** Time for which peers that have not acknowledged are asked again, beyond the caller's wait. */
   lateMsMax: 10 * 60_000,
+  /** Wait for the region's log after the start, or when purges may have been missed; then what neighbours say has to do. */
+  regionWaitMs: 10_000,
+  /** Time for which the answer to a purge waits for the region's log to have it. */
+  regionWriteMs: 2_000,
+  /** Wait before own purges that the region did not take are written again. */
+  regionRetryMs: 1_000,
+  /** Time for which a look at what has become of purges waits for peers that are asked. */
+  refreshMs: 1_000,
   /** Issuers in a stamp; with more of them a stamp only says whether two peers know the same. */
   stampOriginsMax: 128,
   /** Characters of a stamp that another peer sends. */

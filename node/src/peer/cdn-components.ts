@@ -11,12 +11,16 @@ import { DiskPurgeStorage } from '../cdn/purge/purge-storage.ts'
 import { FillService } from '../content/fill/fill-service.ts'
 import { loadUrl } from '../content/fill/load-url.ts'
 import type { ContentStore } from '../content/store/store.ts'
+import type { CoordinationService } from '../coordination/coordination-service.ts'
+import { RegionLog } from '../coordination/region-log.ts'
+import { RegionLogMetrics } from '../coordination/region-log-metrics.ts'
 import { KairoError } from '../errors.ts'
 import type { Identity } from '../host/identity.ts'
 import type { PeerHttps } from '../host/peer-https/peer-https.ts'
 import { peerSigner } from '../host/peer-signature.ts'
 import { PURGE_PROTOCOL } from '../host/protocols.ts'
 import type { Shelter } from '../http/shelter/shelter.ts'
+import { purgeLimits } from '../limits/purge.ts'
 import type { PeerCatalogService } from '../nearest/peer-catalog.ts'
 import type { Base, ComponentsInit } from './base.ts'
 
@@ -28,17 +32,30 @@ export interface CdnParts {
   readonly catalog: PeerCatalogService
   readonly believedPeers: () => readonly BelievedPeer[]
   readonly shelter: Shelter
+  readonly coordination: CoordinationService
 }
 
 /** Builds the cache and the purges. */
 export function createCdn(
   base: Base,
-  { identity, store, peerHttp, catalog, believedPeers, shelter }: CdnParts,
+  { identity, store, peerHttp, catalog, believedPeers, shelter, coordination }: CdnParts,
   { loaded: { settings }, home, ownHttp }: ComponentsInit,
 ) {
   const { clock, logger, registry, host, random } = base
   const cdnCache = new CdnCache(base, { directory: home.cdnDirectory })
   const hostRules = new HostRules({ directory: home.cdnDirectory, origin: settings.origin })
+  const regionLog = new RegionLog(
+    {
+      ...{ clock, logger, peerId: host.peerId, coordination: coordination.coordination },
+      metrics: new RegionLogMetrics(registry),
+    },
+    {
+      keyspace: 'purges',
+      valueBytesMax: purgeLimits.signedBytesMax,
+      ageMsMax: purgeLimits.logAgeMsMax,
+      memberTtlMs: purgeLimits.awayMsMax,
+    },
+  )
   const purges = new PurgeService(
     {
       ...{ clock, logger, registry, random },
@@ -54,12 +71,16 @@ export function createCdn(
         ]),
       ],
       hasLeft: (peerId) => catalog.get(peerId)?.state === 'draining',
+      regionLog,
     },
     {
       purgePeers: settings.purgePeers,
       storage: new DiskPurgeStorage(joinPath(home.cdnDirectory, 'purges')),
+      // Those that an etcd keeps together need no other line to each other.
       expectsPeers: async () =>
-        settings.join.length > 0 || (await host.rememberedPeers(1)).length > 0,
+        settings.join.length > 0 ||
+        settings.coordinationUrl !== '' ||
+        (await host.rememberedPeers(1)).length > 0,
     },
   )
   const metrics = new OriginMetrics(registry)

@@ -42,8 +42,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   dns: ['shared', 'nearest'],
   // The tracker of this peer's region: its lines to other peers, its life, its figures.
   coordination: ['shared', 'protocol', 'host'],
-  // A shared cache in front of any origin; purges, replication.
-  cdn: ['shared', 'protocol', 'host', 'content', 'nearest', 'http'],
+  // A shared cache in front of any origin; purges, which are kept in the log of the region too.
+  cdn: ['shared', 'protocol', 'host', 'content', 'nearest', 'coordination', 'http'],
   ipfs: ['shared', 'protocol', 'host', 'content', 'http'],
   doctor: ['shared', 'config', 'host', 'content', 'media', 'nearest', 'coordination'],
   // The API fronts every domain, and is handed them as the one object that the wiring builds.

@@ -2,14 +2,19 @@
  * Peers with purges and a small cache each, on a network in memory: seeded, on a virtual clock, with faults on request. What a peer writes
  * to its log outlives a restart.
  */
+
+import type { Coordination } from '@kairo/tracker'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { Registry } from 'prom-client'
 import { PurgeService } from '../../src/cdn/purge/purge-service.ts'
 import type { PurgeStorage } from '../../src/cdn/purge/purge-storage.ts'
 import type { CancelTimer, Clock } from '../../src/clock.ts'
+import { RegionLog } from '../../src/coordination/region-log.ts'
+import { RegionLogMetrics } from '../../src/coordination/region-log-metrics.ts'
 import type { PeerWatch } from '../../src/host/network.ts'
 import { type PeerSigner, peerSigner } from '../../src/host/peer-signature.ts'
 import type { Transport } from '../../src/host/transport.ts'
+import { purgeLimits } from '../../src/limits/purge.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { ManualClock } from './manual-clock.ts'
 import { MemoryNet } from './memory-transport.ts'
@@ -42,6 +47,20 @@ export class MemoryPurgeStorage implements PurgeStorage {
     this.writes += 1
     if (this.failure !== undefined) throw this.failure
   }
+}
+
+/** Time of a whole test. */
+export interface PassingClock extends Clock {
+  pass(ms: number): Promise<void>
+}
+
+/** A region of a test, for peers that keep their purges in its log: a real tracker in memory (tracker/test/support/region-stage.ts). */
+export interface PurgeTestRegion {
+  readonly clock: PassingClock
+  /** Default: as long as in the field. */
+  readonly memberTtlMs?: number
+  /** A line to the region for one life of a peer. */
+  connect(): { readonly coordination: Coordination; cut(): void }
 }
 
 /** A clock whose timers wait while its peer is paused; time itself goes on, as for a stopped process. */
@@ -93,23 +112,33 @@ export interface PurgePeerOptions {
   readonly expectsPeers?: boolean
 }
 
+/** How a network is made. */
+export interface PurgeNetworkInit<Time extends PassingClock> {
+  readonly clock: Time
+  readonly random?: () => number
+  readonly latencyMs?: number
+  readonly region?: PurgeTestRegion
+}
+
 /** One peer: its cache and its log outlive {@link PurgePeer.crash}. */
 export class PurgePeer implements PeerWatch {
   readonly cache = new SmallCache()
   readonly storage = new MemoryPurgeStorage()
-  readonly network: PurgeNetwork
+  readonly network: AnyPurgeNetwork
   readonly signer: PeerSigner
   readonly options: PurgePeerOptions
   clock!: PausableClock
   purges!: PurgeService
   registry!: Registry
+  /** Its line to the region, where there is one. */
+  line: ReturnType<PurgeTestRegion['connect']> | undefined
   isUp = false
   isPaused = false
   /** Starts so far; what a process says after its crash counts for nothing. */
   lives = 0
   readonly #watchers = new Set<(peerId: string) => void>()
 
-  constructor(network: PurgeNetwork, signer: PeerSigner, options: PurgePeerOptions) {
+  constructor(network: AnyPurgeNetwork, signer: PeerSigner, options: PurgePeerOptions) {
     this.network = network
     this.signer = signer
     this.options = options
@@ -141,6 +170,7 @@ export class PurgePeer implements PeerWatch {
         members: () => this.network.linkedTo(this.id),
         hasLeft: (peerId) => this.network.left.has(peerId),
         random: this.network.random,
+        ...this.#regionLog(),
       },
       {
         purgePeers: this.options.purgePeers ?? ['network'],
@@ -160,10 +190,29 @@ export class PurgePeer implements PeerWatch {
     }
   }
 
+  #regionLog() {
+    this.line = this.network.region?.connect()
+    if (this.line === undefined) return {}
+    const { clock, id: peerId } = this
+    const { coordination } = this.line
+    const metrics = new RegionLogMetrics(this.registry)
+    const regionLog = new RegionLog(
+      { clock, logger: silentLogger, peerId, coordination, metrics },
+      {
+        keyspace: 'purges',
+        valueBytesMax: purgeLimits.signedBytesMax,
+        ageMsMax: purgeLimits.logAgeMsMax,
+        memberTtlMs: this.network.region?.memberTtlMs ?? purgeLimits.awayMsMax,
+      },
+    )
+    return { regionLog }
+  }
+
   /** As `kill -9`: nothing more is written; a cache on disk keeps its responses, also those that were purged in memory only. */
   async crash(): Promise<void> {
     this.isUp = false
     this.isPaused = false
+    this.line?.cut()
     this.network.unlinkAll(this.id)
     this.network.net.kill(this.id)
     const { bytes } = this.storage
@@ -197,9 +246,13 @@ export class PurgePeer implements PeerWatch {
   }
 }
 
+/** Whatever its clock is. */
+type AnyPurgeNetwork = PurgeNetwork<PassingClock>
+
 /** All peers and who is connected to whom. */
-export class PurgeNetwork {
-  readonly clock = new ManualClock()
+export class PurgeNetwork<Time extends PassingClock = ManualClock> {
+  readonly clock: Time
+  readonly region: PurgeTestRegion | undefined
   readonly random: () => number
   readonly net: MemoryNet
   readonly peers: PurgePeer[] = []
@@ -207,9 +260,16 @@ export class PurgeNetwork {
   readonly left = new Set<string>()
   readonly #links = new Set<string>()
 
-  constructor({ random = Math.random, latencyMs = 5 } = {}) {
+  constructor({ clock, random = Math.random, latencyMs = 5, region }: PurgeNetworkInit<Time>) {
+    this.clock = clock
+    this.region = region
     this.random = random
-    this.net = new MemoryNet({ clock: this.clock, latencyMs, random })
+    this.net = new MemoryNet({ clock, latencyMs, random })
+  }
+
+  /** One without a region, whose time a test passes. */
+  static plain(init: Partial<PurgeNetworkInit<ManualClock>> = {}): PurgeNetwork {
+    return new PurgeNetwork({ clock: new ManualClock(), ...init })
   }
 
   /** A peer that is not started yet. */
@@ -225,7 +285,8 @@ export class PurgeNetwork {
     for (let index = 0; index < count; index += 1) peers.push(await this.make(options))
     for (const peer of peers) await peer.start()
     this.linkAll()
-    await this.clock.pass(10_000)
+    // Time of a region costs the most, and all have heard each other long before.
+    await this.clock.pass(this.region === undefined ? 10_000 : 4_000)
     // A peer without a log begins by forgetting everything.
     for (const { cache } of peers) cache.purges.length = 0
     return peers

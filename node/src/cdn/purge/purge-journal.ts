@@ -7,7 +7,7 @@ import type { Clock } from '../../clock.ts'
 import { isKairoError } from '../../errors.ts'
 import { purgeLimits } from '../../limits/purge.ts'
 import type { Logger } from '../../logger.ts'
-import type { PurgeLogRecord } from '../../protocol/generated/purge_pb.js'
+import type { PurgeLogRecord, PurgeRegionMark } from '../../protocol/generated/purge_pb.js'
 import type { Purgeable, PurgeMode, PurgeSelector } from '../purge-selector.ts'
 import { type LogRecord, PurgeFile } from './purge-file.ts'
 import { isHardEverything, type OriginState, type PurgeLedger } from './purge-ledger.ts'
@@ -33,6 +33,16 @@ export interface PurgesSince {
   readonly purges: readonly { readonly selector: PurgeSelector; readonly mode: PurgeMode }[]
 }
 
+/** How far this peer is in the log that its region keeps of purges. */
+export interface RegionMark {
+  /** Tells the logs of regions apart. */
+  readonly logId: string
+  /** All up to this revision was carried out here. */
+  readonly revision: number
+  /** Own purges of the epoch up to here are in the log, or were. */
+  readonly ownThrough: number
+}
+
 const EVERYTHING: PurgeSelector = { by: 'everything' }
 const EPOCH_BYTES = 8
 
@@ -50,6 +60,8 @@ export class PurgeJournal {
   #gapGeneration = 0
   #inTouchAtMs = 0
   #epoch = newEpoch()
+  #regionMark: RegionMark | undefined
+  #isMarkNews = false
 
   constructor(components: PurgeJournalComponents, init: { readonly storage: PurgeStorage }) {
     this.#components = components
@@ -63,6 +75,11 @@ export class PurgeJournal {
   /** The epoch under which this peer issues. */
   get epoch(): string {
     return this.#epoch
+  }
+
+  /** How far this peer was in its region's log when it read it last; undefined when it never did. */
+  get regionMark(): RegionMark | undefined {
+    return this.#regionMark
   }
 
   /** Counts what was carried out here; a response carries the one at which it was asked for. */
@@ -82,10 +99,13 @@ export class PurgeJournal {
     this.#file.requestRewrite()
     if (isRead && awayMs >= 0 && awayMs <= purgeLimits.logAgeMsMax) return
     // Numbers that were given out before and lost are not used again: neither ours towards others, nor those of responses.
-    if (!isRead) this.#epoch = newEpoch()
+    if (!isRead) {
+      this.#epoch = newEpoch()
+      this.#regionMark = undefined
+    }
     this.#allocated = Math.max(this.#allocated, Math.floor(nowMs))
     this.#inTouchAtMs = nowMs
-    await this.#forgetAll(isRead ? 'away' : 'log')
+    await this.forgetAll(isRead ? 'away' : 'log')
   }
 
   /** Closes the log; nothing is carried out any more. */
@@ -96,8 +116,9 @@ export class PurgeJournal {
   /** Begins anew after the log has turned out to be an older copy: under another epoch, and with an empty cache. */
   async startOver(): Promise<void> {
     this.#epoch = newEpoch()
+    if (this.#regionMark !== undefined) this.#regionMark = { ...this.#regionMark, ownThrough: 0 }
     this.#file.requestRewrite()
-    await this.#forgetAll('log')
+    await this.forgetAll('log')
   }
 
   /**
@@ -163,14 +184,27 @@ export class PurgeJournal {
     return { everything: false, purges }
   }
 
+  /**
+   * Notes how far this peer is in its region's log. The disk hears of it with the next record, since what is read twice does no harm.
+   * @param isUrgent at once, since it hangs on it what is done after a crash.
+   */
+  markRegion(mark: RegionMark, { isUrgent = false } = {}): void {
+    this.#regionMark = mark
+    this.#isMarkNews = true
+    if (isUrgent) this.#writeSoon([])
+  }
+
   /** Notes that nothing has been missed until now; the disk hears of it in the background. */
   note(): void {
-    const { clock, logger } = this.#components
-    this.#inTouchAtMs = clock.now()
+    this.#inTouchAtMs = this.#components.clock.now()
+    this.#writeSoon([{ atMs: wire(this.#inTouchAtMs) }])
+  }
+
+  #writeSoon(records: readonly LogRecord[]): void {
     this.#file
-      .append([{ atMs: wire(this.#inTouchAtMs) }], () => {})
+      .append([...records, ...this.#markRecords()], () => {})
       .catch((error: Error) => {
-        logger.warn(
+        this.#components.logger.warn(
           { err: error },
           'the log of purges is not kept; after a restart the cache is empty',
         )
@@ -191,15 +225,15 @@ export class PurgeJournal {
 
   async #append(records: readonly LogRecord[], commit: () => void, own = false): Promise<void> {
     try {
-      await this.#file.append(records, commit)
+      await this.#file.append([...records, ...this.#markRecords()], commit)
     } catch (error) {
       if (!own && isKairoError(error, 'ERR_STORAGE')) commit()
       throw error
     }
   }
 
-  /** Forgets all, for a reason that no other peer has given. */
-  async #forgetAll(reason: 'away' | 'log'): Promise<void> {
+  /** Forgets all that is cached: purges were missed that nobody can tell any more. */
+  async forgetAll(reason: 'away' | 'log' | 'region'): Promise<void> {
     const generation = this.#number()
     const commit = (): void => {
       this.#generation = Math.max(this.#generation, generation)
@@ -212,7 +246,14 @@ export class PurgeJournal {
     }
   }
 
-  #gap(reason: 'away' | 'log' | 'floor', generation: number): void {
+  /** What the file does not say yet; a write that fails is followed by one of everything. */
+  #markRecords(): LogRecord[] {
+    if (!this.#isMarkNews || this.#regionMark === undefined) return []
+    this.#isMarkNews = false
+    return [{ region: markRecord(this.#regionMark) }]
+  }
+
+  #gap(reason: 'away' | 'log' | 'floor' | 'region', generation: number): void {
     const { metrics, logger } = this.#components
     this.#gapGeneration = generation
     metrics.gaps.inc({ reason })
@@ -269,6 +310,7 @@ export class PurgeJournal {
       droppedGeneration: wire(this.#ledger.droppedGeneration),
       atMs: wire(this.#inTouchAtMs),
       floors: this.#ledger.state().map(floorRecord),
+      ...(this.#regionMark !== undefined && { region: markRecord(this.#regionMark) }),
     }
     const gap = { gap: true, generation: wire(this.#gapGeneration) }
     const purges = [...this.#ledger.entries()].map(({ wire: purge, generation, atMs }) => ({
@@ -298,6 +340,7 @@ export class PurgeJournal {
     if (record.epoch !== '') this.#epoch = record.epoch
     this.#ledger.restoreDropped(Number(record.droppedGeneration))
     if (record.gap) this.#gapGeneration = generation
+    if (record.region !== undefined) this.#regionMark = readMark(record.region)
     if (record.purge === undefined) this.#inTouchAtMs = Math.max(this.#inTouchAtMs, atMs)
     for (const floor of record.floors) this.#ledger.restoreFloor(decodeOrigin(floor), nowMs)
     if (record.purge === undefined) return
@@ -316,4 +359,12 @@ function wire(value: number): bigint {
 
 function floorRecord({ issuer, epoch, floor }: OriginState): ReturnType<typeof encodeOrigin> {
   return encodeOrigin({ issuer, epoch, floor, through: floor, beyond: [] })
+}
+
+function markRecord({ logId, revision, ownThrough }: RegionMark): NonNullable<LogRecord['region']> {
+  return { logId, revision: wire(revision), ownThrough: wire(ownThrough) }
+}
+
+function readMark({ logId, revision, ownThrough }: PurgeRegionMark): RegionMark {
+  return { logId, revision: Number(revision), ownThrough: Number(ownThrough) }
 }

@@ -99,6 +99,18 @@ export class PurgeLedger {
     return this.#origins.get(originKey(origin))?.through ?? 0
   }
 
+  /** The next purges of an origin after a number, without a gap, that are in the log. */
+  next(origin: Pick<Purge, 'issuer' | 'epoch'>, after: number, max: number): KnownPurge[] {
+    const { purges, floor = 0, through = 0 } = this.#origins.get(originKey(origin)) ?? {}
+    const next: KnownPurge[] = []
+    for (let sequence = Math.max(after, floor) + 1; sequence <= through; sequence += 1) {
+      const known = purges?.get(sequence)
+      if (known === undefined || next.length >= max) break
+      next.push(known)
+    }
+    return next
+  }
+
   /**
    * Says whether a purge may be added.
    * @param aheadMax how far it may run ahead of what is known of its issuer, or will be once `floor` is.

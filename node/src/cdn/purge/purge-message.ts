@@ -2,7 +2,13 @@
  * One purge as it travels: encoded, signed by its issuer's libp2p key, and read back with every field checked. The signature
  * covers the exact bytes, which are kept and passed on as they came (docs/protocol/purge.md).
  */
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf'
 import { isKairoError, KairoError } from '../../errors.ts'
 import { type PeerSigner, verifyPeerSignature } from '../../host/peer-signature.ts'
 import { purgeLimits } from '../../limits/purge.ts'
@@ -38,6 +44,7 @@ export interface SignedPurge {
 const VERSION = 1
 const CONTEXT = Buffer.from('kairo purge v1\n')
 const EPOCH = /^[0-9a-f]{16}$/
+const SEQUENCE = /^[1-9]\d{0,15}$/
 const PEER_ID = /^[1-9A-HJ-NP-Za-km-z]{32,64}$/
 
 /** Names one sequence of purges. */
@@ -46,8 +53,16 @@ export function originKey({ issuer, epoch }: Pick<Purge, 'issuer' | 'epoch'>): s
 }
 
 /** Names one purge, over the whole network. */
-export function purgeId(purge: Purge): string {
+export function purgeId(purge: Pick<Purge, 'issuer' | 'epoch' | 'sequence'>): string {
   return `${originKey(purge)}/${purge.sequence}`
+}
+
+/** The reverse of {@link purgeId}; undefined for what is no such name. */
+export function purgeNamed(id: string): Pick<Purge, 'issuer' | 'epoch' | 'sequence'> | undefined {
+  const [issuer = '', epoch = '', number = '', ...more] = id.split('/')
+  const isName = more.length === 0 && isOrigin(issuer, epoch) && SEQUENCE.test(number)
+  const sequence = Number(number)
+  return isName && Number.isSafeInteger(sequence) ? { issuer, epoch, sequence } : undefined
 }
 
 /** True when these fit their forms. */
@@ -76,6 +91,28 @@ export function signPurge(signer: PeerSigner, purge: Purge): SignedPurge {
   return { purge, wire: create(SignedPurgeSchema, { purge: body, signature }) }
 }
 
+function encodePurge({ wire }: SignedPurge): Uint8Array {
+  return toBinary(SignedPurgeSchema, wire)
+}
+
+/** A purge as the log of a region keeps it. */
+export function entryOf(signed: SignedPurge): {
+  readonly name: string
+  readonly value: Uint8Array
+} {
+  return { name: purgeId(signed.purge), value: encodePurge(signed) }
+}
+
+/** True when an entry of its name is this very purge. */
+export function isEntryOf(signed: SignedPurge, entry: { readonly value: Uint8Array }): boolean {
+  return Buffer.compare(encodePurge(signed), entry.value) === 0
+}
+
+/** The reverse of {@link entryOf}'s value, checked as {@link readPurge} does. @throws KairoError `ERR_PROTOCOL`, `ERR_LIMIT`. */
+export function decodePurge(bytes: Uint8Array): SignedPurge {
+  return readPurge(decode(SignedPurgeSchema, bytes))
+}
+
 /**
  * Reads a signed purge and checks every field; the signature only by {@link verifyPurge}, the expensive half.
  * @throws KairoError `ERR_PROTOCOL` when something breaks its rule, `ERR_LIMIT` when it is too large.
@@ -84,7 +121,7 @@ export function readPurge(wire: WireSignedPurge): SignedPurge {
   if (wire.purge.byteLength > purgeLimits.purgeBytesMax) {
     throw new KairoError('ERR_LIMIT', `a purge of ${wire.purge.byteLength} bytes is too large`)
   }
-  return { purge: purgeOf(decode(wire.purge)), wire }
+  return { purge: purgeOf(decode(PurgeSchema, wire.purge)), wire }
 }
 
 /** @throws KairoError `ERR_VERIFICATION` when the purge is not signed by its issuer. */
@@ -95,9 +132,9 @@ export function verifyPurge({ purge, wire }: SignedPurge): void {
   }
 }
 
-function decode(bytes: Uint8Array): WirePurge {
+function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
   try {
-    return fromBinary(PurgeSchema, bytes)
+    return fromBinary(schema, bytes)
   } catch (cause) {
     throw new KairoError('ERR_PROTOCOL', 'not a purge', { cause })
   }

@@ -14,6 +14,7 @@ export class PurgeMetrics {
   readonly acknowledgements: Counter<'status'>
   readonly lastAcknowledgement: Histogram
   readonly syncs: Counter<'outcome'>
+  readonly regionWrites: Counter<'outcome'>
   readonly gaps: Counter<'reason'>
   readonly lost: Counter<'reason'>
   readonly limits: Counter<'limit'>
@@ -38,7 +39,7 @@ export class PurgeMetrics {
     })
     this.carriedOut = new Counter({
       name: 'kairo_cdn_purges_total',
-      help: 'Purges by where they came from (own, sent, missed) and what became of them: done, known or an error code.',
+      help: 'Purges by where they came from (own, sent, missed, region) and what became of them: done, known or an error code.',
       labelNames: ['source', 'outcome'],
       registers,
     })
@@ -62,6 +63,12 @@ export class PurgeMetrics {
     this.syncs = new Counter({
       name: 'kairo_cdn_purge_syncs_total',
       help: 'Questions to other peers for missed purges: same, news or an error code.',
+      labelNames: ['outcome'],
+      registers,
+    })
+    this.regionWrites = new Counter({
+      name: 'kairo_cdn_purge_region_writes_total',
+      help: 'Purges of this peer written to the log of its region: logged, taken or an error code for each attempt that failed.',
       labelNames: ['outcome'],
       registers,
     })

@@ -3,7 +3,8 @@
  *
  * A peer that starts, was paused, or has had no good answer of a neighbour for a while does not trust its cache until a neighbour that has
  * missed nothing has answered, or until it has waited and there is none. Neither does it while a neighbour that has just come has not
- * been heard: it may come from the other side of a partition.
+ * been heard: it may come from the other side of a partition. Where a region keeps a log, that is read first too, unless the region does
+ * not answer in time.
  */
 import type { Clock } from '../../clock.ts'
 import { purgeLimits } from '../../limits/purge.ts'
@@ -17,12 +18,18 @@ export interface PurgePresenceComponents {
   readonly clock: Clock
   /** Is told when the answer of {@link PurgePresence.isCaughtUp} changes; with the reason when it becomes false. */
   readonly onChange: (lost: LostReason | undefined) => void
+  /** Has the region's log read again. False when it was not followed until now, and so is not to be waited for. */
+  readonly askRegion?: () => boolean
+  /** The region was waited for in vain. */
+  readonly onRegionSilent?: () => void
 }
 
 /** Where one peer stands. */
 export class PurgePresence {
   readonly #clock: Clock
   readonly #onChange: (lost: LostReason | undefined) => void
+  readonly #askRegion: () => boolean
+  readonly #onRegionSilent: () => void
   #status: 'catching-up' | 'caught-up' = 'catching-up'
   /** No neighbour was ever expected or seen: there is nobody from whom anything could have been missed. */
   #isLone = false
@@ -37,10 +44,15 @@ export class PurgePresence {
   /** Neighbours to be heard first, and when that began. */
   readonly #unheard = new Map<string, number>()
   readonly #hearOuts: TokenBuckets
+  /** Since when the region's log is to be read again; undefined when it was, or is not waited for. */
+  #regionSinceMs: number | undefined
 
   constructor(components: PurgePresenceComponents) {
+    const { askRegion = () => false, onRegionSilent = () => {} } = components
     this.#clock = components.clock
     this.#onChange = components.onChange
+    this.#askRegion = askRegion
+    this.#onRegionSilent = onRegionSilent
     this.#sinceMs = this.#tickedMs = components.clock.monotonicMs()
     this.#tickedWallMs = components.clock.now()
     const { hearOutsBurst: burst, hearOutsPerSecond: perSecond } = purgeLimits
@@ -50,22 +62,32 @@ export class PurgePresence {
   /** True when nothing can have been missed, as far as is known. Notices a pause of the process by itself. */
   isCaughtUp(): boolean {
     if (this.#wasPaused()) this.#lose('pause', this.#clock.monotonicMs())
-    return this.#status === 'caught-up' && this.#unheard.size === 0
+    return this.#status === 'caught-up' && this.#isHeard()
   }
 
   /** True when what this peer knows may be relied on by the one that asks. */
   vouchesTo(peerId: string): boolean {
     if (this.#isLone) return true
     const isHeard = [...this.#unheard.keys()].every((unheard) => unheard === peerId)
-    return isHeard && !this.#wasPaused() && this.#status === 'caught-up'
+    return (
+      isHeard &&
+      this.#regionSinceMs === undefined &&
+      !this.#wasPaused() &&
+      this.#status === 'caught-up'
+    )
   }
 
-  /** Begins anew. @param expectsNeighbours false for a peer that knows of none. */
-  start(expectsNeighbours: boolean): void {
+  /**
+   * Begins anew.
+   * @param expectsNeighbours false for a peer that knows of none.
+   * @param expectsRegion true for one that has read a region's log before.
+   */
+  start(expectsNeighbours: boolean, expectsRegion = false): void {
     const nowMs = this.#clock.monotonicMs()
     this.#isLone = !expectsNeighbours
     this.#touchedMs = Number.NEGATIVE_INFINITY
     this.#lose('start', nowMs)
+    this.#regionSinceMs = expectsRegion && expectsNeighbours ? nowMs : undefined
     if (this.#isLone) this.#find()
   }
 
@@ -76,6 +98,10 @@ export class PurgePresence {
     this.#noteTick()
     for (const [peerId, sinceMs] of this.#unheard) {
       if (nowMs - sinceMs > purgeLimits.hearOutMsMax) this.heard(peerId)
+    }
+    if (nowMs - (this.#regionSinceMs ?? nowMs) > purgeLimits.regionWaitMs) {
+      this.#onRegionSilent()
+      this.#passRegion()
     }
     const heardMs = Math.max(this.#touchedMs, this.#foundMs)
     const isSilent = neighbours > 0 && nowMs - heardMs > purgeLimits.inTouchMsMax
@@ -103,8 +129,19 @@ export class PurgePresence {
 
   /** The neighbour has answered, or cannot. */
   heard(peerId: string): void {
-    const wasLast = this.#unheard.delete(peerId) && this.#unheard.size === 0
-    if (wasLast && this.#status === 'caught-up') this.#onChange(undefined)
+    const wasWaiting = this.#unheard.delete(peerId)
+    if (wasWaiting && this.#isHeard() && this.#status === 'caught-up') this.#onChange(undefined)
+  }
+
+  /**
+   * The region's log was read, and all in it is known here.
+   * @param askedMs monotonic time of the question, as for {@link PurgePresence.touch}.
+   * @returns false when purges may have been missed after the question: it is to be read again.
+   */
+  readRegion(askedMs: number): boolean {
+    if (this.#wasPaused()) this.#lose('pause', this.#clock.monotonicMs())
+    if (this.#regionSinceMs !== undefined && askedMs >= this.#regionSinceMs) this.#passRegion()
+    return this.#regionSinceMs === undefined
   }
 
   /**
@@ -121,6 +158,15 @@ export class PurgePresence {
     this.#isLone = false
   }
 
+  #isHeard(): boolean {
+    return this.#unheard.size === 0 && this.#regionSinceMs === undefined
+  }
+
+  #passRegion(): void {
+    this.#regionSinceMs = undefined
+    if (this.#status === 'caught-up' && this.#isHeard()) this.#onChange(undefined)
+  }
+
   #hasWaited(nowMs: number, neighbours: number): boolean {
     const waitedMs = nowMs - this.#sinceMs
     const isAnswered = neighbours === 0 || this.#heardEqual
@@ -132,6 +178,7 @@ export class PurgePresence {
     this.#status = 'catching-up'
     this.#heardEqual = false
     this.#sinceMs = nowMs
+    if (this.#askRegion() || this.#regionSinceMs !== undefined) this.#regionSinceMs = nowMs
     this.#noteTick()
     if (wasCaughtUp || reason === 'start') this.#onChange(reason)
   }

@@ -33,6 +33,11 @@ export interface PurgeReport {
   readonly mode: PurgeMode
   /** True when every peer has done it that was alive then, or a while before and had not said goodbye: none can serve what was purged. */
   readonly complete: boolean
+  /**
+   * True while the log of this peer's region does not have the purge: the region decides nothing now, or did not answer in time. Peers that
+   * are away then hear of it only from others that have done it.
+   */
+  readonly degraded: boolean
   /** This peer first. */
   readonly peers: readonly PeerOutcome[]
 }
@@ -47,23 +52,40 @@ export interface Audience {
 
 /** One purge being followed. */
 export interface FollowedPurge {
+  readonly purge: Purge
   /** Notes what a peer has answered. */
   settle(peerId: string, outcome: Pick<PeerOutcome, 'status' | 'purged' | 'code'>): void
   /** As it stands now. */
   report(): PurgeReport
-  /** True when some peer knows its number for another purge. */
+  /** The region's log has another purge of its number. */
+  noteNumberTaken(): void
+  /** True when some peer, or the region's log, knows its number for another purge. */
   isNumberTaken(): boolean
+}
+
+/** What reports are made with. */
+export interface PurgeReportsComponents {
+  readonly clock: Clock
+  /** Called for each acknowledgement that was not an answer. */
+  readonly onLate: () => void
+  /** True when the region's log has a purge. */
+  readonly isLogged: (purge: Purge) => boolean
 }
 
 class Followed implements FollowedPurge {
   readonly purge: Purge
   readonly startedMs: number
-  readonly #clock: Clock
+  readonly #components: PurgeReportsComponents
   readonly #peers = new Map<string, PeerOutcome>()
   #isNumberTaken = false
 
-  constructor(clock: Clock, purge: Purge, { told, away }: Audience, startedMs: number) {
-    this.#clock = clock
+  constructor(
+    components: PurgeReportsComponents,
+    purge: Purge,
+    { told, away }: Audience,
+    startedMs: number,
+  ) {
+    this.#components = components
     this.purge = purge
     this.startedMs = startedMs
     const rest = { purged: 0, ms: 0, code: undefined }
@@ -83,17 +105,19 @@ class Followed implements FollowedPurge {
   }
 
   report(): PurgeReport {
-    const { issuer, issuedAtMs, selector, mode } = this.purge
     const ms = this.#elapsedMs()
     const peers = [...this.#peers.values()].map((peer) =>
       peer.status === 'waiting' ? { ...peer, ms } : peer,
     )
-    const complete = peers.every(({ status }) => status === 'done')
-    return { id: purgeId(this.purge), issuer, issuedAtMs, selector, mode, complete, peers }
+    return reportOf(this.purge, peers, this.#components.isLogged(this.purge))
   }
 
   isNumberTaken(): boolean {
     return this.#isNumberTaken
+  }
+
+  noteNumberTaken(): void {
+    this.#isNumberTaken = true
   }
 
   unsettled(): string[] {
@@ -103,30 +127,28 @@ class Followed implements FollowedPurge {
   }
 
   #elapsedMs(): number {
-    return this.#clock.monotonicMs() - this.startedMs
+    return this.#components.clock.monotonicMs() - this.startedMs
   }
 }
 
 /** The newest own purges. */
 export class PurgeReports {
-  readonly #clock: Clock
-  readonly #onLate: () => void
+  readonly #components: PurgeReportsComponents
   #followed: Followed[] = []
 
-  /** @param onLate called for each acknowledgement that was not an answer. */
-  constructor(components: { readonly clock: Clock; readonly onLate: () => void }) {
-    this.#clock = components.clock
-    this.#onLate = components.onLate
+  constructor(components: PurgeReportsComponents) {
+    this.#components = components
   }
 
   /** Follows a purge no more, as if it had not been. */
-  forget(followed: FollowedPurge): void {
-    this.#followed = this.#followed.filter((each) => each !== followed)
+  forget(purge: Purge): void {
+    const id = purgeId(purge)
+    this.#followed = this.#followed.filter((each) => purgeId(each.purge) !== id)
   }
 
   /** Follows a purge. */
   follow(purge: Purge, audience: Audience, startedMs: number): FollowedPurge {
-    const followed = new Followed(this.#clock, purge, audience, startedMs)
+    const followed = new Followed(this.#components, purge, audience, startedMs)
     this.#followed.push(followed)
     this.#followed = this.#followed.slice(-purgeLimits.reportsMax)
     return followed
@@ -139,20 +161,43 @@ export class PurgeReports {
 
   /** Peers that still owe an acknowledgement. */
   unsettled(): string[] {
-    const sinceMs = this.#clock.monotonicMs() - purgeLimits.lateMsMax
+    const sinceMs = this.#components.clock.monotonicMs() - purgeLimits.lateMsMax
     const recent = this.#followed.filter(({ startedMs }) => startedMs >= sinceMs)
     return [...new Set(recent.flatMap((followed) => followed.unsettled()))]
   }
 
   /** A peer says what it knows, and so which purges it has carried out. */
   note(peerId: string, state: readonly OriginState[] | 'same'): void {
+    this.noteDone(peerId, (purge) => knows(state, purge))
+  }
+
+  /** A peer is known to have carried out some purges. */
+  noteDone(peerId: string, hasDone: (purge: Purge) => boolean): void {
     for (const followed of this.#followed) {
       const status = followed.statusOf(peerId)
       if (status === undefined || status === 'done') continue
-      if (!knows(state, followed.purge)) continue
+      if (!hasDone(followed.purge)) continue
       followed.settle(peerId, { status: 'done', purged: 0, code: undefined })
-      if (status !== 'waiting') this.#onLate()
+      if (status !== 'waiting') this.#components.onLate()
     }
+  }
+}
+
+/** A purge that was given to another peer, or to this one before it was restarted: as the region's log has it. */
+export function loggedReport(
+  purge: Purge,
+  peers: readonly Pick<PeerOutcome, 'peerId' | 'status'>[],
+): PurgeReport {
+  const outcomes = peers.map((peer) => ({ ...peer, purged: 0, ms: 0, code: undefined }))
+  return reportOf(purge, outcomes, true)
+}
+
+function reportOf(purge: Purge, peers: readonly PeerOutcome[], isLogged: boolean): PurgeReport {
+  const { issuer, issuedAtMs, selector, mode } = purge
+  return {
+    ...{ id: purgeId(purge), issuer, issuedAtMs, selector, mode, peers },
+    complete: peers.every(({ status }) => status === 'done'),
+    degraded: !isLogged,
   }
 }
 

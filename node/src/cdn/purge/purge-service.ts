@@ -5,6 +5,7 @@
 import { strict as assert } from 'node:assert'
 import type { Registry } from 'prom-client'
 import type { Clock } from '../../clock.ts'
+import type { RegionLog } from '../../coordination/region-log.ts'
 import { deadline, unlessAborted } from '../../deadline.ts'
 import { isKairoError, KairoError } from '../../errors.ts'
 import type { PeerWatch } from '../../host/network.ts'
@@ -21,10 +22,11 @@ import { PurgeChannels } from './purge-channels.ts'
 import { PurgeJournal, type PurgesSince } from './purge-journal.ts'
 import { PurgeLedger } from './purge-ledger.ts'
 import { PurgeMembers } from './purge-members.ts'
-import { type SignedPurge, signPurge } from './purge-message.ts'
+import { type Purge, type SignedPurge, signPurge } from './purge-message.ts'
 import { PurgeMetrics } from './purge-metrics.ts'
 import { PurgePresence } from './purge-presence.ts'
-import { type FollowedPurge, type PurgeReport, PurgeReports } from './purge-report.ts'
+import { PurgeRegion, type PurgeRegionComponents } from './purge-region.ts'
+import { type FollowedPurge, loggedReport, type PurgeReport, PurgeReports } from './purge-report.ts'
 import { PurgeStamps } from './purge-stamp.ts'
 import type { PurgeStorage } from './purge-storage.ts'
 import { PurgeSync } from './purge-sync.ts'
@@ -46,6 +48,8 @@ export interface PurgeServiceComponents {
   readonly hasLeft: (peerId: string) => boolean
   /** A number in [0, 1). */
   readonly random: () => number
+  /** The log of purges that the region keeps; undefined for a peer that is in none. */
+  readonly regionLog?: RegionLog
 }
 
 /** What an operator has chosen. */
@@ -74,6 +78,7 @@ export class PurgeService {
   readonly #stamps = new PurgeStamps({ ledger: this.#ledger })
   readonly #ownRate: TokenBuckets
   readonly #channels: PurgeChannels
+  readonly #region: PurgeRegion | undefined
   readonly #waiting = new Set<() => void>()
   /** Sends under way. */
   readonly #work = new Set<Promise<void>>()
@@ -99,7 +104,12 @@ export class PurgeService {
     const trust = new PurgeTrust(init.purgePeers, components.transport.peerId)
     const journal = new PurgeJournal({ ...components, logger, metrics, ledger }, init)
     this.#journal = journal
-    const presence = new PurgePresence({ clock, onChange: (lost) => this.#onPresence(lost) })
+    const presence = new PurgePresence({
+      clock,
+      onChange: (lost) => this.#onPresence(lost),
+      askRegion: () => this.#region?.askAnew() ?? false,
+      onRegionSilent: () => metrics.limits.inc({ limit: 'regionWaitMs' }),
+    })
     this.#presence = presence
     const members = new PurgeMembers({
       ...components,
@@ -107,12 +117,17 @@ export class PurgeService {
     })
     this.#members = members
     const onLate = (): void => metrics.acknowledgements.inc({ status: 'late' })
-    const reports = new PurgeReports({ clock, onLate })
+    const isLogged = (purge: Purge): boolean => this.#region?.has(purge) ?? false
+    const reports = new PurgeReports({ clock, onLate, isLogged })
     this.#reports = reports
     const channels = new PurgeChannels(components)
     this.#channels = channels
     const shared = { ...components, channels, logger, metrics, ledger, journal, trust, presence }
-    const onState: PurgeReports['note'] = (peerId, state) => reports.note(peerId, state)
+    this.#region = this.#regionOf(shared)
+    const onState: PurgeReports['note'] = (peerId, state) => {
+      reports.note(peerId, state)
+      this.#region?.note(peerId, state)
+    }
     this.#sync = new PurgeSync({
       ...{ ...shared, onState, wanted: () => reports.unsettled() },
       onRound: () => {
@@ -136,7 +151,8 @@ export class PurgeService {
     this.#stopping = new AbortController()
     await this.#journal.start()
     const { transport, peers } = this.#components
-    this.#presence.start(await this.#init.expectsPeers())
+    const hasReadRegion = this.#region !== undefined && this.#journal.regionMark !== undefined
+    this.#presence.start(await this.#init.expectsPeers(), hasReadRegion)
     await transport.handle(PURGE_PROTOCOL, (stream) => this.#answers.answer(stream))
     this.#unwatch = peers.watch(PURGE_PROTOCOL, (peerId) => {
       this.#members.see(peerId)
@@ -144,6 +160,7 @@ export class PurgeService {
       this.#hearOut(peerId)
     })
     this.#sync.start()
+    this.#region?.start()
     this.#status = 'started'
     if (this.ready()) this.#onPresence(undefined)
   }
@@ -156,14 +173,16 @@ export class PurgeService {
     this.#unwatch?.()
     this.#stopping.abort(new KairoError('ERR_STOPPED', 'the peer is shutting down'))
     await this.#sync.stop()
+    await this.#region?.stop()
     await Promise.all([this.#lastOwn, ...this.#work])
     this.#channels.stop()
     await this.#journal.stop()
   }
 
   /**
-   * Purges here and at every peer that is alive, and waits until each has answered, at most `purgeLimits.deadlineMs`. Peers that could not
-   * be reached, or were lost a while before, carry it out before they serve from their caches again; {@link PurgeService.reports} shows when.
+   * Purges here and at every peer that is alive, and waits until each has answered, at most `purgeLimits.deadlineMs`, and until the log of
+   * the region has it, a shorter while. Peers that could not be reached, or were lost a while before, carry it out before they serve from
+   * their caches again; {@link PurgeService.reports} shows when.
    * @throws KairoError `ERR_INVALID_INPUT` for a selector that can take nothing, `ERR_LIMIT` above the rate, `ERR_STORAGE` when this
    * peer's disk does not keep it, in which case nothing was purged.
    */
@@ -179,15 +198,32 @@ export class PurgeService {
     const startedMs = clock.monotonicMs()
     const first = await this.#purgeAll(normal, mode, startedMs)
     if (!first.isNumberTaken()) return first.report()
-    this.#logger.warn({}, 'the log of purges is an older copy: purging again under another epoch')
-    this.#reports.forget(first)
-    await this.#journal.startOver()
+    await this.#startOver(first.purge)
     return (await this.#purgeAll(normal, mode, startedMs)).report()
   }
 
-  /** The newest purges of this peer, oldest first, with what has become of each by now. */
+  /**
+   * The newest purges, oldest first, with what has become of each by now: those of this peer, and all in the log of its region, which
+   * outlive a restart.
+   */
   reports(): PurgeReport[] {
-    return this.#reports.list()
+    const own = this.#reports.list()
+    const followed = new Set(own.map(({ id }) => id))
+    const logged = this.#loggedReports().filter(({ id }) => !followed.has(id))
+    return [...logged, ...own]
+      .sort((a, b) => a.issuedAtMs - b.issuedAtMs)
+      .slice(-purgeLimits.reportsMax)
+  }
+
+  /** Asks peers of the region of which it is not known whether they have done all; waits for their answers, `purgeLimits.refreshMs` at most. */
+  async refresh(): Promise<void> {
+    const alive = new Set(this.#members.alive())
+    const behind = this.#region?.behind().filter((peerId) => alive.has(peerId)) ?? []
+    if (this.#status !== 'started' || behind.length === 0) return
+    const { clock } = this.#components
+    const limit = deadline(clock, purgeLimits.refreshMs, this.#stopping.signal)
+    await this.#sync.askAll(behind, limit.signal)
+    limit.clear()
   }
 
   /**
@@ -240,14 +276,76 @@ export class PurgeService {
     const { signed, purged } = await this.#issue(selector, mode)
     const isOther = (peerId: string): boolean => peerId !== transport.peerId
     const others = new Set(this.#members.alive().filter(isOther))
-    const away = this.#members.away().filter(isOther)
+    const away = this.#away().filter((peerId) => isOther(peerId) && !others.has(peerId))
     const audience = { told: [transport.peerId, ...others], away }
     const followed = this.#reports.follow(signed.purge, audience, startedMs)
     if (away.length > 0) this.#metrics.acknowledgements.inc({ status: 'away' }, away.length)
     followed.settle(transport.peerId, { status: 'done', purged, code: undefined })
+    // At the same time: what one peer has carried out is not taken back, whether or not the region takes it.
+    const writing = this.#region?.write(signed.purge)
     await this.#sendAll(signed, [...others], followed)
     this.#metrics.lastAcknowledgement.observe((clock.monotonicMs() - startedMs) / 1_000)
+    if ((await writing) === 'taken') followed.noteNumberTaken()
     return followed
+  }
+
+  /** Peers that may come back with what they have cached: those that this one has met, and those that the region remembers. */
+  #away(): string[] {
+    const { hasLeft } = this.#components
+    const remembered = this.#region?.members().filter((peerId) => !hasLeft(peerId)) ?? []
+    return [...new Set([...this.#members.away(), ...remembered])]
+  }
+
+  #loggedReports(): PurgeReport[] {
+    const region = this.#region
+    if (region === undefined) return []
+    const self = this.#components.transport.peerId
+    const alive = new Set(this.#members.alive())
+    const others = region.members().filter((peerId) => peerId !== self)
+    return region.newest(purgeLimits.reportsMax).map((purge) => {
+      const peers = [self, ...others].map((peerId) => {
+        if (region.hasDone(peerId, purge)) return { peerId, status: 'done' } as const
+        return {
+          peerId,
+          status: alive.has(peerId) || peerId === self ? 'waiting' : 'away',
+        } as const
+      })
+      return loggedReport(purge, peers)
+    })
+  }
+
+  /** The number of a purge belongs to another one: it is to be made again, under a new epoch. */
+  async #startOver(purge: Purge): Promise<void> {
+    this.#reports.forget(purge)
+    if (purge.epoch !== this.#journal.epoch) return
+    this.#logger.warn({}, 'the log of purges is an older copy: purging again under another epoch')
+    await this.#journal.startOver()
+  }
+
+  /** Makes a purge again whose caller was answered before the region could say that its number is taken. */
+  #purgeAgain(purge: Purge): void {
+    const again = this.#startOver(purge).then(async () => {
+      await this.#purgeAll(purge.selector, purge.mode, this.#components.clock.monotonicMs())
+    })
+    this.#track(
+      again.catch((error: unknown) => {
+        this.#logger.error({ err: error }, 'a purge that has to be made again was not')
+      }),
+    )
+  }
+
+  #regionOf(
+    shared: Omit<PurgeRegionComponents, 'log' | 'peerId' | 'onProgress' | 'onTaken'>,
+  ): PurgeRegion | undefined {
+    const { regionLog: log, transport } = this.#components
+    if (log === undefined) return undefined
+    const region: PurgeRegion = new PurgeRegion({
+      ...{ ...shared, log, peerId: transport.peerId },
+      onProgress: (peerId) =>
+        this.#reports.noteDone(peerId, (purge) => region.hasDone(peerId, purge)),
+      onTaken: (purge) => this.#purgeAgain(purge),
+    })
+    return region
   }
 
   async #issue(

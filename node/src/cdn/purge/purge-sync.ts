@@ -76,6 +76,19 @@ export class PurgeSync {
     this.#next()
   }
 
+  /** Asks peers and waits for their answers, until the signal is aborted at most. */
+  async askAll(peerIds: readonly string[], signal: AbortSignal): Promise<void> {
+    const over = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    for (const peerId of peerIds) this.ask(peerId)
+    const isOpen = (peerId: string): boolean =>
+      this.#waiting.has(peerId) || this.#asking.has(peerId)
+    while (!signal.aborted && peerIds.some(isOpen)) {
+      await Promise.race([over, ...this.#asking.values()])
+    }
+  }
+
   #tick(): void {
     const { clock, members, presence } = this.#components
     const neighbours = members()

@@ -345,6 +345,11 @@ export declare type PurgeLogRecord = Message<"kairo.v1.PurgeLogRecord"> & {
    * @generated from field: uint64 at_ms = 7;
    */
   atMs: bigint;
+
+  /**
+   * @generated from field: kairo.v1.PurgeRegionMark region = 8;
+   */
+  region?: PurgeRegionMark | undefined;
 };
 
 /**
@@ -352,4 +357,38 @@ export declare type PurgeLogRecord = Message<"kairo.v1.PurgeLogRecord"> & {
  * Use `create(PurgeLogRecordSchema)` to create a new message.
  */
 export declare const PurgeLogRecordSchema: GenMessage<PurgeLogRecord>;
+
+/**
+ * How far a peer is in the log that its region keeps of purges; the newest such record holds.
+ *
+ * @generated from message kairo.v1.PurgeRegionMark
+ */
+export declare type PurgeRegionMark = Message<"kairo.v1.PurgeRegionMark"> & {
+  /**
+   * 32 hex digits; the log of another region has another.
+   *
+   * @generated from field: string log_id = 1;
+   */
+  logId: string;
+
+  /**
+   * The revision of the log up to which all was carried out.
+   *
+   * @generated from field: uint64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * Own purges of the current epoch up to here were written to the log.
+   *
+   * @generated from field: uint64 own_through = 3;
+   */
+  ownThrough: bigint;
+};
+
+/**
+ * Describes the message kairo.v1.PurgeRegionMark.
+ * Use `create(PurgeRegionMarkSchema)` to create a new message.
+ */
+export declare const PurgeRegionMarkSchema: GenMessage<PurgeRegionMark>;
 

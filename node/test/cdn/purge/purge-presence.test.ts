@@ -44,7 +44,7 @@ test('a neighbour that has come is heard first, a moment at most', async (t) => 
 })
 
 test('a gap outlives a restart: responses from before it are gone', async (t) => {
-  const network = new PurgeNetwork()
+  const network = PurgeNetwork.plain()
   t.teardown(() => network.stop())
   const peer = await network.make({ expectsPeers: false })
   await peer.start()

@@ -14,7 +14,7 @@ async function meshOf(
   t: Test,
   count: number,
 ): Promise<{ network: PurgeNetwork; peers: PurgePeer[] }> {
-  const network = new PurgeNetwork()
+  const network = PurgeNetwork.plain()
   t.teardown(() => network.stop())
   return { network, peers: await network.mesh(count) }
 }
@@ -218,7 +218,7 @@ test('what was purged before a crash is not back after it', async (t) => {
 })
 
 test('a peer that knows nobody serves at once', async (t) => {
-  const network = new PurgeNetwork()
+  const network = PurgeNetwork.plain()
   t.teardown(() => network.stop())
   const lone = await network.make({ expectsPeers: false })
   await lone.start()
@@ -228,7 +228,7 @@ test('a peer that knows nobody serves at once', async (t) => {
 })
 
 test('a peer that expects others waits for them, but not for ever', async (t) => {
-  const network = new PurgeNetwork()
+  const network = PurgeNetwork.plain()
   t.teardown(() => network.stop())
   const peer = await network.make()
   await peer.start()
@@ -245,7 +245,7 @@ test('a peer that expects others waits for them, but not for ever', async (t) =>
 })
 
 test('two peers that start together do not wait for each other for ever', async (t) => {
-  const network = new PurgeNetwork()
+  const network = PurgeNetwork.plain()
   t.teardown(() => network.stop())
   const [a, b] = [await network.make(), await network.make()]
   await a.start()
@@ -256,7 +256,7 @@ test('two peers that start together do not wait for each other for ever', async 
 })
 
 test('neighbours that never answer do not keep a peer from serving for ever', async (t) => {
-  const network = new PurgeNetwork()
+  const network = PurgeNetwork.plain()
   t.teardown(() => network.stop())
   const [a, b] = [await network.make(), await network.make()]
   await a.start()
@@ -270,7 +270,7 @@ test('neighbours that never answer do not keep a peer from serving for ever', as
 })
 
 test('whoever waits to have caught up may give up', async (t) => {
-  const network = new PurgeNetwork()
+  const network = PurgeNetwork.plain()
   t.teardown(() => network.stop())
   const peer = await network.make()
   await peer.start()
@@ -279,7 +279,7 @@ test('whoever waits to have caught up may give up', async (t) => {
 })
 
 test('purges of peers that are not believed are refused, and the caller is told', async (t) => {
-  const network = new PurgeNetwork()
+  const network = PurgeNetwork.plain()
   t.teardown(() => network.stop())
   const stranger = await network.make()
   const strict = await network.make({ purgePeers: ['12D3KooWNobodyxxxxxxxxxxxxxxxxxxxxxx'] })

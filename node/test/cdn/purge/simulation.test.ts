@@ -45,7 +45,7 @@ class Simulation {
   constructor(seed: number) {
     this.random = seededRandom(seed)
     const latencyMs = 1 + Math.floor(this.random() * 40)
-    this.network = new PurgeNetwork({ random: this.random, latencyMs })
+    this.network = PurgeNetwork.plain({ random: this.random, latencyMs })
   }
 
   get peers(): readonly PurgePeer[] {
