@@ -196,7 +196,12 @@ class WorkerTracker implements Tracker {
 
   /** The thread ended by itself: a defect, or no memory. What failed while it lived would fail again. */
   #gone(thread: Thread, cause: Error): void {
-    if (this.#thread !== thread || this.#state === 'stopped') return
+    if (this.#thread !== thread) return
+    if (this.#state === 'stopped') {
+      // In the middle of its stop, perhaps: nobody answers that any more.
+      thread.calls.fail(threadStopped())
+      return
+    }
     this.#thread = undefined
     const upMs = this.#clock.monotonicMs() - (this.#upSinceMs ?? Number.POSITIVE_INFINITY)
     this.#ends = upMs >= workerLimits.steadyMs ? 1 : this.#ends + 1
