@@ -1,4 +1,4 @@
-// The commands as a user types them: real processes, a running peer, both forms of output, exit codes.
+// The commands as a user types them, about a running peer and without one: both forms of output, and exit codes, also of real processes.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
@@ -10,12 +10,14 @@ import {
   streamsSchema,
 } from '../../src/api/schemas.ts'
 import { settingsMarkdown } from '../../src/cli/help.ts'
+import { runCliHere } from '../support/cli-here.ts'
 import { loopbackArguments, runCliProcess, startPeer } from '../support/peer-process.ts'
 
 test('commands about a running peer', { timeout: 180_000 }, async (t) => {
   const home = t.testdir({})
   const peer = await startPeer(t, home)
-  const run = (...args: string[]) => runCliProcess([...args, '--home', home])
+  const run = (...args: string[]) => runCliHere([...args, '--home', home])
+  const runProcess = (...args: string[]) => runCliProcess([...args, '--home', home])
   const json = async (...args: string[]): Promise<unknown> => {
     const { code, stdout } = await run(...args, '--json')
     t.equal(code, 0, args.join(' '))
@@ -24,11 +26,11 @@ test('commands about a running peer', { timeout: 180_000 }, async (t) => {
   }
 
   t.equal(statusSchema.parse(await json('status')).peerId, peer.ready.peerId)
-  t.match(await run('status'), { code: 0, stdout: new RegExp(peer.ready.peerId) })
+  t.match(await runProcess('status'), { code: 0, stdout: new RegExp(peer.ready.peerId) })
   t.same(streamsSchema.parse(await json('streams')), { streams: [] })
   t.match(await run('streams'), { code: 0, stdout: /No streams/ })
   t.match(await json('keys', 'add', 'stage'), { name: 'stage' })
-  t.match(await run('keys', 'add', 'stage'), { code: 1, stderr: /ERR_NAME_TAKEN/ })
+  t.match(await runProcess('keys', 'add', 'stage'), { code: 1, stderr: /ERR_NAME_TAKEN/ })
   t.match(await run('keys', 'add', 'hall'), { code: 0, stdout: /rtmp:\/\/127\.0\.0\.1/ })
   t.equal(keysSchema.parse(await json('keys')).keys.length, 3)
   t.match(await run('keys'), { code: 0, stdout: /stage/ })
@@ -46,7 +48,7 @@ test('commands about a running peer', { timeout: 180_000 }, async (t) => {
   t.match(await json('keys', 'remove', 'hall'), { done: true })
   t.match(await run('keys', 'remove'), { code: 2 })
   t.match(await run('keys', 'rename', 'x'), { code: 2 })
-  t.match(await run('keys', 'add', 'x', 'y'), { code: 2 })
+  t.match(await runProcess('keys', 'add', 'x', 'y'), { code: 2 })
   t.ok(doctorSchema.parse(await json('doctor')).checks.some(({ name }) => name === 'reachability'))
   t.match(await run('doctor'), { code: 0, stdout: /reachability/ })
 
@@ -71,7 +73,7 @@ test('a peer whose terminal was closed stops in order', { timeout: 120_000 }, as
 test('commands without a peer', { timeout: 120_000 }, async (t) => {
   const home = join(t.testdir({}), 'home')
   t.match(await runCliProcess(['status', '--home', home]), { code: 1, stderr: /no peer runs/ })
-  const failure = await runCliProcess(['status', '--home', home, '--json'])
+  const failure = await runCliHere(['status', '--home', home, '--json'])
   t.match(JSON.parse(failure.stdout), { code: 'ERR_NOT_FOUND' })
   const settings = [
     '--home',
@@ -83,28 +85,28 @@ test('commands without a peer', { timeout: 120_000 }, async (t) => {
     '--listen',
     '/ip4/127.0.0.1/tcp/0',
   ]
-  const doctor = await runCliProcess(['doctor', ...settings, '--json'])
+  const doctor = await runCliHere(['doctor', ...settings, '--json'])
   t.ok(doctorSchema.parse(JSON.parse(doctor.stdout)).checks.some(({ name }) => name === 'node'))
-  t.match(await runCliProcess(['doctor', ...settings]), { code: 0, stdout: /no peer runs/ })
-  const config = await runCliProcess(['config', '--home', home, '--json'])
+  t.match(await runCliHere(['doctor', ...settings]), { code: 0, stdout: /no peer runs/ })
+  const config = await runCliHere(['config', '--home', home, '--json'])
   t.ok(configSchema.parse(JSON.parse(config.stdout)).settings.some(({ name }) => name === 'home'))
-  t.match(await runCliProcess(['config', '--part-target-ms', '150']), {
+  t.match(await runCliHere(['config', '--part-target-ms', '150']), {
     code: 0,
     stdout: /partTargetMs +150 +flag --part-target-ms/,
   })
 })
 
 test('usage', { timeout: 120_000 }, async (t) => {
-  t.match(await runCliProcess(['--help']), { code: 0, stdout: /kairo up|Usage: / })
-  t.match(await runCliProcess(['up', '--help']), { code: 0, stdout: /--join/ })
+  t.match(await runCliHere(['--help']), { code: 0, stdout: /kairo up|Usage: / })
+  t.match(await runCliHere(['up', '--help']), { code: 0, stdout: /--join/ })
   t.match(await runCliProcess(['--version']), { code: 0, stdout: /\d+\.\d+\.\d+/ })
   t.match(await runCliProcess([]), { code: 2, stdout: /Usage: / })
-  t.match(await runCliProcess(['keys', '--help']), { code: 0, stdout: /keys disconnect <name>/ })
-  t.match(await runCliProcess(['toString', '--help']), { code: 2, stderr: /no command toString/ })
-  t.match(await runCliProcess(['status', 'now']), { code: 2, stderr: /no further words/ })
-  t.match(await runCliProcess(['keys', 'remove']), { code: 2 }, 'with or without a peer')
-  t.match(await runCliProcess(['dance']), { code: 2, stderr: /dance/ })
-  t.match(await runCliProcess(['up', '--colour', 'red']), { code: 2, stderr: /--colour/ })
+  t.match(await runCliHere(['keys', '--help']), { code: 0, stdout: /keys disconnect <name>/ })
+  t.match(await runCliHere(['toString', '--help']), { code: 2, stderr: /no command toString/ })
+  t.match(await runCliHere(['status', 'now']), { code: 2, stderr: /no further words/ })
+  t.match(await runCliHere(['keys', 'remove']), { code: 2 }, 'with or without a peer')
+  t.match(await runCliHere(['dance']), { code: 2, stderr: /dance/ })
+  t.match(await runCliHere(['up', '--colour', 'red']), { code: 2, stderr: /--colour/ })
   for (const [code, ...words] of [
     [2],
     [2, 'dance'],
@@ -113,11 +115,11 @@ test('usage', { timeout: 120_000 }, async (t) => {
     [0, '--version'],
     [0, 'config', '--markdown'],
   ] as const) {
-    const result = await runCliProcess([...words, '--json'])
+    const result = await runCliHere([...words, '--json'])
     t.equal(result.code, code, words.join(' '))
     t.type(JSON.parse(result.stdout), 'object', 'one JSON value')
   }
-  t.match(await runCliProcess(['up', '--config', '/nowhere.json']), { code: 2, stderr: /nowhere/ })
+  t.match(await runCliHere(['up', '--config', '/nowhere.json']), { code: 2, stderr: /nowhere/ })
 })
 
 test('docs/settings.md is what the schema says', async (t) => {
