@@ -3,9 +3,10 @@ import { test } from 'tap'
 import { ByteReader } from '../../src/bytes/byte-reader.ts'
 import { driverLimits } from '../../src/driver/driver-limits.ts'
 import { ElapsedTime } from '../../src/driver/elapsed-time.ts'
-import { ElectionPace, electionPlace } from '../../src/driver/election-pace.ts'
+import { ElectionPace, electionPlace, unheardPace } from '../../src/driver/election-pace.ts'
 import { readFrameHead } from '../../src/driver/frame-codec.ts'
 import { GroupElection } from '../../src/driver/group-election.ts'
+import { GroupPeers } from '../../src/driver/group-peers.ts'
 import { PeerLine } from '../../src/driver/peer-line.ts'
 import { TickLength } from '../../src/driver/tick-length.ts'
 import { WorstLately } from '../../src/driver/worst-lately.ts'
@@ -45,6 +46,44 @@ test('T follows round trips and lag of a leader between its limits', (t) => {
   t.equal(pace.followingTickMs, 120 / driverLimits.electionTicks, 'lag is the affair of leaders')
   pace.refresh(quiet, 10_000)
   t.equal(pace.electionMs, driverLimits.electionMsMin)
+  t.end()
+})
+
+test('what an election took counts for T until heartbeats measured the lines', (t) => {
+  const pace = new ElectionPace(-5_000)
+  pace.noteCampaign(150, 0)
+  pace.refresh(quiet, 0)
+  t.equal(pace.electionMs, 300)
+  pace.noteCampaign(20, 1)
+  pace.refresh(quiet, 1)
+  t.equal(pace.electionMs, 300, 'of two elections the longer one')
+  pace.refresh(quiet, 2 * driverLimits.timingWindowMs)
+  t.equal(pace.electionMs, driverLimits.electionMsMin)
+  t.end()
+})
+
+test('the round trip of a quorum counts those who were heard', (t) => {
+  const pace = new ElectionPace(0)
+  const counters = { framesSent: 0, framesRefused: 0, messagesSent: 0 }
+  const context = { region: 1, memberId: 1, pace, send: () => true, counters }
+  const peers = new GroupPeers({
+    ...{ memberId: 1, admits: () => true },
+    line: (peerId) => new PeerLine(context, peerId),
+  })
+  const ids = [2, 3, 4, 5]
+  peers.add(ids.map((memberId) => ({ memberId, peerId: `peer-${memberId}` })))
+  const far = (memberId: number, ms: number): void => {
+    const { roundTrips } = peers.line(memberId)?.heard ?? unheardPace()
+    for (let time = 0; time < 2; time++) roundTrips.note(ms, 0)
+  }
+  t.equal(peers.quorumMs([1, 2, 3], 0), 0, 'of nobody is anything known')
+  far(3, 200)
+  t.equal(peers.quorumMs([1, 2, 3], 0), 200, 'a silent one is not the nearest')
+  far(2, 30)
+  t.equal(peers.quorumMs([1, 2, 3], 0), 30)
+  t.equal(peers.quorumMs([1, 2, 3, 4, 5], 0), 200)
+  t.equal(peers.quorumMs([2, 3, 4], 0), 200, 'without a vote of its own it needs two')
+  t.equal(peers.quorumMs([1], 0), 0)
   t.end()
 })
 
@@ -123,6 +162,8 @@ test('a leader ticks slower only when no lease is left that followers heard no l
   length.follow(40, 4)
   length.follow(70, 4)
   t.equal(length.tickMs, 40, 'as much as was announced all the time')
+  length.begin(90)
+  t.equal(length.tickMs, 90, 'at once where no lease counts')
   t.end()
 })
 
