@@ -127,10 +127,15 @@ export async function createComponents(init: ComponentsInit): Promise<Components
   )
   const content: ContentRooms = createContent(
     base,
-    { identity, join, catalog: () => near.catalog },
+    { identity, join, catalog: () => near.catalog, swarmView: () => region.swarmView },
     init,
   )
-  const region = createCoordination(base, { ...near, ...content }, init)
+  const audience = new Audience({ clock })
+  const region: ReturnType<typeof createCoordination> = createCoordination(
+    base,
+    { ...near, ...content, audience },
+    init,
+  )
   const ingest = createIngest(base, { ...content, ...region }, init)
   const media = createMedia(base, init)
   const webhooks = createWebhooks(base, ingest.observers, init)
@@ -158,7 +163,7 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     httpMetrics,
     shelter,
     join,
-    audience: new Audience({ clock }),
+    audience,
     ...near,
     ...region,
     ...content,

@@ -196,7 +196,7 @@ export class Peer {
   async #startContent(components: Components): Promise<void> {
     const { sequences, store, host, peerHttp, directory, providers, fetches } = components
     const { feeds, replicas, load, geo, nearest, catalog, replication, ipfs } = components
-    const { videos, networkVideos, remoteDvr, coordination } = components
+    const { videos, networkVideos, remoteDvr, coordination, swarmFeed } = components
     await this.#lockHome(sequences)
     await this.#begin('store', store)
     await this.#begin('host', host)
@@ -211,6 +211,7 @@ export class Peer {
     await this.#begin('fetches', fetches)
     await this.#begin('feeds', feeds)
     await this.#begin('replicas', replicas)
+    await this.#begin('what the region is told', swarmFeed)
     await this.#begin('videos of the network', videos)
     this.#started.push({ name: 'videos of others', stop: () => networkVideos.stop() })
     this.#started.push({ name: 'rewinding at others', stop: () => remoteDvr.stop() })

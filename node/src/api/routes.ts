@@ -29,6 +29,7 @@ import { restreamRoutes } from './restream.ts'
 import { storeRoutes } from './store.ts'
 import { streamOptionsRoutes } from './stream-options.ts'
 import { streamRoutes as streamListRoutes } from './streams.ts'
+import { swarmRoutes } from './swarms.ts'
 import { transcodeRoutes } from './transcode.ts'
 import { uploadRoutes } from './uploads.ts'
 import { vodRoutes, vodStreamRoutes } from './vod.ts'
@@ -90,6 +91,7 @@ export function apiRoutes(components: ApiComponents): {
     ...fillRoutes(components),
     ...storeRoutes(components),
     ...regionRoutes(components),
+    ...swarmRoutes(components),
     ...(ipfs === undefined ? [] : ipfsRoutes({ ipfs })),
   ]
   const uploadAccess = { access: components.loaded.settings.uploads }

@@ -38,6 +38,10 @@ const stream = z.object({
   viewers: z
     .number()
     .describe('Viewers of this peer in the last ten seconds, estimated by address.'),
+  regionViewers: z
+    .number()
+    .nullable()
+    .describe('The same at all peers of the region; null while that is not known.'),
 })
 
 /** GET /api/streams. */

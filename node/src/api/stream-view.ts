@@ -1,6 +1,7 @@
 /** How a stream is told to API clients: its record, and where this peer stands with it. */
 import type { Directory } from '../content/records/directory.ts'
 import type { StreamRecord, StreamSource } from '../content/stream.ts'
+import type { SwarmViewers } from '../coordination/swarm-viewers.ts'
 import type { Audience } from '../delivery/audience.ts'
 import type { PublishingService } from '../ingest/publishing.ts'
 import type { StreamView } from './schemas.ts'
@@ -11,6 +12,7 @@ export interface StreamViewComponents {
   readonly streams: StreamSource
   readonly audience: Audience
   readonly publishing: Pick<PublishingService, 'leaseOf'>
+  readonly swarmViewers: Pick<SwarmViewers, 'of'>
 }
 
 /** Every stream this peer knows of, live ones first, then by name. */
@@ -25,7 +27,7 @@ export function streamViews(components: StreamViewComponents): StreamView[] {
 }
 
 function streamView(components: StreamViewComponents, record: StreamRecord): StreamView {
-  const { directory, streams, audience, publishing } = components
+  const { directory, streams, audience, publishing, swarmViewers } = components
   const here = streams.get(record.id)
   return {
     name: directory.uniqueName(record),
@@ -39,5 +41,6 @@ function streamView(components: StreamViewComponents, record: StreamRecord): Str
     startedAt: new Date(record.startedAtMs).toISOString(),
     renditions: record.renditions.map((rendition) => ({ ...rendition })),
     viewers: audience.viewers(record.id),
+    regionViewers: record.state === 'live' ? (swarmViewers.of(record.id) ?? null) : null,
   }
 }

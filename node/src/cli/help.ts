@@ -83,6 +83,11 @@ const commandTexts: Readonly<Record<string, CommandText>> = {
     text: 'Forgets cached responses at every peer of the network and tells what each has done; --soft only makes them stale. Lists the newest purges.',
     settings: 'home',
   },
+  swarms: {
+    usage: ['swarms', 'swarms <stream>'],
+    text: 'Shows how many peers of the region hold each live stream and how many watch it, or which peers hold one stream.',
+    settings: 'home',
+  },
   region: {
     usage: [
       ...['region', 'region streams', 'region leave', 'region merge <region id>'],

@@ -19,13 +19,14 @@ const commands: Readonly<Record<string, () => Promise<(input: Arguments) => Prom
   ipfs: async () => (await import('./ipfs.ts')).ipfs,
   purge: async () => (await import('./purge.ts')).purge,
   region: async () => (await import('./region.ts')).region,
+  swarms: async () => (await import('./swarms.ts')).swarms,
   doctor: async () => (await import('./doctor.ts')).doctor,
   config: async () => (await import('./config.ts')).config,
 }
 
 /** Commands that take further words. */
 const wordy: ReadonlySet<string> = new Set([
-  ...['keys', 'vod', 'restream', 'cdn', 'ipfs', 'purge', 'region'],
+  ...['keys', 'vod', 'restream', 'cdn', 'ipfs', 'purge', 'region', 'swarms'],
 ])
 
 /** Runs one command line (without the program's name) and returns the exit code. */

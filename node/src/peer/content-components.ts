@@ -8,10 +8,12 @@ import { Directory } from '../content/records/directory.ts'
 import { ProviderService } from '../content/records/provider.ts'
 import { rankByRendezvous } from '../content/rendezvous.ts'
 import { Replicas } from '../content/replica/replicas.ts'
+import { WiderProviders } from '../content/replica/wider-providers.ts'
 import { Replication } from '../content/replication/replication.ts'
 import { ContentStore } from '../content/store/store.ts'
 import { NetworkVideos } from '../content/videos/network-videos.ts'
 import { VideoDirectory } from '../content/videos/video-directory.ts'
+import type { SwarmView } from '../coordination/swarm-view.ts'
 import type { Identity } from '../host/identity.ts'
 import type { Join } from '../host/join.ts'
 import { PeerHttps } from '../host/peer-https/peer-https.ts'
@@ -28,12 +30,14 @@ export interface ContentParts {
   readonly join: Join
   /** Late: the catalog tells where this plane's HTTPS is. */
   readonly catalog: () => PeerCatalogService
+  /** Late: what the region tells of swarms is asked when a stream is looked for. */
+  readonly swarmView: () => Pick<SwarmView, 'peersOf'>
 }
 
 /** Builds the content plane. */
 export function createContent(
   base: Base,
-  { identity, join, catalog }: ContentParts,
+  { identity, join, catalog, swarmView }: ContentParts,
   { loaded: { settings }, home, ports }: ComponentsInit,
 ) {
   const { clock, logger, registry, host, random } = base
@@ -77,8 +81,9 @@ export function createContent(
   const remoteDvr = new RemoteDvr({
     ...{ ...network, http: peerHttp, records: directory, peerId: host.peerId },
   })
+  const wider = widened(providers, swarmView)
   const replicas = new Replicas(
-    { ...network, store, fetcher, records: directory, providers, random, dvr: remoteDvr },
+    { ...network, store, fetcher, records: directory, providers: wider, random, dvr: remoteDvr },
     { idleMs: settings.replicaIdleMs },
   )
   const ipfs = settings.ipfs
@@ -123,6 +128,12 @@ export function createContent(
     /** Peers whose cached copies are believed (docs/decisions/0015), and that can be asked. */
     believedPeers: () => alive(catalog()).filter(({ peerId }) => isBelieved(peerId)),
   }
+}
+
+/** Streams are looked for among the peers of the region's swarms, too. */
+function widened(providers: ProviderService, swarmView: ContentParts['swarmView']): WiderProviders {
+  const peersOf: SwarmView['peersOf'] = (id, signal) => swarmView().peersOf(id, signal)
+  return new WiderProviders({ providers, peersOf })
 }
 
 /** Videos on demand of the network: what others tell, and playing it here. */

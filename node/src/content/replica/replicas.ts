@@ -101,6 +101,14 @@ export class Replicas implements StreamSource, ServedStreams {
     return this.#replicas.get(id)
   }
 
+  /** Every stream that can be served now. */
+  *all(): Generator<ServedStream, void, undefined> {
+    for (const publication of this.#publications.values()) {
+      if (this.#isHere(publication)) yield publication
+    }
+    for (const replica of this.#replicas.values()) yield replica
+  }
+
   async open(name: string, options: { readonly signal: AbortSignal }): Promise<ServedStream> {
     if (options.signal.aborted)
       throw new KairoError('ERR_TIMEOUT', 'gave up before the stream was open')
