@@ -36,13 +36,13 @@ export function regionState(region: Region): {
 
 /** What there is to know at a glance, as names and values. */
 export function regionFacts(region: Region): (readonly [name: string, value: string])[] {
-  const { name, engine, state, error, phase, regionId, memberId, founded } = region
+  const { name, engine, state, phase, regionId, memberId, founded } = region
   const { members, contacts } = region
   const isTracker = engine === 'tracker'
   return [
     ['region', name],
     ['state', regionState(region).word],
-    ['engine', `${engine}, ${state}${error === null ? '' : ` (${error})`}`],
+    ['engine', `${engine}, ${state}`],
     ...pair('this peer', isTracker && phase !== null ? whereWords(phase, memberId) : null),
     ...pair('region id', regionId),
     ...pair('founded', founded),

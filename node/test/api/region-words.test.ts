@@ -70,7 +70,7 @@ test('the facts, and who the others are where no members can be told', async (t)
   t.same(new Map(regionFacts(whole)).get('this peer'), 'member 1')
   const alone = new Map(regionFacts({ ...whole, members: [], error: 'too late' }))
   t.equal(alone.get('other members'), whole.contacts.join(' '))
-  t.equal(alone.get('engine'), 'tracker, running (too late)')
+  t.equal(alone.get('engine'), 'tracker, running', 'why is told by a notice')
   t.notOk(names({ ...whole, engine: 'etcd' }).includes('this peer'))
 })
 

@@ -125,7 +125,7 @@ export type Setting = output<typeof configSchema>['settings'][number]
 /** A request that waits longer is given up; the next poll tries again. */
 const requestTimeoutMs = 8_000
 /** The peer asks all members of its region, and waits for those that are slow. */
-const regionTimeoutMs = 10_000
+const regionTimeoutMs = 15_000
 /** The peer asks others for an object for half a minute. */
 const keepTimeoutMs = 40_000
 
