@@ -59,6 +59,7 @@ function fakePurge() {
   return {
     ...{ id: 'purge-1', issuer: self, issued: '2026-01-02T03:04:05.000Z', mode: 'hard' },
     ...{ selector: { by: 'tag', tag: 'sale', host: 'shop.example' }, complete: false },
+    degraded: true,
     peers: [
       { peerId: self, status: 'done', purged: 12, ms: 0.4, code: null },
       { peerId: near, status: 'done', purged: 30, ms: 14.2, code: null },

@@ -45,15 +45,20 @@ export function describeSelector(selector: PurgeSelector): string {
   }
 }
 
-/** `done at 3 peers, 12 responses forgotten`, or how many are awaited. */
-export function describePurge({ peers, mode }: Pick<PurgeReport, 'peers' | 'mode'>): string {
+/** `done at 3 peers, 12 responses forgotten`, or how many are awaited, and whether peers that are away could miss it. */
+export function describePurge({
+  peers,
+  mode,
+  degraded,
+}: Pick<PurgeReport, 'peers' | 'mode' | 'degraded'>): string {
   const done = peers.filter(({ status }) => status === 'done').length
   const purged = peers.reduce((sum, peer) => sum + peer.purged, 0)
   const where =
     done === peers.length
       ? `done at ${count(done, 'peer')}`
       : `done at ${done} of ${count(peers.length, 'peer')}`
-  return `${where}, ${count(purged, 'response')} ${mode === 'hard' ? 'forgotten' : 'made stale'}`
+  const took = `${count(purged, 'response')} ${mode === 'hard' ? 'forgotten' : 'made stale'}`
+  return `${where}, ${took}${degraded ? ", not in the region's log yet" : ''}`
 }
 
 /** What became of a purge at one peer, in a word or two. */
