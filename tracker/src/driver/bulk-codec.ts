@@ -12,7 +12,7 @@ const FIRST = 1
 const LAST_STATUS = 2
 
 /** What a receiver says. `refused`: it will not take the snapshot, now. */
-export const receiptStatuses = ['going-on', 'done', 'refused'] as const
+const receiptStatuses = ['going-on', 'done', 'refused'] as const
 
 /** One of them. */
 export type ReceiptStatus = (typeof receiptStatuses)[number]

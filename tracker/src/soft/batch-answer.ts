@@ -6,7 +6,7 @@ import { u32Max } from './holding.ts'
 import { softLimits } from './soft-limits.ts'
 
 /** Whether the batch counted. */
-export const batchStatuses = {
+const batchStatuses = {
   taken: 0,
   /** This leader does not know what the batch builds on: all is to be sent, with this answer's term. */
   sendAll: 1,

@@ -27,9 +27,6 @@ export interface Holding {
   readonly ranges: readonly SegmentRange[]
 }
 
-/** Being in a stream's swarm without holding anything. */
-export const emptyHolding: Holding = { viewers: 0, window: undefined, ranges: [] }
-
 /** Where a peer stands in the network: the distance of two, with both heights, estimates their round trip in milliseconds. */
 export interface PeerCoordinate {
   readonly x: number

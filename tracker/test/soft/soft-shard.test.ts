@@ -1,7 +1,7 @@
 /** The leader's tables: what is told, asked, refused and forgotten. */
 import { test } from 'tap'
 import { readBatchAnswer } from '../../src/soft/batch-answer.ts'
-import { emptyHolding, type PeerLoad } from '../../src/soft/holding.ts'
+import type { PeerLoad } from '../../src/soft/holding.ts'
 import {
   decodeReplies,
   encodeQuestions,
@@ -190,7 +190,12 @@ test('a batch that comes twice, or after one whose answer was lost', async (t) =
   const viewers = (): number => ask(leader, { type: 'viewers', stream: 's', rendition: '' }).viewers
   const taken = (bytes: Uint8Array): boolean => readBatchAnswer(leader.answer('a', bytes)).isTaken
   const told = (count: number) => [
-    { id: 0, name: undefined, holding: { ...emptyHolding, viewers: count }, wants: 0 },
+    {
+      id: 0,
+      name: undefined,
+      holding: { viewers: count, window: undefined, ranges: [] },
+      wants: 0,
+    },
   ]
   t.ok(taken(batchBytes({ sequence: 1 }, [named(0, 's', '', { viewers: 1 })])))
   t.ok(taken(batchBytes({ sequence: 2 }, told(2))))
