@@ -209,6 +209,7 @@ test('threads that end again and again are given up', async (t) => {
   const end = (worker: Worker): void => void worker.terminate()
   process.on('worker', end)
   t.teardown(() => process.off('worker', end))
+  one.clock.skippedMs += workerLimits.steadyMs
   await kill(threads.at(-1))
   while (one.failures.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
   t.match(one.failures, [{ code: 'ERR_STOPPED', message: "the tracker's thread ended" }])
