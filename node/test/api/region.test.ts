@@ -8,6 +8,7 @@ import { parseArguments } from '../../src/cli/arguments.ts'
 import { region } from '../../src/cli/region.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { StreamId } from '../../src/content/stream.ts'
+import type { CoordinationService } from '../../src/coordination/coordination-service.ts'
 import { StreamLeases } from '../../src/coordination/stream-leases.ts'
 import { StreamOwners } from '../../src/coordination/stream-owners.ts'
 import { homeAt, writeRunning } from '../../src/home.ts'
@@ -31,6 +32,27 @@ function directoryOf(names: readonly string[]): RegionRouteComponents['directory
   }
 }
 
+/** The service; while the switch is on, its look at the region is one from the moments after all leaders went, with this member for another. */
+function withoutLeaders(
+  service: CoordinationService,
+  lost: { isOn: boolean },
+): RegionRouteComponents['coordination'] {
+  const groupless = async () => {
+    const view = await service.view()
+    const groups = view.groups.map((one) => ({ ...one, leader: undefined, hasQuorum: false }))
+    return { ...view, groups, members: view.members.map((one) => ({ ...one, memberId: 9 })) }
+  }
+  return {
+    get status() {
+      return service.status
+    },
+    view: () => (lost.isOn ? groupless() : service.view()),
+    leave: () => service.leave(),
+    forget: () => service.forget(),
+    merge: (regionId) => service.merge(regionId),
+  }
+}
+
 /** The command against a server that fronts the service. */
 async function serve(t: Test, folder: string, { service, host }: CoordinationStage) {
   const home = join(folder, 'home')
@@ -42,10 +64,11 @@ async function serve(t: Test, folder: string, { service, host }: CoordinationSta
   const leases = new StreamLeases({ ...base, coordination, peerId, ...alone })
   t.teardown(() => leases.stop())
   const names: string[] = []
+  const lost = { isOn: false }
   const server = new HttpServer(base, {
     ...{ host: '127.0.0.1', port: 0, corsOrigins: [], plainHandlers: [], streamRoutes: [] },
     routes: regionRoutes({
-      coordination: service,
+      coordination: withoutLeaders(service, lost),
       host,
       streamOwners: new StreamOwners({ coordination, peerId, leases }),
       directory: directoryOf(names),
@@ -71,14 +94,14 @@ async function serve(t: Test, folder: string, { service, host }: CoordinationSta
       capture.restore()
     }
   }
-  return { url, run, leases, names }
+  return { url, run, leases, names, lost }
 }
 
 test('a region at the API and on the command line', async (t) => {
   const folder = t.testdir()
   const stage = await startCoordination(t, { folder: join(folder, 'tracker') })
   const { service, host } = stage
-  const { url, run, leases, names } = await serve(t, folder, stage)
+  const { url, run, leases, names, lost } = await serve(t, folder, stage)
   for (const [method, path] of [
     ['GET', ''],
     ['GET', '/streams'],
@@ -103,6 +126,14 @@ test('a region at the API and on the command line', async (t) => {
   const before = JSON.parse((await run('--json')).text)
   t.match(before, { hasQuorum: true, members: [{ isSelf: true, votes: 17 }], conflicts: [] })
   t.equal(before.groups.length, 17)
+  lost.isOn = true
+  const leaderless = await run()
+  t.equal(leaderless.code, 1)
+  t.match(
+    leaderless.text,
+    /state +no quorum\n[\s\S]*^9 +\S+ +not connected [\s\S]*^0 \(region\) +none/m,
+  )
+  lost.isOn = false
   await streamsAreTold(t, run, leases, names)
 
   await t.rejects(run('merge', 'beefbeef'), { code: 'ERR_INVALID_INPUT' }, 'never met')
