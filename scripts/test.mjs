@@ -1,11 +1,13 @@
 /**
  * `npm test [unit|integration]`: set-up, the foreign programs that tests run against, then tap. Without a name both
- * kinds run and the line coverage of node/src and tracker/src over the whole run must reach the floor. The last line on
+ * kinds run and the line coverage of node/src and tracker/src must reach the floor. The last line on
  * stdout is `N passed, N failed`, counted by tap.
  */
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { checkCoverage } from './lib/coverage.mjs'
+import { longestFirst } from './lib/longest-first.mjs'
 import { ensurePartners } from './lib/partners.mjs'
 import { exitWith } from './lib/run.mjs'
 import { filesBelow } from './lib/stamps.mjs'
@@ -15,10 +17,13 @@ import { root, runUnderNode, setup } from './setup.mjs'
 
 /** A whole test file; a loaded 2-core machine may take many times what a desk does. */
 const FILE_TIMEOUT_S = 300
-/** Test files at once. Those against real partners mostly wait for media to pass, so two of them share a small machine well. */
-const JOBS = 2
+/** Test files at once: one more than processors, since those against real partners mostly wait for media to pass. */
+const JOBS = availableParallelism() + 1
 
 const INTEROP = join('test', 'interop')
+
+// Hundreds of test processes load the same modules: what the first has compiled, the others take.
+process.env.NODE_COMPILE_CACHE ??= join(root, '.cache/compiled')
 
 const kinds = {
   unit: (/** @type {string} */ file) => !file.includes(INTEROP),
@@ -38,7 +43,7 @@ await exitWith(async () => {
     .flatMap((folder) => filesBelow(root, folder, ['fixtures', 'support']))
     .filter((file) => file.endsWith('.test.ts') && kinds[kind](file))
     .sort()
-  return runTests(node, files, kind === 'all')
+  return runTests(node, longestFirst(files), kind === 'all')
 })
 
 async function runTests(

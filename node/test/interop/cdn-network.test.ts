@@ -23,7 +23,6 @@ import { CdnWatch } from '../support/cdn-watch.ts'
 import { type PeerProcess, startPeer } from '../support/peer-process.ts'
 import { needsSmallDisk, smallDisk } from '../support/small-disk.ts'
 import { tcpProxy } from '../support/tcp-proxy.ts'
-import { uncountedChildren } from '../support/uncounted.ts'
 import { until } from '../support/until.ts'
 import {
   SHARED_TAG,
@@ -33,8 +32,6 @@ import {
   type VersionedOrigin,
   versionIn,
 } from '../support/versioned-origin.ts'
-
-uncountedChildren()
 
 root.setTimeout(300_000)
 

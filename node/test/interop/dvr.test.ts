@@ -19,9 +19,6 @@ import { type ReadPlaylist, readPlaylist } from '../support/hls-playlist.ts'
 import { httpRequest, httpUntil } from '../support/http-get.ts'
 import { needs, partnerPath } from '../support/needs.ts'
 import { type PeerProcess, startPeer } from '../support/peer-process.ts'
-import { uncountedChildren } from '../support/uncounted.ts'
-
-uncountedChildren()
 
 const run = promisify(execFile)
 const HLS_JS = createRequire(import.meta.url).resolve('hls.js/dist/hls.min.js')

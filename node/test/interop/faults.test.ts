@@ -15,9 +15,6 @@ import { httpRequest, httpUntil } from '../support/http-get.ts'
 import { metricValue } from '../support/metric-value.ts'
 import { needs } from '../support/needs.ts'
 import { loopbackArguments, runCliProcess, startPeer } from '../support/peer-process.ts'
-import { uncountedChildren } from '../support/uncounted.ts'
-
-uncountedChildren()
 
 const LIVE = /"state":"live"/
 

@@ -36,10 +36,7 @@ import {
   VIDEO_CONFIG_TAG,
   videoTag,
 } from '../support/rtmp-wire.ts'
-import { uncountedChildren } from '../support/uncounted.ts'
 import { until } from '../support/until.ts'
-
-uncountedChildren()
 
 const AUDIO = 8
 const VIDEO = 9

@@ -6,13 +6,10 @@ import type { regionSchema } from '../../src/api/schemas-region.ts'
 import { httpRequest } from '../support/http-get.ts'
 import { operatorOf } from '../support/operator-client.ts'
 import { type PeerProcess, runCliProcess, startPeer } from '../support/peer-process.ts'
-import { uncountedChildren } from '../support/uncounted.ts'
 import { until } from '../support/until.ts'
 
 // Whole peers, on a machine that has other things to do as well.
 t.setTimeout(240_000)
-uncountedChildren()
-
 type Region = z.output<typeof regionSchema>
 
 const quiet = ['--no-ipfs', '--srt', 'off', '--rtmp', 'off']

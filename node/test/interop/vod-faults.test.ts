@@ -10,11 +10,8 @@ import { spriteFile } from '../../src/vod/asset.ts'
 import { makeClip } from '../support/make-clip.ts'
 import { needs } from '../support/needs.ts'
 import { needsSmallDisk, smallDisk } from '../support/small-disk.ts'
-import { uncountedChildren } from '../support/uncounted.ts'
 import { violations } from '../support/vod-checks.ts'
 import { smallLadder, startVodPeer } from '../support/vod-peer.ts'
-
-uncountedChildren()
 
 const skip = needs('ffmpeg', 'ffprobe')
 

@@ -1,5 +1,5 @@
 /** The scripts behind `npm test` decide whether a change is good: what they count, and what they refuse to call a pass. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -9,6 +9,8 @@ const scripts = new URL('../../../scripts/lib/', import.meta.url)
 const { readTally, tallyLine } = await import(new URL('tally.mjs', scripts).href)
 const { checkCoverage } = await import(new URL('coverage.mjs', scripts).href)
 const { logTap } = await import(new URL('tap-log.mjs', scripts).href)
+const { longFiles, longestFirst } = await import(new URL('longest-first.mjs', scripts).href)
+const { default: coverageMap } = await import(new URL('coverage-map.mjs', scripts).href)
 const { hashFiles, filesBelow } = await import(new URL('stamps.mjs', scripts).href)
 
 const folder = mkdtempSync(join(tmpdir(), 'kairo-scripts-'))
@@ -95,4 +97,26 @@ test('stamps change with names and bytes, and build results do not count', async
   written('web/dist/built.js', '')
   written('web/src/page.ts', '')
   t.strictSame(filesBelow(folder, 'web'), [join('web', 'src', 'page.ts')])
+})
+
+test('long files begin first, and each is there', async (t) => {
+  const [longest, second] = longFiles
+  t.strictSame(longestFirst(['a', second, 'b', longest]), [longest, second, 'a', 'b'])
+  const repository = new URL('../../../', import.meta.url)
+  for (const file of longFiles) t.ok(existsSync(new URL(file, repository)), file)
+})
+
+test('unit tests count lines, others do not', async (t) => {
+  for (const file of ['node/test/cdn/gate.test.ts', 'tracker/test/raft/simulation-log.test.ts']) {
+    t.strictSame(coverageMap(file), [], file)
+  }
+  for (const file of [
+    'node/test/interop/a.test.ts',
+    'node/test/fuzz/a.test.ts',
+    'node/test/cdn/purge/simulation.test.ts',
+    'tracker/test/mutation/a.test.ts',
+    'tracker/test/wal/damage.test.ts',
+  ]) {
+    t.equal(coverageMap(file), null, file)
+  }
 })

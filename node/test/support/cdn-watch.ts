@@ -16,8 +16,8 @@ import {
 import type { Answer } from './http-get.ts'
 import { sizeOf, type VersionedOrigin, versionIn } from './versioned-origin.ts'
 
-/** Between two requests of one client, so that the machine is not only busy with clients. */
-const PAUSE_MS = 4
+/** Between two requests of one client: peers, not clients, are to have the machine, and all of them together ask hundreds of times a second. */
+const PAUSE_MS = 20
 
 /** What was seen of a peer. */
 export interface PeerTally {

@@ -1,15 +1,10 @@
 /**
- * Coverage of the processes that a test starts. Counting lines costs a peer half as much again to start and runs it slower, so where many
- * processes do again what other tests have them do counted, they do without.
+ * Processes that a test starts count the lines they run where the test file does (scripts/lib/coverage-map.mjs); the others do without
+ * what that takes, with which a peer needs half as much again to start.
  */
 
-/** What tap hands on to every process below it, and looks at as each of them starts. */
+/** What tap hands on to every process below it; it says whether lines are counted. */
 const SWITCH = '_TAPJS_PROCESSINFO_COVERAGE_'
-
-/** Processes that this test file starts from here on do not count which lines they run; the file itself still does. */
-export function uncountedChildren(): void {
-  process.env[SWITCH] = '0'
-}
 
 /** The command that starts a program of Node's: where it is not counted, without what tap has every process load. */
 export function nodeCommand(

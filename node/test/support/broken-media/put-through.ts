@@ -2,7 +2,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { uncountedChildren } from '../uncounted.ts'
 import type { BrokenFile } from './broken-file.ts'
 import { Clips } from './clips.ts'
 import { FileRun, strayChildren } from './file-run.ts'
@@ -18,7 +17,6 @@ const goodFile: BrokenFile = {
 
 /** Puts all files through, and behind them a good one in each library. */
 export async function putThrough(t: Test, files: readonly BrokenFile[]): Promise<void> {
-  uncountedChildren()
   t.equal(new Set(files.map(({ name }) => name)).size, files.length, 'no two have one name')
   const folder = t.testdir({ clips: {} })
   const clips = new Clips(join(folder, 'clips'))
