@@ -26,6 +26,22 @@ interface StreamAtPeer {
   readonly state: string
   readonly originPeer: string
   readonly lease: string | null
+  readonly regionViewers: number | null
+}
+
+interface SwarmAtPeer {
+  readonly viewers: number
+  readonly holders: number
+  readonly renditions: readonly {
+    readonly name: string
+    readonly holders: readonly { readonly peerId: string }[]
+  }[]
+}
+
+/** Who has and who watches a stream in the region, as a peer is told. */
+async function swarmAt({ ready }: PeerProcess, name: string): Promise<SwarmAtPeer> {
+  const { stdout } = await runCliProcess(['swarms', name, '--json', '--home', ready.home])
+  return JSON.parse(stdout) as SwarmAtPeer
 }
 
 async function streamAt({ ready }: PeerProcess, name: string): Promise<StreamAtPeer | undefined> {
@@ -121,6 +137,22 @@ test('a stream goes on at a second peer when the first one is killed', {
   await until(watches, 'the stream at the third peer', 60_000)
   t.match(await streamAt(a, name), { lease: 'confirmed', originPeer: a.ready.peerId })
   t.match(await streamAt(c, name), { lease: null, originPeer: a.ready.peerId })
+  await t.test('the region knows who has it and who watches', async (t) => {
+    await until(
+      async () => (await swarmAt(b, name)).holders === 2,
+      'two peers that have it',
+      30_000,
+    )
+    const { viewers, renditions } = await swarmAt(b, name)
+    t.ok(viewers >= 1, 'at the third peer')
+    const source = renditions.find((rendition) => rendition.name === 'source')
+    t.same(
+      source?.holders.map(({ peerId }) => peerId).sort(),
+      [a.ready.peerId, c.ready.peerId].sort(),
+    )
+    const told = async () => ((await streamAt(b, name))?.regionViewers ?? 0) >= 1
+    await until(told, 'viewers of the region in the list of streams', 30_000)
+  })
 
   const second = ffmpegPush(t, `${b.ready.rtmp}/${a.ready.streamKey}`)
   await until(() => second.child.exitCode !== null, 'the refusal', 30_000)
@@ -145,6 +177,12 @@ test('a stream goes on at a second peer when the first one is killed', {
   t.notOk(after?.ended)
   t.match(await streamAt(c, name), { state: 'live', originPeer: b.ready.peerId })
   t.match(await streamAt(b, name), { lease: 'confirmed' })
+  const isForgotten = async (): Promise<boolean> => {
+    const { holders, renditions } = await swarmAt(c, name)
+    const others = renditions.flatMap((one) => one.holders.map(({ peerId }) => peerId))
+    return holders === 2 && others.includes(b.ready.peerId) && !others.includes(a.ready.peerId)
+  }
+  await until(isForgotten, 'the region to know who has it now', 60_000)
   const first = (await listed(b, name))?.first ?? 0
   t.ok(first > last, `${first} comes after ${last}`)
 

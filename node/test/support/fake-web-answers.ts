@@ -24,6 +24,7 @@ export function fakeStream(
     lease: 'confirmed',
     startedAt: '2026-01-02T03:04:05.000Z',
     viewers: 0,
+    regionViewers: null,
     renditions: [
       {
         name: 'source',
@@ -56,7 +57,7 @@ export function fakeAnswers(): FakeAnswers {
     reachable: true,
     token: 'operator-secret',
     streams: [
-      fakeStream('test', { title: 'Test picture', viewers: 3 }),
+      fakeStream('test', { title: 'Test picture', viewers: 3, regionViewers: 12 }),
       fakeStream('garage', {
         title: 'Garage session, second night',
         originPeer: other,

@@ -159,8 +159,12 @@ function describePull(pull: Pull | undefined): string {
   return [`${words[pull.state]} ${pull.host}`, pull.error ?? ''].filter(Boolean).join(': ')
 }
 
-function viewers(stream: Stream): string {
-  return stream.viewers === 0 ? '' : `${stream.viewers} watching here`
+function viewers({ viewers: here, regionViewers }: Stream): string {
+  // A region that was asked a moment ago may know less than this peer.
+  const others = regionViewers !== null && regionViewers > here
+  return [here > 0 ? `${here} watching here` : '', others ? `${regionViewers} in the region` : '']
+    .filter(Boolean)
+    .join(', ')
 }
 
 function describePublisher(publisher: Status['publishers'][number]): string {
