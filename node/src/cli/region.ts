@@ -12,6 +12,7 @@ import {
   ownerWords,
   regionFacts,
   regionNotices,
+  regionState,
   tokenWords,
 } from '../api/region-words.ts'
 import { doneSchema } from '../api/schemas.ts'
@@ -70,8 +71,7 @@ async function show(client: PeerClient, json: boolean): Promise<number> {
   const answer = await client.call('GET', '/api/region', regionSchema)
   if (json) printJson(answer)
   else print(render(answer))
-  const isWell = answer.engine === 'etcd' ? answer.state === 'running' : answer.hasQuorum
-  return isWell ? 0 : 1
+  return regionState(answer).status === 'ok' ? 0 : 1
 }
 
 function render(answer: Region): string {
