@@ -6,7 +6,7 @@
  * and a transaction may touch any of it. Nothing is promised between keyspaces.
  */
 
-/** The keyspace of what concerns the whole region: members, roles, configuration, purges. */
+/** The keyspace of what concerns the whole region: members, roles, configuration. */
 export const regionKeyspace = 'region'
 
 /** Proof of who came later: a resource that remembers the largest token it saw refuses older ones. Ordered by term, then index. */

@@ -5,9 +5,10 @@
 import type { Keyspace } from '@kairo/tracker'
 import { TrackerError } from '@kairo/tracker/program'
 import type { Clock } from '../clock.ts'
+import { KairoError } from '../errors.ts'
 import { regionLogLimits as limits } from '../limits/region-log.ts'
 import type { Logger } from '../logger.ts'
-import { memberKey } from './region-log-mirror.ts'
+import { ID_KEY, memberKey } from './region-log-mirror.ts'
 import { waitFor } from './wait-for.ts'
 
 /** What a membership works with. */
@@ -102,14 +103,19 @@ export class RegionLogMember {
     this.#registration = registration
   }
 
-  async #tell({ leaseId }: Registration, taken: number, signal: AbortSignal): Promise<void> {
+  async #tell({ logId, leaseId }: Registration, taken: number, signal: AbortSignal): Promise<void> {
     const { keyspace, peerId } = this.#components
     const value = Buffer.from(String(taken))
     this.#isNews = false
-    await keyspace.transact(
-      { then: [{ type: 'put', key: memberKey(peerId), value, leaseId }] },
+    const { succeeded } = await keyspace.transact(
+      {
+        // What was taken of one log says nothing in that of another region.
+        when: [{ key: ID_KEY, value: Buffer.from(logId) }],
+        then: [{ type: 'put', key: memberKey(peerId), value, leaseId }],
+      },
       { timeoutMs: limits.callMs, signal },
     )
+    if (!succeeded) throw new KairoError('ERR_NO_QUORUM', 'the log is that of another region now')
     this.#told = taken
   }
 }

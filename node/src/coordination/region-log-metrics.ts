@@ -12,6 +12,7 @@ export interface RegionLogGauges {
 export class RegionLogMetrics {
   readonly lists: Counter<'outcome'>
   readonly trimmed: Counter
+  readonly limits: Counter<'limit'>
   readonly #registry: Registry
 
   constructor(registry: Registry) {
@@ -26,6 +27,12 @@ export class RegionLogMetrics {
     this.trimmed = new Counter({
       name: 'kairo_coordination_log_trimmed_total',
       help: "Entries that this peer took out of the region's log of purges because they were too many or too old.",
+      registers,
+    })
+    this.limits = new Counter({
+      name: 'kairo_coordination_log_limits_total',
+      help: "Limits of the region's log of purges that were hit.",
+      labelNames: ['limit'],
       registers,
     })
   }

@@ -46,6 +46,7 @@ export interface MirrorChange {
 /** The log in memory. */
 export class RegionLogMirror {
   readonly #clock: Clock
+  readonly #onLimit: (limit: 'membersMax' | 'entriesMax') => void
   readonly #valueBytesMax: number
   /** In the order of their revisions. */
   readonly #entries = new Map<string, RegionEntry>()
@@ -54,13 +55,17 @@ export class RegionLogMirror {
   #horizon = NO_HORIZON
 
   constructor(
-    components: { readonly clock: Clock },
+    components: {
+      readonly clock: Clock
+      readonly onLimit: (limit: 'membersMax' | 'entriesMax') => void
+    },
     init: {
       /** A larger entry is not one of ours, and is as if it were not there. */
       readonly valueBytesMax: number
     },
   ) {
     this.#clock = components.clock
+    this.#onLimit = components.onLimit
     this.#valueBytesMax = init.valueBytesMax
   }
 
@@ -124,6 +129,7 @@ export class RegionLogMirror {
   surplus(isOld: (entry: RegionEntry) => boolean): RegionEntry[] {
     const { entriesMax, bytesMax, keepShare } = limits
     const isFull = this.#entries.size > entriesMax || this.#bytes > bytesMax
+    if (isFull) this.#onLimit('entriesMax')
     let left = this.#entries.size
     let leftBytes = this.#bytes
     const surplus: RegionEntry[] = []
@@ -155,7 +161,10 @@ export class RegionLogMirror {
     if (key === HORIZON_KEY) this.#horizon = { revision: told, modRevision: revision }
     if (!key.startsWith(MEMBERS)) return {}
     const member = key.slice(MEMBERS.length)
-    if (!this.#members.has(member) && this.#members.size >= limits.membersMax) return {}
+    if (!this.#members.has(member) && this.#members.size >= limits.membersMax) {
+      this.#onLimit('membersMax')
+      return {}
+    }
     this.#members.set(member, told)
     return { member }
   }

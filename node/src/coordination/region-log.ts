@@ -76,7 +76,10 @@ export class RegionLog {
     this.#init = init
     this.#logger = components.logger.child({ name: 'kairo:region-log' })
     this.#keyspace = coordination.keyspace(init.keyspace)
-    this.#mirror = new RegionLogMirror({ clock }, init)
+    this.#mirror = new RegionLogMirror(
+      { clock, onLimit: (limit) => metrics.limits.inc({ limit }) },
+      init,
+    )
     this.#member = new RegionLogMember(
       { ...components, logger: this.#logger, keyspace: this.#keyspace },
       { ttlMs: init.memberTtlMs },
@@ -242,6 +245,7 @@ export class RegionLog {
       items.push(...list.items)
       if (!list.more) return { revision, items }
     }
+    this.#components.metrics.limits.inc({ limit: 'pagesMax' })
     throw new KairoError('ERR_LIMIT', 'the log of the region is larger than any of ours')
   }
 

@@ -35,10 +35,13 @@ export class PurgeRegionStage {
     this.keyspace = this.stage.connect().coordination.keyspace('purges')
   }
 
-  /** Three members that decide, and no peer yet. */
-  static async make(t: Test, memberTtlMs?: number): Promise<PurgeRegionStage> {
+  /** Members that decide, one by default, for time costs the more the more there are; and no peer yet. */
+  static async make(
+    t: Test,
+    { members = 1, memberTtlMs }: { members?: number; memberTtlMs?: number } = {},
+  ): Promise<PurgeRegionStage> {
     const stage = new RegionStage()
-    await stage.found(3, [groupOf('purges')])
+    await stage.found(members, [groupOf('purges')])
     const made = new PurgeRegionStage(stage, memberTtlMs)
     t.teardown(async () => {
       await made.network.stop()

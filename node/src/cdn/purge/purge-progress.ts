@@ -45,6 +45,11 @@ export class PurgeProgress {
     return told !== undefined && revision <= told.through && !told.ignored.has(originKey(purge))
   }
 
+  /** It is another log: revisions of the one before say nothing in it. */
+  clear(): void {
+    this.#told.clear()
+  }
+
   /** A peer says what it knows. @param revision up to which this peer itself has read the log. */
   note(peerId: string, state: readonly OriginState[] | 'same', revision: number): void {
     const { members } = this.#components.log

@@ -100,7 +100,7 @@ export class PurgeRegion implements RegionFollower {
 
   /** Those of them that are not known to have done the newest in the log. */
   behind(): string[] {
-    const [newest] = this.newest(1)
+    const newest = this.newest(purgeLimits.reportsMax).at(-1)
     if (newest === undefined) return []
     return this.members().filter((peerId) => !this.hasDone(peerId, newest))
   }
@@ -125,6 +125,7 @@ export class PurgeRegion implements RegionFollower {
   async onWhole({ id, horizon, revision, askedMs }: WholeLog): Promise<void> {
     const { journal, log, presence } = this.#components
     const mark = journal.regionMark?.logId === id ? journal.regionMark : undefined
+    if (mark === undefined) this.#progress.clear()
     // Purges that this peer has not read were trimmed: they may have come by another way, or not.
     const isGap = horizon > (mark?.revision ?? 0)
     if (isGap) await journal.forgetAll('region')
@@ -214,6 +215,8 @@ export class PurgeRegion implements RegionFollower {
       return signed
     } catch (error) {
       if (!isKairoError(error)) throw error
+      // Told when it came.
+      if (!verify) return undefined
       metrics.carriedOut.inc({ source: 'region', outcome: error.code })
       logger.debug({ err: error, entry: name }, 'passed over an entry of the region')
       return undefined

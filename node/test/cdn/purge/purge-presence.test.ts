@@ -53,3 +53,55 @@ test('a gap outlives a restart: responses from before it are gone', async (t) =>
   t.equal(peer.purges.since(peer.purges.generation() - 1).everything, true, 'before the log began')
   t.equal(peer.purges.since(peer.purges.generation() + 1).everything, true, 'from a lost log')
 })
+
+test('a region that keeps a log is read first, at the start and after each loss', async (t) => {
+  const clock = new ManualClock()
+  let isThere = true
+  let asked = 0
+  let silent = 0
+  const presence = new PurgePresence({
+    ...{ clock, onChange: () => {} },
+    askRegion: () => {
+      asked += 1
+      return isThere
+    },
+    onRegionSilent: () => {
+      silent += 1
+    },
+  })
+  const tick = (ms: number): void => {
+    for (let waitedMs = 0; waitedMs < ms; waitedMs += purgeLimits.tickMs) {
+      clock.advance(purgeLimits.tickMs)
+      presence.touch(true, clock.monotonicMs())
+      presence.tick(1)
+    }
+  }
+  presence.start(true, true)
+  presence.touch(true, clock.monotonicMs())
+  t.equal(presence.isCaughtUp(), false, 'neighbours alone do not do')
+  t.equal(presence.vouchesTo('b'), false)
+  t.equal(presence.readRegion(clock.monotonicMs()), true)
+  t.equal(presence.isCaughtUp(), true)
+  const askedMs = clock.monotonicMs()
+  clock.advance(purgeLimits.pauseMs + 1)
+  t.equal(presence.isCaughtUp(), false)
+  presence.touch(true, clock.monotonicMs())
+  t.equal(presence.readRegion(askedMs), false, 'an answer to a question from before says nothing')
+  t.equal(presence.readRegion(clock.monotonicMs()), true)
+  t.equal(presence.isCaughtUp(), true)
+  t.equal(asked, 2)
+
+  isThere = false
+  clock.advance(purgeLimits.pauseMs + 1)
+  t.equal(presence.isCaughtUp(), false)
+  presence.touch(true, clock.monotonicMs())
+  t.equal(presence.isCaughtUp(), true, 'one that was not followed is not waited for')
+  presence.start(true, true)
+  tick(purgeLimits.regionWaitMs)
+  t.equal(presence.isCaughtUp(), false)
+  tick(2 * purgeLimits.tickMs)
+  t.equal(presence.isCaughtUp(), true)
+  t.equal(silent, 1)
+  presence.start(false, true)
+  t.equal(presence.isCaughtUp(), true, 'a peer that is alone waits for nobody')
+})

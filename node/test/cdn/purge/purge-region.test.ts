@@ -28,7 +28,7 @@ async function strange(sequence = 1): Promise<{ purge: Purge; value: Uint8Array;
 }
 
 test('a purge is in the log when the caller is answered, and every peer tells of it', async (t) => {
-  const stage = await PurgeRegionStage.make(t)
+  const stage = await PurgeRegionStage.make(t, { members: 3 })
   const peers = (await stage.network.mesh(3)) as [PurgePeer, PurgePeer, PurgePeer]
   const [first, second, third] = peers
   for (const { cache } of peers) cache.put(URL_A, 'old')
@@ -281,7 +281,7 @@ test('a log that begins anew has the purges of its peers again', async (t) => {
 
 test('a peer that stops in order is waited for no more, one that is killed for a while', async (t) => {
   const ttlMs = 5_000
-  const stage = await PurgeRegionStage.make(t, ttlMs)
+  const stage = await PurgeRegionStage.make(t, { memberTtlMs: ttlMs })
   const [first, second, third] = (await stage.network.mesh(3)) as [PurgePeer, PurgePeer, PurgePeer]
   const members = async () => (await stage.keys('members/')).map((key) => key.split('/')[1]).sort()
   t.same(await members(), [first, second, third].map(({ id }) => id).sort())
