@@ -23,6 +23,8 @@ class HastyClock implements Clock {
   readonly waitsMs: number[] = []
   readonly now = systemClock.now
   skippedMs = 0
+  /** A wait is over only when this is. */
+  until: Promise<void> | undefined
 
   monotonicMs(): number {
     return systemClock.monotonicMs() + this.skippedMs
@@ -31,7 +33,10 @@ class HastyClock implements Clock {
   after(delayMs: number, callback: () => void): () => void {
     this.waitsMs.push(delayMs)
     // Keeps the process alive: between two threads nothing else does.
-    const timer = setTimeout(callback, 0)
+    const timer = setTimeout(() => {
+      if (this.until === undefined) callback()
+      else void this.until.then(callback)
+    }, 0)
     return () => clearTimeout(timer)
   }
 }
@@ -201,6 +206,22 @@ test('a thread that ends by itself is followed by another, which knows what was 
   await Promise.allSettled([one.tracker.stop(), kill(threads.at(-1))])
   t.equal(threads.length, before, 'one that ends while it is stopped has no successor')
   await t.rejects(keyspace.get('a'), { code: 'ERR_STOPPED' })
+})
+
+test('a peer that comes while there is no thread is known to the next one', async (t) => {
+  const lines = new ThreadLines()
+  const home = t.testdir()
+  const one = new TestTracker(t, lines, 'one', join(home, 'one'))
+  await one.tracker.start()
+  await one.until(isDeciding)
+  const wait = Promise.withResolvers<void>()
+  one.clock.until = wait.promise
+  await kill(threads.at(-1))
+  const other = new TestTracker(t, lines, 'other', join(home, 'other'), true)
+  await other.tracker.start()
+  wait.resolve()
+  await other.until((status) => isDeciding(status) && status.memberCount === 2)
+  t.equal(one.tracker.status.facts?.regionId, other.tracker.status.facts?.regionId)
 })
 
 test('threads that end again and again are given up', async (t) => {
