@@ -58,10 +58,10 @@ export const coordinationServiceLimits = {
   /** Figures that become metrics. */
   figuresMax: 256,
   /**
-   * One look at the whole region, for an operator. Without a quorum both halves of it run into their limits, the members' list and the
-   * questions to members that are gone, and it is then that the operator must know who they are.
+   * One look at the whole region, for an operator. Without a quorum the members' list and the questions to members that are gone run into
+   * their limits, and it is then that the operator must know who they are.
    */
-  viewMsMax: 12_000,
+  viewMsMax: 8_000,
   /** One question to etcd, for an operator. */
   probeMsMax: 2_000,
   /** Time for an orderly stop: what it leads is handed over. */

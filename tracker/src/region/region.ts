@@ -132,8 +132,9 @@ export class Region {
     const { status } = this.#agent
     if (residence === undefined || status.phase !== 'member')
       return regionView(this.#name, status, [], [])
-    await residence.refresh()
-    return regionView(this.#name, this.status, residence.members, await residence.reports())
+    // Without a quorum each of the two takes all of its time.
+    const [reports] = await Promise.all([residence.reports(), residence.refresh()])
+    return regionView(this.#name, this.status, residence.members, reports)
   }
 
   /** Leaves the region for good: others take over this peer's seats. Until the next start it belongs to none. */
