@@ -8,6 +8,7 @@ import {
   decodeList,
   decodeRequest,
 } from '../../src/client/coordination-codec.ts'
+import { decodeSoftRequest } from '../../src/client/soft-request.ts'
 import { decodeBulk } from '../../src/driver/bulk-codec.ts'
 import { decodeAddresses, decodeState } from '../../src/driver/directory.ts'
 import { decodeCounter, decodePresence, decodeRoster } from '../../src/region/member-record.ts'
@@ -46,7 +47,7 @@ const decoders: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
   ...{ invitation: decodeInvitation, dismissal: decodeDismissal, change: decodeChangeRequest },
   ...{ transfer: decodeTransferRequest, report: decodeReport, seat: decodeSeat },
   ...{ offer: decodeOffer, softAnswer: readBatchAnswer, softQuestions: decodeQuestions },
-  ...{ softReplies: decodeReplies, softHoldings: decodeReplies },
+  ...{ softReplies: decodeReplies, softRequest: decodeSoftRequest, softHoldings: decodeReplies },
 }
 
 test('each message is written as ever', async (t) => {
@@ -66,8 +67,8 @@ test('each message is read from wherever it lies, and not one byte less of it', 
     const amid = Buffer.concat([Buffer.alloc(3, 0xff), bytes, Buffer.alloc(3, 0xff)])
     const read = decode(new Uint8Array(bytes))
     t.same(decode(amid.subarray(3, 3 + bytes.length)), read, name)
-    // Both end in bytes of whatever length.
-    if (name === 'piece' || name === 'state') continue
+    // They end in bytes of whatever length.
+    if (['piece', 'state', 'softRequest'].includes(name)) continue
     t.throws(() => decode(bytes.subarray(0, -1)), { name: 'TrackerError' }, `${name}, cut`)
   }
 })

@@ -10,6 +10,7 @@ import {
   encodeRequest,
   encodeResult,
 } from '../../src/client/coordination-codec.ts'
+import { encodeSoftRequest } from '../../src/client/soft-request.ts'
 import type { KeyValue } from '../../src/coordination.ts'
 import { encodeBulk } from '../../src/driver/bulk-codec.ts'
 import { encodeAddresses, encodeState } from '../../src/driver/directory.ts'
@@ -245,7 +246,9 @@ function soft(): Record<string, Uint8Array> {
   const holdings = shard.ask([{ type: 'holdings', peerId: 'self', from: 0 }], 'x')
   shard.lead(undefined)
   const subject = { stream: 'a', rendition: '720p' }
+  const message = Uint8Array.of(0x12, 3)
   return {
+    softRequest: encodeSoftRequest({ region: 2 ** 40 + 5, shard: 16, message }),
     softBatch,
     softAnswer,
     softHoldings: encodeReplies(holdings),
