@@ -4,7 +4,7 @@
 export const swarmFeedLimits = {
   /** How often what is held is looked at: the tracker sends no more than one batch a second. */
   roundMs: 1_000,
-  /** Streams and renditions that are told of, the tracker's own limit on news. */
+  /** Streams and renditions that are told of. As many may be gone at the same time, and the tracker takes news of twice so many. */
   subjectsMax: 4_096,
   /** Parts of one segment that are told of one by one; a whole segment is told as such. */
   partsPerSegmentMax: 64,

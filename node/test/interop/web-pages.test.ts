@@ -265,6 +265,7 @@ test('the region is told as it is, and left for another one after a second yes',
   await page.getByRole('link', { name: 'owned by this peer, as the region says' }).click()
   await region.locator('li:target').getByRole('link', { name: 'test', exact: true }).click()
   await page.locator('.row:target').getByText('Test picture').waitFor()
+  await page.locator('.row:target').getByText('3 watching here, 12 in the region').waitFor()
 
   const move = region.getByRole('button', { name: /^Move this peer to the region beef/ })
   await move.click()

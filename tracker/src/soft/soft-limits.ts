@@ -76,8 +76,8 @@ export const softServerLimits = {
 export const softClientLimits = {
   /** Questions of the program at once; they go out in requests of {@link softLimits}.questionsMax. */
   questionsMax: 1_024,
-  /** Streams and renditions that the program may tell of at once, so that one message between threads is bounded. */
-  newsMax: 4_096,
+  /** Streams and renditions that the program may tell of at once, held or gone, so that one message between threads is bounded. */
+  newsMax: 8_192,
 } as const
 
 /** Limits on the side of a peer that tells what it holds. */
