@@ -12,21 +12,21 @@ export type FaultTarget = 'leader' | 'follower' | 'two'
 export interface PlannedFault {
   readonly kind: FaultKind
   readonly target: FaultTarget
-  /** Before it, since the one before it was over. */
+  /** Before it, since the one before it began: faults may overlap. */
   readonly afterMs: number
   /** Until it is over. */
   readonly lastsMs: number
 }
 
-const FAULTS_MAX = 4
+const FAULTS_MAX = 6
 
 /** The faults of a history. */
 export function planFaults(seed: number): readonly PlannedFault[] {
   const draw = drawFrom(seed)
-  return Array.from({ length: 2 + draw(FAULTS_MAX - 1) }, () => {
+  return Array.from({ length: 3 + draw(FAULTS_MAX - 2) }, () => {
     const kind = faultKinds[draw(faultKinds.length)] ?? 'kill'
     const whom = draw(10)
     const target = whom < 6 ? 'leader' : whom < 8 ? 'follower' : 'two'
-    return { kind, target, afterMs: 100 + draw(400), lastsMs: 200 + draw(1_000) } as const
+    return { kind, target, afterMs: 100 + draw(1_000), lastsMs: 200 + draw(1_000) } as const
   })
 }

@@ -10,7 +10,7 @@ import { promise } from '../simulation/violation.ts'
 import { type FaultTarget, type PlannedFault, planFaults } from './fault-plan.ts'
 import { KeyspaceClient } from './keyspace-client.ts'
 import { LeaseClient } from './lease-client.ts'
-import type { RegionProcesses } from './region-processes.ts'
+import type { CutPair, RegionProcesses } from './region-processes.ts'
 
 const CLIENTS = 4
 const OWNERS = 3
@@ -39,12 +39,13 @@ export async function runHistory(region: RegionProcesses, seed: number): Promise
   const running = [...clients, ...owners].map((each) => each.run(over.signal))
   const faults = planFaults(seed)
   try {
-    const struck = faults.reduce(
-      (before, fault) => before.then(() => strike(region, groupOf(name), fault)),
-      Promise.resolve(),
-    )
+    let atMs = 0
+    const struck = faults.map((fault) => {
+      atMs += fault.afterMs
+      return strike(region, groupOf(name), fault, atMs)
+    })
     // A client that meets a broken promise ends the history at once.
-    await Promise.race([struck, Promise.all(running)])
+    await Promise.race([Promise.all(struck), Promise.all(running)])
     await region.untilWhole()
   } finally {
     over.abort()
@@ -70,15 +71,15 @@ export function sums(all: readonly HistoryCounts[]): HistoryCounts {
   return totals
 }
 
-/** Brings one fault, and takes it away when its time is over. */
+/** Brings one fault when it is its time, and takes it away when that is over. */
 async function strike(
   region: RegionProcesses,
   group: number,
-  { kind, target, afterMs, lastsMs }: PlannedFault,
+  { kind, target, lastsMs }: PlannedFault,
+  atMs: number,
 ): Promise<void> {
-  await delay(afterMs)
-  const struck = await targets(region, group, target)
-  const others = (peerId: string) => region.peerIds.filter((other) => other !== peerId)
+  await delay(atMs)
+  const struck = (await targets(region, group, target)).filter((peerId) => region.runs(peerId))
   if (kind === 'kill') {
     await Promise.all(struck.map((peerId) => region.kill(peerId)))
     await delay(lastsMs)
@@ -88,11 +89,16 @@ async function strike(
     await delay(lastsMs)
     for (const peerId of struck) region.resume(peerId)
   } else {
-    const said = struck.flatMap((from) => others(from).map((to) => [from, to] as const))
-    const told = said.map(([from, to]) => [to, from] as const)
-    region.cut([...(kind === 'deafen' ? [] : said), ...(kind === 'silence' ? [] : told)])
+    const said = struck.flatMap((from) =>
+      region.peerIds.filter((to) => to !== from).map((to): CutPair => [from, to]),
+    )
+    const told = said.map(([from, to]): CutPair => [to, from])
+    const mend = region.cut([
+      ...(kind === 'deafen' ? [] : said),
+      ...(kind === 'silence' ? [] : told),
+    ])
     await delay(lastsMs)
-    region.cut([])
+    mend()
   }
 }
 

@@ -5,6 +5,7 @@ import { coordinationLimits, type FencingToken, type Keyspace } from '../../../s
 import { TrackerError, type TrackerErrorCode } from '../../../src/errors.ts'
 import type { Draw } from '../simulated-folder.ts'
 import type { LockRecord } from '../simulation/locks.ts'
+import { Violation } from '../simulation/violation.ts'
 
 const LOCK = 'lock'
 const CALL_MS = 800
@@ -94,7 +95,7 @@ export class LeaseClient {
         this.#record.extend(performance.now(), this.#name, held.untilMs)
         this.counts.renewed += 1
       } else if (answer.code === 'ERR_LEASE_NOT_FOUND') {
-        throw new Error(`${this.#name} lost ${held.leaseId} before its end`)
+        throw new Violation(`leases: ${this.#name} lost ${held.leaseId} before its end`)
       }
       this.#record.write(this.#name, token)
       await delay(this.#draw(TURN_MS_MAX))

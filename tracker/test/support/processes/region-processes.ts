@@ -30,12 +30,16 @@ interface Member {
   port: number
 }
 
+/** Who does not reach whom. */
+export type CutPair = readonly [from: string, to: string]
+
 /** The region. */
 export class RegionProcesses {
   readonly #folder: string
   readonly #members: readonly Member[]
   readonly #lines = new TcpLines(CLIENT)
   readonly #lane: CallLane
+  readonly #cuts = new Set<readonly CutPair[]>()
   readonly #views = new Map<number, (view: RegionView | undefined) => void>()
   #client: RegionCoordination | undefined
   #clientPort = 0
@@ -86,7 +90,7 @@ export class RegionProcesses {
     return this.#client.keyspace(name)
   }
 
-  /** Starts a member's process. */
+  /** Starts a member's process; it may be killed before it is there. */
   async begin(peerId: string): Promise<void> {
     const member = this.#member(peerId)
     assert(member.child === undefined, `${peerId} runs`)
@@ -96,15 +100,19 @@ export class RegionProcesses {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     member.child = child
-    const listening = Promise.withResolvers<number>()
+    const listening = Promise.withResolvers<number | undefined>()
     child.once('exit', (code) => {
-      if (code !== null) listening.reject(new Error(`${peerId} ended with ${code}`))
+      if (code === null) listening.resolve(undefined)
+      else listening.reject(new Error(`${peerId} ended with ${code}`))
     })
     child.on('message', (report: MemberReport) => {
       if (report.type === 'listening') listening.resolve(report.port)
       else this.#views.get(report.id)?.(report.view)
     })
-    member.port = await listening.promise
+    const port = await listening.promise
+    if (port === undefined) return
+    member.port = port
+    this.#tellCuts(member)
     const ports = Object.fromEntries(
       this.#members.filter(({ port }) => port !== 0).map((each) => [each.peerId, each.port]),
     )
@@ -137,11 +145,19 @@ export class RegionProcesses {
     member.isPaused = false
   }
 
-  /** Nothing that the first says reaches the second, for each pair, until this is called again. */
-  cut(pairs: readonly (readonly [from: string, to: string])[]): void {
-    for (const member of this.#members) {
-      const peerIds = pairs.filter(([from]) => from === member.peerId).map(([, to]) => to)
-      this.#order(member, { type: 'cut', peerIds })
+  /** Whether a member has a process that is not stopped. */
+  runs(peerId: string): boolean {
+    const { child, isPaused } = this.#member(peerId)
+    return child !== undefined && !isPaused
+  }
+
+  /** Nothing that the first says reaches the second, for each pair, until what is returned is called. */
+  cut(pairs: readonly CutPair[]): () => void {
+    this.#cuts.add(pairs)
+    for (const member of this.#members) this.#tellCuts(member)
+    return () => {
+      this.#cuts.delete(pairs)
+      for (const member of this.#members) this.#tellCuts(member)
     }
   }
 
@@ -178,6 +194,11 @@ export class RegionProcesses {
     const member = this.#members.find((each) => each.peerId === peerId)
     assert(member !== undefined, `there is no ${peerId}`)
     return member
+  }
+
+  #tellCuts(member: Member): void {
+    const pairs = [...this.#cuts].flat().filter(([from]) => from === member.peerId)
+    this.#order(member, { type: 'cut', peerIds: pairs.map(([, to]) => to) })
   }
 
   #order({ child }: Member, order: MemberOrder): void {
