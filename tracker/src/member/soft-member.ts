@@ -53,7 +53,7 @@ export class SoftMember implements Swarms {
     const { clock, random, tellLeader } = components
     this.#server = new SoftServer(components)
     const send = (shard: number, message: Uint8Array): Promise<Uint8Array> =>
-      tellLeader(shard, message, { timeoutMs: softFeederLimits.answerMs })
+      tellLeader(shard, message, { timeoutMs: softFeederLimits.sendMs })
     this.#feeder = new SoftFeeder({ clock, random, send }, { shardOf })
   }
 

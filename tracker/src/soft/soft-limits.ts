@@ -88,6 +88,8 @@ export const softFeederLimits = {
   uploadStepShare: 1 / 8,
   /** The same for the place in the network, milliseconds in any direction. */
   coordinateStepMs: 2,
+  /** Looking for the leader of a shard, for one batch: where nobody leads, the pause after failures is better than asking on. */
+  sendMs: 1_000,
   /** An answer that takes longer is given up; the next batch says the same again. */
   answerMs: 3_000,
   /** The goodbye of a peer that stops: what it does not tell is forgotten soon anyway. */
