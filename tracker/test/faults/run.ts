@@ -1,6 +1,6 @@
 /**
  * Histories of real processes by hand: `node tracker/test/faults/run.ts [histories] [first seed]`. Three members with their logs on this disk
- * and lines over TCP are killed, stopped and cut off while clients ask; each history is judged by the checker. 200 take about half an hour.
+ * and lines over TCP are killed, stopped and cut off while clients ask; each history is judged by the checker. 200 take some twenty minutes.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
