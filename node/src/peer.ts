@@ -301,9 +301,9 @@ export class Peer {
     })
   }
 
-  /** Empty until the server listens: nobody is told of a door that is not there yet. */
+  /** Empty while the server does not listen, before and after: nobody is told of a door that is not there. */
   #clientUrls(): readonly string[] {
-    if (this.#rooms === undefined) return []
+    if (this.#rooms?.http.address() === undefined) return []
     const { clientUrls } = this.#init.settings
     if (clientUrls.length > 0) return clientUrls
     const { http, network } = this.addresses()
