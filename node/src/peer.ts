@@ -186,7 +186,7 @@ export class Peer {
     this.#noticeStreams(components)
     await this.#begin('fills', components.fills)
     await this.#begin('join', components.join)
-    components.catalog.refresh()
+    components.catalog.serve()
     // The first to be told of a stop are those who would still send clients here.
     this.#started.push({ name: 'draining', stop: () => components.catalog.drain() })
     await this.#startTestStream(this.#rooms)

@@ -129,7 +129,7 @@ export class PeerCatalogService implements PeerCatalog {
     await transport.handle(PEERS_PROTOCOL, (stream) => this.#exchange.answer(stream))
     this.#endings.push(
       peers.watch(PEERS_PROTOCOL, (peerId) => this.#watchdog.meet(peerId)),
-      load.onClassChange(() => this.refresh()),
+      load.onClassChange(() => this.#refresh()),
     )
     this.#watchdog.start()
   }
@@ -154,13 +154,9 @@ export class PeerCatalogService implements PeerCatalog {
     await this.#announcements.settled()
   }
 
-  /** Announces soon what {@link PeerCatalogComponents.describe} says now; at once, unless the last time was just before. */
-  refresh(): void {
-    if (this.#status === 'stopped') return
-    const { clock } = this.#components
-    const sinceMs = clock.monotonicMs() - this.#announcedAtMs
-    if (sinceMs >= nearestLimits.announceIntervalMsMin) this.#announce()
-    else this.#announceAfter(nearestLimits.announceIntervalMsMin - sinceMs)
+  /** Announces at once: this peer serves from now on, at the addresses that {@link PeerCatalogComponents.describe} says. */
+  serve(): void {
+    if (this.#status === 'started') this.#announce()
   }
 
   /** This peer as it would tell of itself now. */
@@ -203,6 +199,15 @@ export class PeerCatalogService implements PeerCatalog {
         this.#logger.error({ err: error, peer: peerId }, 'a listener of the catalog failed')
       }
     }
+  }
+
+  /** Announces soon what {@link PeerCatalogComponents.describe} says now; at once, unless the last time was just before. */
+  #refresh(): void {
+    if (this.#status === 'stopped') return
+    const { clock } = this.#components
+    const sinceMs = clock.monotonicMs() - this.#announcedAtMs
+    if (sinceMs >= nearestLimits.announceIntervalMsMin) this.#announce()
+    else this.#announceAfter(nearestLimits.announceIntervalMsMin - sinceMs)
   }
 
   #announceAfter(delayMs: number): void {
@@ -277,7 +282,7 @@ export class PeerCatalogService implements PeerCatalog {
       verify()
       this.#time.reset()
       // What was said of this peer by the wrong time is not believed any more.
-      this.refresh()
+      this.#refresh()
       return this.#consider(bytes)
     }
     if (this.#table.get(peerId) === undefined && this.#table.isFull) return 'full'

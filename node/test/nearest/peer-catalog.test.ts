@@ -61,6 +61,18 @@ test('changes of what a peer says come by gossip, at once where its load class c
   t.equal(b.catalog.get(a.id)?.load, 0.4, 'but soon')
 })
 
+test('who serves from now on is announced at once, however young the last announcement is', async (t) => {
+  const { peers } = await startPeers(t, 2)
+  const [a, b] = peers
+  a.peer.connect(b.peer)
+  await settle()
+  a.load.load = 0.7
+  t.not(b.catalog.get(a.id)?.load, 0.7)
+  a.catalog.serve()
+  await settle()
+  t.equal(b.catalog.get(a.id)?.load, 0.7)
+})
+
 test('a newcomer tells of itself more often, since few have heard of it', async (t) => {
   const { clock, peers } = await startPeers(t, 2)
   const [a, b] = peers
