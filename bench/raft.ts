@@ -39,9 +39,7 @@ const quick: Scale = {
 /** One group, and enough keyspaces to lie in all shards. */
 const ONE_GROUP = ['one']
 const ALL_SHARDS = Array.from({ length: 128 }, (_, index) => `spread-${index}`)
-/** No leader changed for so long before it is measured. */
-const STEADY_MS = 3_000
-/** After the start leaders are handed over, until each member leads as many as the others. */
+/** No leader changed for so long before it is measured: after the start they are handed over, until each member leads as many as the others. */
 const EVEN_MS = 10_000
 const targets = { puts: 5, putLatency: 1, readLatency: 0.3, failoverMs: 100 }
 
@@ -59,7 +57,7 @@ export async function run({ isQuick }: BenchOptions): Promise<BenchResult> {
   try {
     if (programs !== undefined) etcd = await Etcd.start(programs, folder.path)
     client = await RaftClient.connect(`${folder.path}/client`, members)
-    await members.untilSteady(STEADY_MS)
+    await members.untilSteady(EVEN_MS)
     const readings = await measure(scale, client, etcd)
     const failedCalls = client.failures
     await etcd?.stop()
