@@ -54,7 +54,7 @@ test('an etcd that hangs: what may be done is never asked twice', { skip }, asyn
   const coordination = connect(etcd)
   const keyspace = coordination.keyspace('streams')
   await put(keyspace, 'k', '0')
-  etcd.freeze()
+  await etcd.freeze()
   const options = { timeoutMs: 800 }
   const append = keyspace.transact(
     { then: [{ type: 'put', key: 'k', value: Buffer.from('1') }] },

@@ -1,7 +1,7 @@
 /** A real etcd on loopback with a folder of its own, that can be taken away and brought back. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -91,8 +91,12 @@ export class EtcdProcess {
   }
 
   /** Stops it in its tracks, as if its machine were gone: nothing is refused and nothing answered. */
-  freeze(): void {
-    this.#child?.kill('SIGSTOP')
+  async freeze(): Promise<void> {
+    const { pid } = this.#child ?? {}
+    if (pid === undefined) throw new Error('etcd does not run')
+    process.kill(pid, 'SIGSTOP')
+    // The signal is on its way when the call returns, and until it is there a thread may answer.
+    while (!isStopped(pid)) await delay(1)
   }
 
   /** Lets it go on. */
@@ -130,4 +134,14 @@ function isExecutable(path: string): boolean {
     // Not there, or not ours to run: both mean "look on".
     return false
   }
+}
+
+/** Whether all threads of a process stand still; taken for granted where there is no procfs. */
+function isStopped(pid: number): boolean {
+  const threads = `/proc/${pid}/task`
+  if (!existsSync(threads)) return true
+  return readdirSync(threads).every((thread) => {
+    const stat = readFileSync(join(threads, thread, 'stat'), 'latin1')
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T')
+  })
 }
