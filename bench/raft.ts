@@ -39,8 +39,8 @@ const quick: Scale = {
 /** One group, and enough keyspaces to lie in all shards. */
 const ONE_GROUP = ['one']
 const ALL_SHARDS = Array.from({ length: 128 }, (_, index) => `spread-${index}`)
-/** No leader changed for so long before it is measured: after the start they are handed over, until each member leads as many as the others. */
-const EVEN_MS = 10_000
+/** No leader changed for so long before it is measured: about 20 s after the start they are handed over, until each member leads as many as the others. */
+const EVEN_MS = 40_000
 const targets = { puts: 5, putLatency: 1, readLatency: 0.3, failoverMs: 100 }
 
 type OwnReading = RoundReading & { readonly spreadPutsPerS: number }
