@@ -15,6 +15,7 @@ import {
   ownersSchema,
   regionSchema,
 } from './schemas-region.ts'
+import { liveStreams } from './stream-view.ts'
 
 /** The rooms behind the routes. */
 export interface RegionRouteComponents {
@@ -127,17 +128,12 @@ function hasLeader(groups: RegionView['groups']): boolean {
 
 async function ownersAnswer(
   { directory, streamOwners }: RegionRouteComponents,
-  { limit, skip }: z.output<typeof ownersQuerySchema>,
+  page: z.output<typeof ownersQuerySchema>,
 ): Promise<z.input<typeof ownersSchema>> {
-  const live = directory
-    .list()
-    .filter(({ state }) => state === 'live')
-    .map((record) => ({ id: record.id, name: directory.uniqueName(record) }))
-    .sort((a, b) => a.name.localeCompare(b.name) || (a.id < b.id ? -1 : 1))
-  const part = live.slice(skip, skip + limit)
+  const { part, total } = liveStreams(directory, page)
   const owners = await streamOwners.read(part.map(({ id }) => id))
   const streams = owners.map((owner, index) => ownerAnswer(part[index]?.name ?? owner.id, owner))
-  return { streams, total: live.length, leaseMs: streamLeaseLimits.ttlMs }
+  return { streams, total, leaseMs: streamLeaseLimits.ttlMs }
 }
 
 function ownerAnswer(

@@ -26,6 +26,19 @@ export function streamViews(components: StreamViewComponents): StreamView[] {
     )
 }
 
+/** A part of the live streams that this peer knows of, by name, and how many there are. */
+export function liveStreams(
+  directory: Pick<Directory, 'list' | 'uniqueName'>,
+  { limit, skip }: { readonly limit: number; readonly skip: number },
+): { readonly part: readonly { readonly id: string; readonly name: string }[]; total: number } {
+  const live = directory
+    .list()
+    .filter(({ state }) => state === 'live')
+    .map((record) => ({ id: record.id, name: directory.uniqueName(record) }))
+    .sort((a, b) => a.name.localeCompare(b.name) || (a.id < b.id ? -1 : 1))
+  return { part: live.slice(skip, skip + limit), total: live.length }
+}
+
 function streamView(components: StreamViewComponents, record: StreamRecord): StreamView {
   const { directory, streams, audience, publishing, swarmViewers } = components
   const here = streams.get(record.id)

@@ -11,6 +11,7 @@ import {
   swarmsQuerySchema,
   swarmsSchema,
 } from './schemas-swarms.ts'
+import { liveStreams } from './stream-view.ts'
 
 /** The rooms behind the routes. */
 export interface SwarmRouteComponents {
@@ -49,14 +50,9 @@ export function swarmRoutes(components: SwarmRouteComponents): Route[] {
 
 async function swarmsAnswer(
   { directory, swarmView }: SwarmRouteComponents,
-  { limit, skip }: z.output<typeof swarmsQuerySchema>,
+  page: z.output<typeof swarmsQuerySchema>,
 ): Promise<z.input<typeof swarmsSchema>> {
-  const live = directory
-    .list()
-    .filter(({ state }) => state === 'live')
-    .map((record) => ({ id: record.id, name: directory.uniqueName(record) }))
-    .sort((a, b) => a.name.localeCompare(b.name) || (a.id < b.id ? -1 : 1))
-  const part = live.slice(skip, skip + limit)
+  const { part, total } = liveStreams(directory, page)
   const [totals, swarms] = await Promise.all([
     swarmView.totals(),
     swarmView.streams(part.map(({ id }) => id)),
@@ -65,7 +61,7 @@ async function swarmsAnswer(
     ...stream,
     ...figures(swarms[at] as SwarmOfStream),
   }))
-  return { totals: { ...totals }, streams, total: live.length }
+  return { totals: { ...totals }, streams, total }
 }
 
 async function swarmAnswer(

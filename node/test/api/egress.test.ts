@@ -1,15 +1,14 @@
 // Restream targets, pulls and webhooks at the API and on the command line, over a real HTTP server.
-import { mkdirSync, writeFileSync } from 'node:fs'
+
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { test } from 'tap'
 import { pullRoutes } from '../../src/api/pulls.ts'
 import { restreamRoutes } from '../../src/api/restream.ts'
 import { webhookRoutes } from '../../src/api/webhooks.ts'
-import { parseArguments } from '../../src/cli/arguments.ts'
 import { restream } from '../../src/cli/restream.ts'
 import { systemClock } from '../../src/clock.ts'
-import { homeAt, writeRunning } from '../../src/home.ts'
 import { HttpServer } from '../../src/http/server.ts'
 import { PullService } from '../../src/ingest/pull/service.ts'
 import type { OwnedStream } from '../../src/ingest/stream-keys.ts'
@@ -17,6 +16,7 @@ import { StreamOptionsStore } from '../../src/ingest/stream-options.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { RestreamService } from '../../src/restream/service.ts'
 import { WebhookService } from '../../src/webhooks/service.ts'
+import { commandAt } from '../support/command-at.ts'
 import { httpRequest } from '../support/http-get.ts'
 import { ScriptedRemoteJobs } from '../support/scripted-remote-jobs.ts'
 
@@ -72,22 +72,7 @@ test('egress at the API and on the command line', async (t) => {
     await server.stop()
   })
   const url = `http://127.0.0.1:${server.address()?.port}`
-  const paths = homeAt(home)
-  writeFileSync(paths.operatorTokenFile, 'right\n')
-  writeRunning(paths, { pid: process.pid, http: url })
-  const run = async (...words: string[]) => {
-    const output: string[] = []
-    const capture = t.capture(process.stdout, 'write', (text: string) => {
-      output.push(text)
-      return true
-    })
-    try {
-      const code = await restream(parseArguments(['restream', ...words, '--home', home], {}))
-      return { code, text: output.join('') }
-    } finally {
-      capture.restore()
-    }
-  }
+  const run = commandAt(t, { home, url }, 'restream', restream)
   const headers = { authorization: 'Bearer right' }
 
   t.equal((await httpRequest(`${url}/api/restream`)).status, 401)

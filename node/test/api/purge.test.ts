@@ -1,5 +1,6 @@
 /** Purges at the API and on the command line, over a real HTTP server and a log on disk. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { Registry } from 'prom-client'
@@ -7,13 +8,12 @@ import { test } from 'tap'
 import { purgeRoutes } from '../../src/api/purge.ts'
 import { PurgeService } from '../../src/cdn/purge/purge-service.ts'
 import { DiskPurgeStorage } from '../../src/cdn/purge/purge-storage.ts'
-import { parseArguments } from '../../src/cli/arguments.ts'
 import { purge } from '../../src/cli/purge.ts'
 import { systemClock } from '../../src/clock.ts'
-import { homeAt, writeRunning } from '../../src/home.ts'
 import { peerSigner } from '../../src/host/peer-signature.ts'
 import { HttpServer } from '../../src/http/server.ts'
 import { silentLogger } from '../../src/logger.ts'
+import { commandAt } from '../support/command-at.ts'
 import { httpRequest } from '../support/http-get.ts'
 import { memoryNetwork } from '../support/memory-network.ts'
 import { SmallCache } from '../support/small-cache.ts'
@@ -52,22 +52,7 @@ test('purges at the API and on the command line', async (t) => {
   await server.start()
   t.teardown(() => server.stop())
   const url = `http://127.0.0.1:${server.address()?.port}`
-  const paths = homeAt(home)
-  writeFileSync(paths.operatorTokenFile, 'right\n')
-  writeRunning(paths, { pid: process.pid, http: url })
-  const run = async (...words: string[]) => {
-    const output: string[] = []
-    const capture = t.capture(process.stdout, 'write', (text: string) => {
-      output.push(text)
-      return true
-    })
-    try {
-      const code = await purge(parseArguments(['purge', ...words, '--home', home], {}))
-      return { code, text: output.join('') }
-    } finally {
-      capture.restore()
-    }
-  }
+  const run = commandAt(t, { home, url }, 'purge', purge)
 
   t.equal((await httpRequest(`${url}/api/cdn/purges`)).status, 401, 'for the operator only')
   t.match(await run('list'), { code: 0, text: /No purges/ })

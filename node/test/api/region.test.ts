@@ -1,19 +1,19 @@
 /** The region at the API and on the command line, over a real HTTP server and a real tracker. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { type Test, t, test } from 'tap'
 import { type RegionRouteComponents, regionRoutes } from '../../src/api/region.ts'
-import { parseArguments } from '../../src/cli/arguments.ts'
 import { region } from '../../src/cli/region.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { StreamId } from '../../src/content/stream.ts'
 import type { CoordinationService } from '../../src/coordination/coordination-service.ts'
 import { StreamLeases } from '../../src/coordination/stream-leases.ts'
 import { StreamOwners } from '../../src/coordination/stream-owners.ts'
-import { homeAt, writeRunning } from '../../src/home.ts'
 import { HttpServer } from '../../src/http/server.ts'
 import { silentLogger } from '../../src/logger.ts'
+import { commandAt } from '../support/command-at.ts'
 import { type CoordinationStage, startCoordination } from '../support/coordination.ts'
 import { httpRequest } from '../support/http-get.ts'
 import { until } from '../support/until.ts'
@@ -78,22 +78,7 @@ async function serve(t: Test, folder: string, { service, host }: CoordinationSta
   await server.start()
   t.teardown(() => server.stop())
   const url = `http://127.0.0.1:${server.address()?.port}`
-  const paths = homeAt(home)
-  writeFileSync(paths.operatorTokenFile, 'right\n')
-  writeRunning(paths, { pid: process.pid, http: url })
-  const run = async (...words: string[]) => {
-    const output: string[] = []
-    const capture = t.capture(process.stdout, 'write', (text: string) => {
-      output.push(text)
-      return true
-    })
-    try {
-      const code = await region(parseArguments(['region', ...words, '--home', home], {}))
-      return { code, text: output.join('') }
-    } finally {
-      capture.restore()
-    }
-  }
+  const run = commandAt(t, { home, url }, 'region', region)
   return { url, run, leases, names, lost }
 }
 

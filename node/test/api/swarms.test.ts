@@ -1,18 +1,18 @@
 /** The region's swarms at the API and on the command line, over a real HTTP server and a real tracker that leads all shards. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { t, test } from 'tap'
 import { type SwarmRouteComponents, swarmRoutes } from '../../src/api/swarms.ts'
-import { parseArguments } from '../../src/cli/arguments.ts'
 import { swarms } from '../../src/cli/swarms.ts'
 import { systemClock } from '../../src/clock.ts'
 import { SwarmView } from '../../src/coordination/swarm-view.ts'
 import { SwarmViewers } from '../../src/coordination/swarm-viewers.ts'
-import { homeAt, writeRunning } from '../../src/home.ts'
 import { HttpServer } from '../../src/http/server.ts'
 import { swarmAskLimits } from '../../src/limits/swarms.ts'
 import { silentLogger } from '../../src/logger.ts'
+import { commandAt } from '../support/command-at.ts'
 import { startCoordination } from '../support/coordination.ts'
 import { httpRequest } from '../support/http-get.ts'
 import { until } from '../support/until.ts'
@@ -55,22 +55,7 @@ test('who holds and who watches what', async (t) => {
   await server.start()
   t.teardown(() => server.stop())
   const url = `http://127.0.0.1:${server.address()?.port}`
-  const paths = homeAt(home)
-  writeFileSync(paths.operatorTokenFile, 'right\n')
-  writeRunning(paths, { pid: process.pid, http: url })
-  const run = async (...words: string[]) => {
-    const output: string[] = []
-    const capture = t.capture(process.stdout, 'write', (text: string) => {
-      output.push(text)
-      return true
-    })
-    try {
-      const code = await swarms(parseArguments(['swarms', ...words, '--home', home], {}))
-      return { code, text: output.join('') }
-    } finally {
-      capture.restore()
-    }
-  }
+  const run = commandAt(t, { home, url }, 'swarms', swarms)
   t.equal((await httpRequest(`${url}/api/swarms`)).status, 401, 'for the operator only')
   await t.rejects(run(), { code: 'ERR_NO_QUORUM' }, 'no tracker runs')
   t.same(await swarmView.peersOf('k51s100', new AbortController().signal), [])

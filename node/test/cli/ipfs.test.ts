@@ -1,11 +1,11 @@
 /** `kairo ipfs` against a real HTTP server with the room behind it. */
+
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { ipfsRoutes, ipfsStreamRoutes } from '../../src/api/ipfs.ts'
-import { parseArguments } from '../../src/cli/arguments.ts'
 import { ipfs } from '../../src/cli/ipfs.ts'
-import { homeAt, writeRunning } from '../../src/home.ts'
+import { commandAt } from '../support/command-at.ts'
 import { startTestServer, stopTestServer } from '../support/http-exchange.ts'
 import { ipfsRoom, noise } from '../support/ipfs-room.ts'
 
@@ -26,22 +26,7 @@ test('kairo ipfs', async (t) => {
   })
   t.teardown(() => stopTestServer(started))
   const home = join(folder, 'home')
-  const paths = homeAt(home)
-  writeFileSync(paths.operatorTokenFile, 'right\n')
-  writeRunning(paths, { pid: process.pid, http: `http://127.0.0.1:${started.port}` })
-  const run = async (...words: string[]) => {
-    const output: string[] = []
-    const capture = t.capture(process.stdout, 'write', (text: string) => {
-      output.push(text)
-      return true
-    })
-    try {
-      const code = await ipfs(parseArguments(['ipfs', ...words, '--home', home], {}))
-      return { code, text: output.join('') }
-    } finally {
-      capture.restore()
-    }
-  }
+  const run = commandAt(t, { home, url: `http://127.0.0.1:${started.port}` }, 'ipfs', ipfs)
 
   t.match(await run(), { code: 0, text: 'No trees are kept yet.\n' })
   const { cid } = JSON.parse((await run('add', join(folder, 'site'), '--json')).text)

@@ -1,12 +1,12 @@
 /** `kairo vod` against a real HTTP server with uploads and a library behind it. */
+
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { vodRoutes, vodStreamRoutes } from '../../src/api/vod.ts'
-import { parseArguments } from '../../src/cli/arguments.ts'
 import { vod } from '../../src/cli/vod.ts'
 import { KairoError } from '../../src/errors.ts'
-import { homeAt, writeRunning } from '../../src/home.ts'
+import { commandAt } from '../support/command-at.ts'
 import { alone, fakeLibrary } from '../support/fake-library.ts'
 import { startUploadPeer } from '../support/upload-peer.ts'
 
@@ -38,22 +38,7 @@ test('kairo vod', async (t) => {
     },
   })
   t.teardown(() => peer.stop())
-  const paths = homeAt(home)
-  writeFileSync(paths.operatorTokenFile, 'right\n')
-  writeRunning(paths, { pid: process.pid, http: peer.url })
-  const run = async (...words: string[]) => {
-    const output: string[] = []
-    const capture = t.capture(process.stdout, 'write', (text: string) => {
-      output.push(text)
-      return true
-    })
-    try {
-      const code = await vod(parseArguments(['vod', ...words, '--home', home], {}))
-      return { code, text: output.join('') }
-    } finally {
-      capture.restore()
-    }
-  }
+  const run = commandAt(t, { home, url: peer.url }, 'vod', vod)
 
   t.match(await run(), { code: 0, text: /clip +ready +1m 5s .*A clip\nmaking +transcoding 50 %/ })
   t.equal(JSON.parse((await run('list', '--json')).text).videos.length, 2)
