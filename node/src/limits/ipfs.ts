@@ -66,14 +66,14 @@ export const gatewayLimits = {
 
 /** Bitswap. */
 export const bitswapLimits = {
-  /** Streams of other peers at once, all of them together. */
+  /** Streams at once over one connection, either way. Kubo keeps one. */
   inboundStreamsMax: 64,
   outboundStreamsMax: 64,
   /** Wants of one peer that are remembered, as many as Kubo remembers: one that is dropped is never answered. */
   wantsPerPeerMax: 1_024,
   /** One message, either way: what Kubo takes is 4 MiB. */
   messageBytesMax: 4 * MiB - 64 * KiB,
-  /** A message that has not left or come in this time ends its stream. */
+  /** A message that began and has not left or come in this time ends its stream; between messages a stream may be quiet. */
   messageTimeoutMs: 10_000,
   /** Bytes that all peers together get in a second; with the time-out of messages this bounds what waits in memory for slow ones. */
   servedBytesPerSecondMax: 32 * MiB,

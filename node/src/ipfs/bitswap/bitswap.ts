@@ -16,6 +16,7 @@ import type { Logger } from '../../logger.ts'
 import { BlockMissing, EMPTY_DIGEST, placeOf } from '../block-name.ts'
 import type { BlockExchange } from '../block-sources.ts'
 import type { IpfsMetrics } from '../ipfs-metrics.ts'
+import { letBeQuiet } from './inbound-stream.ts'
 import { Pace } from './pace.ts'
 
 type HeliaNode = Parameters<typeof withBitswap>[0]
@@ -55,7 +56,7 @@ export class BitswapExchange implements BlockExchange {
     assert(this.#broker === undefined, 'bitswap is started once')
     let mixin: Mixin | undefined
     const helia = {
-      ...{ status: 'starting', libp2p: boundedNode(this.#components.node()) },
+      ...{ status: 'starting', libp2p: boundedNode(this.#components) },
       ...{ blockstore: new ServedBlocks(this.#components), logger: this.#componentLogger() },
       routing: { findProviders: async function* () {} },
       getHasher: (code: number) => {
@@ -175,10 +176,19 @@ function servedDigest(cid: CID): string | undefined {
   }
 }
 
-/** The part of a node that bitswap uses, with a time limit on each message that leaves: a slow reader must not keep blocks in memory. */
-function boundedNode(node: BitswapNode): BitswapNode {
+/** The part of a node that bitswap uses, with a time limit on each message: slow readers and writers must not keep blocks in memory. */
+function boundedNode({ clock, ...components }: BitswapComponents): BitswapNode {
+  const node = components.node()
   const part: Partial<BitswapNode> = {
-    handle: (...args) => node.handle(...args),
+    handle: (protocols, handler, options) =>
+      node.handle(
+        protocols,
+        (stream, connection) => {
+          letBeQuiet(stream, clock)
+          return handler(stream, connection)
+        },
+        options,
+      ),
     unhandle: (...args) => node.unhandle(...args),
     register: (...args) => node.register(...args),
     unregister: (id) => node.unregister(id),
