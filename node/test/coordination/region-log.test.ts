@@ -2,7 +2,7 @@
 import { Registry } from 'prom-client'
 import { test } from 'tap'
 import { groupOf } from '../../../tracker/src/region/shard-of.ts'
-import { RegionStage } from '../../../tracker/test/support/region-stage.ts'
+import { GroupsStage } from '../../../tracker/test/support/groups-stage.ts'
 import type { RegionEntry } from '../../src/coordination/region-follower.ts'
 import { RegionLog } from '../../src/coordination/region-log.ts'
 import { RegionLogMetrics } from '../../src/coordination/region-log-metrics.ts'
@@ -10,7 +10,7 @@ import { silentLogger } from '../../src/logger.ts'
 import { metricOf } from '../support/registry-value.ts'
 
 async function started() {
-  const stage = new RegionStage()
+  const stage = new GroupsStage()
   await stage.found(1, [groupOf('test')])
   const { clock, coordination } = stage.connect()
   const registry = new Registry()

@@ -3,7 +3,7 @@ import { CurrentCoordination } from '@kairo/tracker/program'
 import { Registry } from 'prom-client'
 import { type Test, test } from 'tap'
 import { groupOf } from '../../../tracker/src/region/shard-of.ts'
-import { type RegionClient, RegionStage } from '../../../tracker/test/support/region-stage.ts'
+import { type GroupsClient, GroupsStage } from '../../../tracker/test/support/groups-stage.ts'
 import type { Numbers } from '../../src/coordination/held-stream.ts'
 import { StreamLeases, type TakenStream } from '../../src/coordination/stream-leases.ts'
 import { type OwnedStream, StreamOwners } from '../../src/coordination/stream-owners.ts'
@@ -17,7 +17,7 @@ const space = `streams/${stream}`
 const none: Numbers = { nextMsn: 0, discontinuitySequence: 0 }
 
 /** A region and the peers that publish through it. */
-class Stage extends RegionStage {
+class Stage extends GroupsStage {
   /** Peers that nobody has a connection to. */
   readonly unreachable = new Set<string>()
   /** What records say of the stream's owner. */
@@ -42,7 +42,7 @@ class Stage extends RegionStage {
 /** A peer with the stream's key. */
 class Peer {
   readonly peerId: string
-  readonly client: RegionClient
+  readonly client: GroupsClient
   readonly registry = new Registry()
   readonly leases: StreamLeases
   changes = 0

@@ -2,7 +2,7 @@
 import { Registry } from 'prom-client'
 import { test } from 'tap'
 import { groupOf } from '../../../tracker/src/region/shard-of.ts'
-import { type RegionClient, RegionStage } from '../../../tracker/test/support/region-stage.ts'
+import { type GroupsClient, GroupsStage } from '../../../tracker/test/support/groups-stage.ts'
 import { Publication } from '../../src/content/publication/publication.ts'
 import { ContentStore } from '../../src/content/store/store.ts'
 import { generateStreamKey } from '../../src/content/stream-key.ts'
@@ -25,7 +25,7 @@ const stream: OwnedStream = {
 
 /** A peer with the stream's key, everything behind its publisher real. */
 class Peer {
-  readonly client: RegionClient
+  readonly client: GroupsClient
   readonly publication: Publication
   readonly service: PublishingService
   readonly leases: StreamLeases
@@ -94,7 +94,7 @@ class Peer {
   }
 }
 
-class Stage extends RegionStage {
+class Stage extends GroupsStage {
   readonly killed = new Set<string>()
 
   static async make(): Promise<Stage> {

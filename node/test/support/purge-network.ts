@@ -54,7 +54,7 @@ export interface PassingClock extends Clock {
   pass(ms: number): Promise<void>
 }
 
-/** A region of a test, for peers that keep their purges in its log: a real tracker in memory (tracker/test/support/region-stage.ts). */
+/** A region of a test, for peers that keep their purges in its log: a real tracker in memory (tracker/test/support/groups-stage.ts). */
 export interface PurgeTestRegion {
   readonly clock: PassingClock
   /** Default: as long as in the field. */

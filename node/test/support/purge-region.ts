@@ -2,19 +2,19 @@
 import type { Keyspace } from '@kairo/tracker'
 import type { Test } from 'tap'
 import { groupOf } from '../../../tracker/src/region/shard-of.ts'
-import { RegionStage } from '../../../tracker/test/support/region-stage.ts'
+import { GroupsStage } from '../../../tracker/test/support/groups-stage.ts'
 import type { PurgeReport } from '../../src/cdn/purge/purge-report.ts'
 import type { PurgeMode, PurgeSelector } from '../../src/cdn/purge-selector.ts'
 import { type PassingClock, PurgeNetwork, type PurgePeer } from './purge-network.ts'
 
 /** Both, and what a test does with them. */
 export class PurgeRegionStage {
-  readonly stage: RegionStage
+  readonly stage: GroupsStage
   readonly network: PurgeNetwork<PassingClock>
   /** The log's keyspace, for whoever writes there directly. */
   readonly keyspace: Keyspace
 
-  private constructor(stage: RegionStage, memberTtlMs?: number) {
+  private constructor(stage: GroupsStage, memberTtlMs?: number) {
     this.stage = stage
     const view = this.stage.clock.view()
     const clock: PassingClock = {
@@ -40,7 +40,7 @@ export class PurgeRegionStage {
     t: Test,
     { members = 1, memberTtlMs }: { members?: number; memberTtlMs?: number } = {},
   ): Promise<PurgeRegionStage> {
-    const stage = new RegionStage()
+    const stage = new GroupsStage()
     await stage.found(members, [groupOf('purges')])
     const made = new PurgeRegionStage(stage, memberTtlMs)
     t.teardown(async () => {

@@ -4,10 +4,10 @@ import type { RegionCoordination } from '../../src/client/region-coordination.ts
 import { groupOf } from '../../src/region/shard-of.ts'
 import { encodeCommand } from '../../src/state/encode-command.ts'
 import { runCompliance } from '../compliance/coordination.ts'
-import { RegionStage } from '../support/region-stage.ts'
+import { GroupsStage } from '../support/groups-stage.ts'
 
 /** Has the group of a keyspace forget all changes. */
-async function forget(stage: RegionStage, keyspace: string): Promise<void> {
+async function forget(stage: GroupsStage, keyspace: string): Promise<void> {
   const group = groupOf(keyspace)
   const { driver, groups } = stage.leader(keyspace)
   await groups.barrier(group)
@@ -17,7 +17,7 @@ async function forget(stage: RegionStage, keyspace: string): Promise<void> {
 
 for (const place of ['beside the members', 'at a member'] as const) {
   test(`a client ${place} keeps what every engine keeps`, async (t) => {
-    const stage = new RegionStage()
+    const stage = new GroupsStage()
     await stage.found(3)
     stage.run()
     let next = 0

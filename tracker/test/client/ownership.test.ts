@@ -5,20 +5,20 @@ import type { FencingToken } from '../../src/coordination.ts'
 import { TrackerError } from '../../src/errors.ts'
 import { groupOf } from '../../src/region/shard-of.ts'
 import { bytes, textOf } from '../compliance/helpers.ts'
-import { RegionStage } from '../support/region-stage.ts'
+import { GroupsStage } from '../support/groups-stage.ts'
 
 const TTL_MS = 2_000
 const space = 'streams'
 const init = { ttlMs: TTL_MS, value: bytes('me') }
 
-async function region(): Promise<RegionStage> {
-  const stage = new RegionStage()
+async function region(): Promise<GroupsStage> {
+  const stage = new GroupsStage()
   await stage.found(3, [groupOf(space)])
   return stage
 }
 
 /** A peer of the region with an ownership of its own. */
-function peer(stage: RegionStage) {
+function peer(stage: GroupsStage) {
   const client = stage.connect()
   const { coordination, clock } = client
   return { ...client, ownership: new Ownership({ coordination, clock }) }

@@ -11,15 +11,15 @@ import { groupOf } from '../../src/region/shard-of.ts'
 import { encodeCommand } from '../../src/state/encode-command.ts'
 import { describeBatch, put, textOf } from '../compliance/helpers.ts'
 import { codeOf } from '../support/driver-group.ts'
-import { RegionStage } from '../support/region-stage.ts'
+import { GroupsStage } from '../support/groups-stage.ts'
 
 const space = 'jobs'
 const group = groupOf(space)
 /** Schedules of breaks. */
 const runs = Number(process.env.KAIRO_CLIENT_RUNS ?? 1)
 
-async function region(seed = 1): Promise<RegionStage> {
-  const stage = new RegionStage(seed)
+async function region(seed = 1): Promise<GroupsStage> {
+  const stage = new GroupsStage(seed)
   await stage.found(3, [group])
   return stage
 }
@@ -279,7 +279,7 @@ test('peers that are not of the region are refused', async (t) => {
 })
 
 test('without any member calls end in time', async (t) => {
-  const stage = new RegionStage()
+  const stage = new GroupsStage()
   const { coordination } = stage.connect()
   const call = coordination.keyspace(space).get('k', { timeoutMs: 500 })
   t.equal(await codeOf(stage.clock.result(call)), 'ERR_UNAVAILABLE')
@@ -290,7 +290,7 @@ test('without any member calls end in time', async (t) => {
 test('what one member refuses without having done it is asked of another', async (t) => {
   const codes = ['ERR_STORAGE', 'ERR_UNAVAILABLE', 'ERR_NOT_LEADER', 'ERR_NOT_A_MEMBER'] as const
   for (const code of codes) {
-    const stage = new RegionStage()
+    const stage = new GroupsStage()
     const [good, bad, client] = [stage.connect(), stage.connect(), stage.connect()]
     bad.lane.serve(callServices.coordination, (call) => call.refuse(new TrackerError(code, 'no')))
     good.lane.serve(callServices.coordination, (call) => {

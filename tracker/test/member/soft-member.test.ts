@@ -8,7 +8,7 @@ import { shardCount, shardOf } from '../../src/region/shard-of.ts'
 import { encodeQuestions } from '../../src/soft/questions.ts'
 import { softClientLimits, softLimits, softServerLimits } from '../../src/soft/soft-limits.ts'
 import type { SoftNews, StreamQuestion, StreamReply, ToldSubject } from '../../src/soft/swarms.ts'
-import { type RegionMember, RegionStage } from '../support/region-stage.ts'
+import { type GroupsMember, GroupsStage } from '../support/groups-stage.ts'
 
 const load = { uploadFreeKbps: 9_000, busyPermille: 100, coordinate: undefined }
 const [stream, other] = ['stream-a', 'stream-c']
@@ -29,7 +29,7 @@ function news(...subjects: ToldSubject[]): SoftNews {
 }
 
 /** Members with the soft state beside their drivers. */
-class SoftStage extends RegionStage {
+class SoftStage extends GroupsStage {
   readonly soft = new Map<string, SoftMember>()
   readonly strangers = new Set<string>()
 
@@ -51,11 +51,11 @@ class SoftStage extends RegionStage {
     }
   }
 
-  of(member: RegionMember | string): SoftMember {
+  of(member: GroupsMember | string): SoftMember {
     return this.soft.get(typeof member === 'string' ? member : member.peerId) as SoftMember
   }
 
-  async ask(member: RegionMember | string, question: StreamQuestion): Promise<StreamReply> {
+  async ask(member: GroupsMember | string, question: StreamQuestion): Promise<StreamReply> {
     const [reply] = await this.clock.result(this.of(member).ask([question]))
     return reply as StreamReply
   }
@@ -160,7 +160,7 @@ test('a new leader knows all of it within one refresh', async (t) => {
 test('a member that has no news says so now and then, and one that breaks off is forgotten', async (t) => {
   const stage = await stageOf(3, t)
   const leader = stage.leader(stream)
-  const teller = stage.members.find((member) => member !== leader) as RegionMember
+  const teller = stage.members.find((member) => member !== leader) as GroupsMember
   const { counters } = stage.of(teller)
   t.equal(counters.feeder?.batches, 0)
   stage.of(teller).tell(news(held(3)))
@@ -181,7 +181,7 @@ test('a member that has no news says so now and then, and one that breaks off is
 test('whoever asks too much, or has no business here, is refused', async (t) => {
   const stage = await stageOf(3, t)
   const leader = stage.leader(stream)
-  const asker = stage.members.find((member) => member !== leader) as RegionMember
+  const asker = stage.members.find((member) => member !== leader) as GroupsMember
   const shard = shardOf(stream)
   const ask = async (region: number, message: Uint8Array, at = shard): Promise<string> => {
     const request = encodeSoftRequest({ region, shard: at, message })
@@ -216,7 +216,7 @@ test('whoever asks too much, or has no business here, is refused', async (t) => 
 
 test('a shard that nobody leads is said to be unknown, and the others answer', async (t) => {
   const stage = await stageOf(3, t)
-  const alone = stage.members[0] as RegionMember
+  const alone = stage.members[0] as GroupsMember
   stage.network.isolate(alone.peerId)
   await stage.clock.pass(3_000)
   const [reply] = await stage.clock.result(

@@ -1,4 +1,4 @@
-/** A region of a test: members with real drivers and states on simulated folders, clients beside them, one network, one virtual clock. */
+/** Groups of a test that stay as they are: members with real drivers and states on simulated folders, clients beside them, one network and clock. */
 import { CallLane } from '../../src/client/call-lane.ts'
 import { CoordinationServer } from '../../src/client/coordination-server.ts'
 import { MemberGroups } from '../../src/client/member-groups.ts'
@@ -12,7 +12,7 @@ import { SimulatedFolder } from './simulated-folder.ts'
 import { type ClockView, VirtualClock } from './virtual-clock.ts'
 
 /** One member. */
-export class RegionMember {
+export class GroupsMember {
   readonly peerId: string
   readonly clock: ClockView
   readonly lane: CallLane
@@ -21,7 +21,7 @@ export class RegionMember {
   readonly server: CoordinationServer
   readonly states = new Map<number, GroupState>()
 
-  constructor(stage: RegionStage, id: number) {
+  constructor(stage: GroupsStage, id: number) {
     this.peerId = `peer-${id}`
     this.clock = stage.clock.view()
     const transport = stage.network.transport(this.peerId, this.clock)
@@ -76,7 +76,7 @@ export class RegionMember {
 }
 
 /** A client with a line of its own. */
-export interface RegionClient {
+export interface GroupsClient {
   readonly peerId: string
   readonly clock: ClockView
   readonly lane: CallLane
@@ -84,10 +84,10 @@ export interface RegionClient {
 }
 
 /** A whole test. */
-export class RegionStage {
+export class GroupsStage {
   readonly clock = new VirtualClock()
   readonly network: MemoryNetwork
-  readonly members: RegionMember[] = []
+  readonly members: GroupsMember[] = []
   readonly draw: ReturnType<typeof drawFrom>
   #clients = 0
   #isPassing = false
@@ -105,7 +105,7 @@ export class RegionStage {
     count: number,
     groups: readonly number[] = Array.from({ length: shardCount + 1 }, (_, group) => group),
   ): Promise<void> {
-    for (let id = 1; id <= count; id++) this.members.push(new RegionMember(this, id))
+    for (let id = 1; id <= count; id++) this.members.push(new GroupsMember(this, id))
     const voters = this.members.map(({ peerId }, at) => ({ memberId: at + 1, peerId }))
     for (const member of this.members) {
       await this.clock.result(member.driver.start())
@@ -122,7 +122,7 @@ export class RegionStage {
   }
 
   /** A client that knows all members. */
-  connect(): RegionClient {
+  connect(): GroupsClient {
     this.#clients += 1
     const peerId = `client-${this.#clients}`
     const clock = this.clock.view()
@@ -136,16 +136,16 @@ export class RegionStage {
   }
 
   /** A client at a member. */
-  connectAt(member: RegionMember): RegionCoordination {
+  connectAt(member: GroupsMember): RegionCoordination {
     return this.#coordination(member.lane, member.clock)
   }
 
   /** The member that leads the group of a keyspace. */
-  leader(keyspace: string): RegionMember {
+  leader(keyspace: string): GroupsMember {
     const group = groupOf(keyspace)
     const leaders = this.members.filter((member) => member.leads(group))
     if (leaders.length !== 1) throw new Error(`${leaders.length} members lead group ${group}`)
-    return leaders[0] as RegionMember
+    return leaders[0] as GroupsMember
   }
 
   /** Lets time pass by itself until {@link stop}. */
