@@ -6,6 +6,10 @@ export interface DriverCounters {
   proposals: number
   /** Proposals turned away because too many wait. */
   refusedProposals: number
+  /** Proposals that were in the log when this member's leadership ended, and are kept until it is clear what became of them. */
+  keptProposals: number
+  /** Those of which that did not become clear. */
+  unknownProposals: number
   /** Entries applied. */
   applied: number
   framesSent: number
@@ -41,7 +45,8 @@ export interface DriverCounters {
 /** All at zero. */
 export function newCounters(): DriverCounters {
   return {
-    ...{ turns: 0, proposals: 0, refusedProposals: 0, applied: 0 },
+    ...{ turns: 0, proposals: 0, refusedProposals: 0, keptProposals: 0, unknownProposals: 0 },
+    applied: 0,
     ...{ framesSent: 0, framesRefused: 0, messagesSent: 0, messagesReceived: 0 },
     ...{ framesMalformed: 0, framesForeign: 0, framesDropped: 0 },
     ...{ unknownGroups: 0, unknownMembers: 0, refusedMessages: 0 },

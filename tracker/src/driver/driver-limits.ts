@@ -27,6 +27,12 @@ export const driverLimits = {
   proposalsMax: 16_384,
   /** Their bytes, per group. */
   proposalBytesMax: 32 * MIB,
+  /**
+   * Election timeouts T for which proposals in the log outlive the leadership that they were made in: one until the others miss this
+   * member, the rest for two rounds of votes and for what the new leader commits to come here. Later than that this member is cut off,
+   * and its callers are better off looking elsewhere.
+   */
+  keptTimeouts: 4,
   /** Commands handed to the core at once: they are arguments of one call. */
   proposalsAtOnce: 4_096,
   /** Barriers of one group that wait. */

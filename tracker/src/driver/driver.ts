@@ -33,8 +33,8 @@ export interface DriverComponents {
   readonly random: () => number
   readonly randomBytes: (length: number) => Uint8Array
   readonly logger?: RaftLogger
-  /** Calls back after what happens at the same time has happened. Default: setImmediate. */
-  readonly defer?: (callback: () => void) => void
+  /** Calls back after what happens at the same time has happened. */
+  readonly defer: (callback: () => void) => void
   /**
    * Whether a peer that a group's directory does not name may speak as a member: so a member that was away while others came hears
    * them again. Default: nobody but the contacts given to {@link Driver.joinGroup}.

@@ -16,6 +16,8 @@ export interface GroupHost {
     applied: number
     refusedMessages: number
     refusedProposals: number
+    keptProposals: number
+    unknownProposals: number
   }
   /** Length of a tick now. */
   readonly tickMs: number

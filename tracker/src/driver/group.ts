@@ -66,8 +66,11 @@ export class Group {
     this.stateMachine = stateMachine
     this.peers = new GroupPeers(host)
     this.#election = new GroupElection(host)
-    this.#proposals = new Proposals(() => {
-      host.counters.refusedProposals += 1
+    this.#proposals = new Proposals({
+      onOverload: () => {
+        host.counters.refusedProposals += 1
+      },
+      lostError: () => this.notLeader('it was not done: another leader took over'),
     })
     const storage = new MemoryStorage()
     const { hardState, snapshot, entries } = start
@@ -144,7 +147,9 @@ export class Group {
     this.#guard(() => {
       for (let tick = 0; tick < due; tick++) this.#node.tick()
     })
-    if (this.#node.hasReady()) this.#host.wake(this)
+    this.#noteUnknown(this.#proposals.expire(this.#host.monotonicMs()))
+    // A tick may have ended a transfer, for which proposals wait.
+    if (this.#node.hasReady() || this.#mayPropose) this.#host.wake(this)
   }
 
   /** The round trip that this member's part in the group depends on: to the leader, or to the slowest of the fastest quorum. */
@@ -199,9 +204,9 @@ export class Group {
   }
 
   /** What a call gets that only the leader can do. */
-  notLeader(): TrackerError {
+  notLeader(message = 'this member does not lead the group'): TrackerError {
     const leader = this.isLeader ? undefined : this.leaderPeerId
-    return new TrackerError('ERR_NOT_LEADER', 'this member does not lead the group', { leader })
+    return new TrackerError('ERR_NOT_LEADER', message, { leader })
   }
 
   /** Who leads, as far as this member knows. */
@@ -226,7 +231,7 @@ export class Group {
         if (this.#barriers.hasWaiting) this.#readWaiting()
         if (!this.#node.hasReady()) continue
         this.#handle(this.#node.ready(), batch)
-      } while (this.#node.hasReady() || this.#proposals.hasWaiting)
+      } while (this.#node.hasReady() || this.#mayPropose)
     })
   }
 
@@ -294,6 +299,7 @@ export class Group {
   /** Replaces the state by a leader's snapshot; called before it is promised to be durable. */
   restore(snapshot: Snapshot): void {
     this.#takeState(snapshot)
+    this.#noteUnknown(this.#proposals.passed(snapshot.index))
     this.#entryBytesSinceSnapshot = 0
   }
 
@@ -301,7 +307,7 @@ export class Group {
   stop(error: TrackerError): void {
     if (this.isStopped) return
     this.isStopped = true
-    this.#proposals.rejectAll(unknownOutcome(error), error)
+    this.#proposals.stop(error)
     this.#barriers.rejectAll(error)
     this.#announce(undefined)
     this.isLeader = false
@@ -401,8 +407,13 @@ export class Group {
     this.appliedIndex = snapshot.index
   }
 
+  /** The core drops what is proposed while it hands over. It is a matter of a round trip or two, so that waits. */
+  get #mayPropose(): boolean {
+    return this.#proposals.hasWaiting && !this.#node.isHandingOver
+  }
+
   #proposeWaiting(): Proposal[] {
-    if (!this.#proposals.hasWaiting) return []
+    if (!this.#mayPropose) return []
     const batch = this.#proposals.takeBatch()
     const appended: Proposal[] = []
     const commands: Uint8Array[] = []
@@ -423,13 +434,11 @@ export class Group {
   }
 
   #refuse(batch: Proposal[]): void {
-    const { state, leadTransferee } = this.#node.status()
+    const { state } = this.#node.status()
     const error =
-      state !== 'StateLeader'
-        ? this.notLeader()
-        : leadTransferee !== 0
-          ? new TrackerError('ERR_UNAVAILABLE', 'the leader is handing over')
-          : new TrackerError('ERR_OVERLOADED', 'too much waits for a quorum')
+      state === 'StateLeader'
+        ? new TrackerError('ERR_OVERLOADED', 'too much waits for a quorum')
+        : this.notLeader()
     this.#proposals.refuse(batch, error)
   }
 
@@ -439,9 +448,16 @@ export class Group {
   }
 
   #lostLeadership(): void {
-    this.#proposals.rejectAll(unknownOutcome(), this.notLeader())
-    this.#barriers.rejectAll(this.notLeader())
+    const { counters, tickMs } = this.#host
+    const keptMs = driverLimits.keptTimeouts * electionTicks * tickMs
+    const error = this.notLeader()
+    counters.keptProposals += this.#proposals.keep(this.#host.monotonicMs() + keptMs, error)
+    this.#barriers.rejectAll(error)
     this.#announce(undefined)
+  }
+
+  #noteUnknown(count: number): void {
+    this.#host.counters.unknownProposals += count
   }
 
   #announce(term: number | undefined): void {
@@ -472,11 +488,6 @@ export class Group {
       ? new TrackerError('ERR_STOPPED', 'the group was stopped')
       : new TrackerError('ERR_UNAVAILABLE', 'the group broke one of its rules', { cause })
   }
-}
-
-function unknownOutcome(cause?: TrackerError): TrackerError {
-  const message = 'it may or may not be done: the leader changed meanwhile'
-  return new TrackerError('ERR_UNKNOWN_OUTCOME', message, cause === undefined ? {} : { cause })
 }
 
 function fullError(): TrackerError {

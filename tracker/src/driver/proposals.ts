@@ -1,10 +1,12 @@
 /**
  * Proposals of one group and what becomes of each. A proposal waits until the turn's batch goes to the core; then it has a place in
- * the log, and what is applied at that place decides: its own entry, or another's, which took its place.
+ * the log, and what is applied decides: the entry of its index and term, which is its own whoever leads by then, or one of a later term
+ * before that, which shows that it is lost. So those in the log outlive the leadership in which they were made, for a while.
  */
 import { TrackerError } from '../errors.ts'
 import type { ConfChange, Entry } from '../raft/types.ts'
 import { driverLimits } from './driver-limits.ts'
+import { PlacedProposals } from './placed-proposals.ts'
 
 /** Somebody who waits for an outcome. */
 export interface Proposal {
@@ -17,7 +19,11 @@ export interface Proposal {
   /** Stops listening to the caller's signal. */
   release: (() => void) | undefined
   isOver: boolean
+  /** Its place in the log; 0 until it has one. */
+  index: number
   term: number
+  /** Until when it is kept, monotonic milliseconds; infinite under the leader that placed it. */
+  untilMs: number
 }
 
 /** What may be asked for. */
@@ -25,20 +31,28 @@ export type Proposed =
   | { readonly command: Uint8Array; readonly change?: undefined }
   | { readonly change: ConfChange; readonly command?: undefined }
 
+/** What the proposals of a group need of it. */
+export interface ProposalsInit {
+  /** Called when one is turned away because too many wait. */
+  readonly onOverload: () => void
+  /** What a caller is told whose proposal is not done for certain, because another leader took over. */
+  readonly lostError: () => TrackerError
+}
+
 /** The proposals of one group. */
 export class Proposals {
   #waiting: Proposal[] = []
-  /** By index; in ascending order, as they were appended. */
-  readonly #placed = new Map<number, Proposal>()
+  readonly #placed = new PlacedProposals()
   /** Membership changes whose joint configuration is not left yet. */
   #joint: Proposal[] = []
+  /** Empty but within a call. */
+  readonly #lost: Proposal[] = []
   #count = 0
   #bytes = 0
-  readonly #onOverload: () => void
+  readonly #init: ProposalsInit
 
-  /** @param onOverload called when one is turned away because too many wait */
-  constructor(onOverload: () => void) {
-    this.#onOverload = onOverload
+  constructor(init: ProposalsInit) {
+    this.#init = init
   }
 
   /** Proposals that take room. */
@@ -61,15 +75,17 @@ export class Proposals {
       this.#count >= driverLimits.proposalsMax ||
       (this.#bytes > 0 && this.#bytes + bytes > driverLimits.proposalBytesMax)
     ) {
-      this.#onOverload()
+      this.#init.onOverload()
       return Promise.reject(new TrackerError('ERR_OVERLOADED', 'too many proposals wait'))
     }
     this.#count += 1
     this.#bytes += bytes
     return new Promise((resolve, reject) => {
       const { command, change } = proposed
-      const [release, isOver, term] = [undefined, false, 0]
-      const proposal: Proposal = { command, change, resolve, reject, bytes, release, isOver, term }
+      const proposal: Proposal = {
+        ...{ command, change, resolve, reject, bytes },
+        ...{ release: undefined, isOver: false, index: 0, term: 0, untilMs: Infinity },
+      }
       this.#waiting.push(proposal)
       if (signal === undefined) return
       const onAbort = () => this.#abort(proposal, signal)
@@ -94,50 +110,70 @@ export class Proposals {
     for (let at = 0; at < batch.length; at++) {
       const { index, term } = entries[from + at] as Entry
       const proposal = batch[at] as Proposal
+      proposal.index = index
       proposal.term = term
-      this.#placed.set(index, proposal)
+      this.#placed.push(proposal)
     }
   }
 
-  /** A batch was not appended: nothing was done. */
+  /** Nothing was done, nor will be: a batch was not appended, or what was is lost. */
   refuse(batch: readonly Proposal[], error: TrackerError): void {
-    for (const proposal of batch) {
-      this.#forget(proposal)
-      this.#end(proposal)?.reject(error)
-    }
+    for (const proposal of batch) this.#fail(proposal, error)
   }
 
   /** An entry was applied. `isJoint` for a change of membership that must still leave its joint configuration. */
   applied({ index, term, type, data }: Entry, result: unknown, isJoint: boolean): void {
     if (type !== 'EntryNormal' && !isJoint) this.#leaveJoint(result)
-    const proposal = this.#placed.get(index)
-    if (proposal === undefined) return
-    this.#placed.delete(index)
-    if (proposal.term !== term) {
-      // Another leader's entry stands here, so this one is lost for certain.
-      this.#end(proposal)?.reject(new TrackerError('ERR_UNAVAILABLE', 'another leader took over'))
-    } else if (proposal.change !== undefined && type === 'EntryNormal' && data.length === 0) {
+    const owner = this.#placed.take(index, term, this.#lost)
+    if (this.#lost.length > 0) this.refuse(this.#lost.splice(0), this.#init.lostError())
+    if (owner === undefined) return
+    if (owner.change !== undefined && type === 'EntryNormal' && data.length === 0) {
       const message = 'the change does not fit the configuration, or another one is under way'
-      this.#end(proposal)?.reject(new TrackerError('ERR_UNAVAILABLE', message))
-    } else if (isJoint && proposal.change !== undefined) {
-      this.#joint.push(proposal)
-      return
+      this.#fail(owner, new TrackerError('ERR_UNAVAILABLE', message))
+    } else if (isJoint && owner.change !== undefined) {
+      this.#joint.push(owner)
     } else {
-      this.#end(proposal)?.resolve(result)
+      this.#end(owner)?.resolve(result)
+      this.#forget(owner)
     }
-    this.#forget(proposal)
   }
 
-  /** Ends all: those that are in the log with one error, those that are not with another. */
-  rejectAll(placed: TrackerError, waiting: TrackerError): void {
-    for (const proposal of this.#placed.values()) this.#end(proposal)?.reject(placed)
-    for (const proposal of this.#joint) this.#end(proposal)?.reject(placed)
-    for (const proposal of this.#waiting) this.#end(proposal)?.reject(waiting)
-    this.#placed.clear()
-    this.#joint = []
-    this.#waiting = []
-    this.#count = 0
-    this.#bytes = 0
+  /**
+   * Leadership went. What is not in the log is not done, and ends with `error`; the rest is kept until a time.
+   * @returns how many are kept
+   */
+  keep(untilMs: number, error: TrackerError): number {
+    this.#failWaiting(error)
+    let kept = 0
+    for (const proposal of [...this.#placed.all(), ...this.#joint]) {
+      if (proposal.untilMs !== Infinity) continue
+      proposal.untilMs = untilMs
+      kept += 1
+    }
+    return kept
+  }
+
+  /** Time has passed. @returns how many were kept until now, and end without a known outcome */
+  expire(nowMs: number): number {
+    const isOver = (proposal: Proposal | undefined) =>
+      proposal !== undefined && proposal.untilMs <= nowMs
+    if (!isOver(this.#placed.first) && !isOver(this.#joint[0])) return 0
+    return this.#giveUp(isOver, 'the leader changed, and nothing was heard of it since')
+  }
+
+  /**
+   * The state was replaced by one that has all entries up to `index`.
+   * @returns how many may be among them, and end without a known outcome
+   */
+  passed(index: number): number {
+    const why = 'the leader changed, and the state came as a whole'
+    return this.#giveUp((proposal) => proposal.index <= index, why)
+  }
+
+  /** Ends all: those that are not in the log with `error`, those that are without a known outcome. */
+  stop(error: TrackerError): void {
+    this.#failWaiting(error)
+    this.#giveUp(() => true, 'the group stopped', error)
   }
 
   #leaveJoint(result: unknown): void {
@@ -146,6 +182,29 @@ export class Proposals {
       this.#end(proposal)?.resolve(result)
     }
     this.#joint = []
+  }
+
+  #failWaiting(error: TrackerError): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.refuse(waiting, error)
+  }
+
+  /** Ends those in the log of which `is` holds. @returns how many that were */
+  #giveUp(is: (proposal: Proposal) => boolean, why: string, cause?: TrackerError): number {
+    const over = [...this.#placed.remove(is), ...this.#joint.filter(is)]
+    if (over.length === 0) return 0
+    this.#joint = this.#joint.filter((proposal) => !is(proposal))
+    const message = `it may or may not be done: ${why}`
+    const options = cause === undefined ? {} : { cause }
+    const error = new TrackerError('ERR_UNKNOWN_OUTCOME', message, options)
+    for (const proposal of over) this.#fail(proposal, error)
+    return over.length
+  }
+
+  #fail(proposal: Proposal, error: TrackerError): void {
+    this.#forget(proposal)
+    this.#end(proposal)?.reject(error)
   }
 
   #abort(proposal: Proposal, signal: AbortSignal): void {

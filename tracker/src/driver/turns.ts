@@ -203,7 +203,7 @@ export class Turns implements GroupHost {
     const { to } = message
     const done = (arrived: boolean) => group.reportSnapshot(to, arrived)
     if (this.#sender.add({ group: group.id, peerId: line.peerId, message, done })) return
-    this.#defer(() => done(false))
+    this.#components.defer(() => done(false))
   }
 
   snapshotInstalled(group: Group, index: number): void {
@@ -224,12 +224,7 @@ export class Turns implements GroupHost {
   #schedule(): void {
     if (this.#isScheduled || this.#isStopped) return
     this.#isScheduled = true
-    this.#defer(this.#turn)
-  }
-
-  #defer(callback: () => void): void {
-    if (this.#components.defer === undefined) setImmediate(callback)
-    else this.#components.defer(callback)
+    this.#components.defer(this.#turn)
   }
 
   /** Time has passed, unless a turn is due in this very moment. */

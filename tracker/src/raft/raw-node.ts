@@ -136,6 +136,11 @@ export class RawNode {
     return step(this.#core, createMessage({ type: 'MsgReadIndex', from: this.#core.id, entries }))
   }
 
+  /** Whether this member leads and hands over: until that is done or given up it takes no proposals. */
+  get isHandingOver(): boolean {
+    return this.#core.leadTransferee !== 0
+  }
+
   /** Asks the leader to hand over to a member. */
   transferLeader(to: number): void {
     this.#local('MsgTransferLeader', to)

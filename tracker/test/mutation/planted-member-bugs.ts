@@ -42,9 +42,9 @@ export const memberBugs: readonly PlantedBug[] = [
   },
   {
     name: "another's entry answers a proposal",
-    file: 'driver/proposals.ts',
-    from: 'if (proposal.term !== term) {',
-    to: 'if (proposal.term < 0) {',
+    file: 'driver/placed-proposals.ts',
+    from: 'if (first.term === term) {',
+    to: 'if (first.index === index) {',
     caughtBy: 'driver/proposals',
   },
   {
