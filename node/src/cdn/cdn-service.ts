@@ -1,4 +1,5 @@
 /** The CDN of this peer: host rules, the proxy in front of their origins, and its part as a shield for other peers. */
+import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../clock.ts'
 import type { ContentStore } from '../content/store/store.ts'
 import type { PeerHttp } from '../host/peer-http.ts'
@@ -18,7 +19,7 @@ import { Flights } from './proxy/flights.ts'
 import { CdnLane } from './proxy/lane.ts'
 import { OriginClient } from './proxy/origin-client.ts'
 import type { PurgeKnowledge } from './proxy/purge-knowledge.ts'
-import { createRawProxy } from './proxy/raw.ts'
+import { createRawProxy, isOfSite } from './proxy/raw.ts'
 import { createShieldHandler } from './proxy/shield-handler.ts'
 import { SHIELD_PATH } from './proxy/shield-protocol.ts'
 import { type BelievedPeer, Shields, type ShieldsComponents } from './proxy/shields.ts'
@@ -60,6 +61,8 @@ export class CdnService {
   readonly plainHandler: PlainHandler
   /** For everything else. */
   readonly rawHandler: RawHandler
+  /** Whether a rule takes a request, and `rawHandler` with it. */
+  readonly isRaw: (message: IncomingMessage) => boolean
   readonly #components: CdnServiceComponents
   readonly #sites: SiteTable
   readonly #lane: CdnLane
@@ -96,6 +99,7 @@ export class CdnService {
     this.#lane = new CdnLane({ clock, sites, proxy, purges, trusts })
     this.plainHandler = this.#lane.handler
     this.rawHandler = createRawProxy({ logger, sites, proxy, trusts })
+    this.isRaw = (message) => isOfSite(sites, message)
     components.rules.onChange(() => this.#rulesChanged())
     components.peers?.handle(
       SHIELD_PATH,

@@ -22,6 +22,11 @@ export class CorsPolicy {
     return this.#any || this.#origins.size === 0
   }
 
+  /** Whether pages of an origin may read what is public. */
+  allows(origin: string): boolean {
+    return this.#any || this.#origins.has(origin)
+  }
+
   /** Names and values, one after the other, for an answer that anyone may fetch. */
   publicFields(origin: string | undefined): readonly string[] {
     return this.#any ? anyOrigin : this.#namedFields(origin)

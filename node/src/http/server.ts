@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Registry } from 'prom-client'
 import type { Clock } from '../clock.ts'
@@ -18,16 +19,17 @@ import { FastLane } from './fast-lane.ts'
 import { type EndReason, HttpMetrics } from './http-metrics.ts'
 import { PlainFallback, takeOriginForm } from './plain-fallback.ts'
 import { PlainHandlers } from './plain-handlers.ts'
-import type { PlainHandler } from './prepared-response.ts'
+import type { PlainHandler, PreparedResponse } from './prepared-response.ts'
 import { lastWords, pathOf } from './problem.ts'
 import type { RawHandler } from './raw-handler.ts'
 import type { Route } from './route.ts'
 import { RouteTable } from './route-table.ts'
 import type { ClientPass } from './shelter/client-pass.ts'
-import { overloaded, sendRefusal, tooManyRequests } from './shelter/refusals.ts'
+import { overloaded, refusalBytes, sendRefusal, tooManyRequests } from './shelter/refusals.ts'
 import type { Shelter } from './shelter/shelter.ts'
 import type { StreamRoute } from './stream-route.ts'
 import { StreamTable } from './stream-table.ts'
+import { refuseUpgrade, requireUpgrade, type UpgradeRoute, UpgradeRoutes } from './upgrade.ts'
 
 /** What the server is built on. */
 export interface HttpServerComponents {
@@ -52,6 +54,10 @@ export interface HttpServerInit {
   readonly plainHandlers?: readonly PlainHandler[]
   /** Asked before everything else about requests that left the fast lane. */
   readonly rawHandler?: RawHandler
+  /** Whether a request is the raw handler's: then it is asked also where the request's path is one of `upgrades`. */
+  readonly isRaw?: (message: IncomingMessage) => boolean
+  /** Paths under which other protocols are spoken. */
+  readonly upgrades?: readonly UpgradeRoute[]
   /** Routes of the API. */
   readonly routes?: readonly Route[]
   /** Routes whose bodies are streams. */
@@ -73,6 +79,7 @@ export class HttpServer {
   readonly #streams: StreamTable
   readonly #shelter: Shelter | undefined
   readonly #admission: Admission
+  readonly #upgrades: UpgradeRoutes
   /** Connections that left the lane, with their leave to ask. */
   readonly #handed = new Map<Socket, ClientPass | undefined>()
   /** Sent on handed-over connections that have ended. */
@@ -92,6 +99,7 @@ export class HttpServer {
       handedBytes: this.#handedBytes(),
     }))
     this.#shelter = components.shelter
+    this.#upgrades = new UpgradeRoutes(init.upgrades ?? [])
     this.#admission = new Admission(
       { clock: this.#clock, metrics: this.#metrics },
       init.authenticators ?? {},
@@ -119,7 +127,7 @@ export class HttpServer {
     this.#fastify = this.#createFastify()
   }
 
-  /** Node's server behind the lane, for WebSocket servers to attach to (`upgrade`). */
+  /** Node's server behind the lane. */
   get nodeServer(): Server {
     return this.#fastify.server
   }
@@ -246,6 +254,9 @@ export class HttpServer {
         maxHeaderSize: httpLimits.headerBytesMax,
         noDelay: true,
         IncomingMessage: ClientMessage,
+        // Whatever else is asked for with an Upgrade (h2c, say) is answered as if it were not.
+        shouldUpgradeCallback: (message) =>
+          this.#upgrades.find(message) !== undefined && this.#init.isRaw?.(message) !== true,
       },
       (message, reply) => {
         if (message.httpVersionMajor !== 1) {
@@ -259,6 +270,9 @@ export class HttpServer {
           reply.once('finish', () => {
             this.#metrics.fallbackAnswers.inc({ status: String(reply.statusCode) })
           })
+        } else if (this.#upgrades.at(message) !== undefined) {
+          this.#metrics.fallbackAnswers.inc({ status: '426' })
+          requireUpgrade(reply)
         } else if (!this.#fallback.serve(message, reply)) {
           handler(message, reply)
         }
@@ -277,6 +291,7 @@ export class HttpServer {
     server.on('timeout', (socket: Socket) => this.#stalled(socket))
     server.on('error', (error) => this.#failed(error))
     server.on('drop', () => this.#metrics.dropped.inc())
+    server.on('upgrade', (message, socket, head) => this.#upgrade(message, socket, head))
     // Without a listener Node would end the connection without a word.
     server.on('connect', (_message, socket) => {
       this.#refuse({ name: '', message: '', code: 'CONNECT' }, socket as Socket)
@@ -318,9 +333,22 @@ export class HttpServer {
 
   /** Asks the shelter, and answers a request that it turns away. */
   #isTurnedAway(message: ClientMessage, reply: ServerResponse): boolean {
+    const leave = this.#askShelter(message)
+    if (typeof leave === 'function') {
+      reply.once('close', leave)
+      return false
+    }
+    if (leave === undefined) return false
+    this.#metrics.fallbackAnswers.inc({ status: String(leave.status) })
+    sendRefusal(reply, leave)
+    return true
+  }
+
+  /** Leave to answer a request, to be given back when that is done; or what it is told instead. Undefined without a shelter. */
+  #askShelter(message: ClientMessage): (() => void) | PreparedResponse | undefined {
     const { socket } = message
     const pass = this.#handed.get(socket)
-    if (this.#shelter === undefined || pass === undefined) return false
+    if (this.#shelter === undefined || pass === undefined) return undefined
     const remote = socket.remoteAddress ?? ''
     const client = pass.isProxy ? this.#shelter.proxies.clientOf(remote, message.headers) : remote
     message.clientAddress = client
@@ -328,14 +356,22 @@ export class HttpServer {
       ...{ client, url: message.url ?? '' },
       isOperators: () => this.#admission.isOperators(message),
     })
-    if (typeof leave === 'function') {
-      reply.once('close', leave)
-      return false
+    if (typeof leave === 'function') return leave
+    return leave === 'client' ? tooManyRequests : overloaded
+  }
+
+  /** Gives a connection to the protocol that it asks for; the connection goes on counting as its client's. */
+  #upgrade(message: ClientMessage, socket: Duplex, head: Buffer): void {
+    const leave = this.#askShelter(message)
+    if (typeof leave === 'function') leave()
+    else if (leave !== undefined) {
+      this.#metrics.fallbackAnswers.inc({ status: String(leave.status) })
+      refuseUpgrade(socket, refusalBytes(leave))
+      return
     }
-    const refusal = leave === 'client' ? tooManyRequests : overloaded
-    this.#metrics.fallbackAnswers.inc({ status: String(refusal.status) })
-    sendRefusal(reply, refusal)
-    return true
+    if (this.#status !== 'started') {
+      refuseUpgrade(socket, lastWords(503, 'ERR_STOPPED', 'the peer is shutting down'))
+    } else this.#upgrades.at(message)?.accept({ message, socket, head })
   }
 
   /** Ends a handed-over connection that moved no byte for too long. */

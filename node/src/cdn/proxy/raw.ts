@@ -26,6 +26,11 @@ export interface RawProxyComponents {
 /** Verbatim answers take no part in it. */
 const noCors = new CorsPolicy([])
 
+/** Whether a rule takes the host and path of a request. */
+export function isOfSite(sites: SiteTable, message: IncomingMessage): boolean {
+  return siteOf(sites, hostOf(message), message.url ?? '') !== undefined
+}
+
 /** Answers every request whose host and path a rule takes. */
 export function createRawProxy(components: RawProxyComponents): RawHandler {
   const { logger, sites, proxy } = components

@@ -1,5 +1,5 @@
 /** What those are told who are turned away: 429 for who asks too much, 503 when all together do (RFC 6585 4, RFC 9110 15.6.4). */
-import type { ServerResponse } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import { clientLimits, overloadLimits } from '../../limits/shelter.ts'
 import type { PreparedResponse } from '../prepared-response.ts'
 import { createProblem, problemResponse } from '../problem.ts'
@@ -30,17 +30,22 @@ export const overloaded = refusal(
   overloadLimits.retryAfterS,
 )
 
+/** A refusal as the last bytes of a connection. */
+export function refusalBytes({ status, headers, body }: PreparedResponse): Buffer {
+  return Buffer.from(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+      `content-length: ${body[0]?.byteLength}`,
+      'connection: close',
+      '',
+      Buffer.from(body[0] ?? []).toString(),
+    ].join('\r\n'),
+  )
+}
+
 /** The whole answer to a connection that is not taken; it has asked nothing yet. */
-export const connectionRefusal = Buffer.from(
-  [
-    'HTTP/1.1 429 Too Many Requests',
-    ...Object.entries(tooManyRequests.headers).map(([name, value]) => `${name}: ${value}`),
-    `content-length: ${tooManyRequests.body[0]?.byteLength}`,
-    'connection: close',
-    '',
-    Buffer.from(tooManyRequests.body[0] ?? []).toString(),
-  ].join('\r\n'),
-)
+export const connectionRefusal = refusalBytes(tooManyRequests)
 
 /** Answers a request of the ordinary server; its connection ends, so that a body that is still to come is not read. */
 export function sendRefusal(reply: ServerResponse, response: PreparedResponse): void {
