@@ -5,6 +5,7 @@
 import type { Registry } from 'prom-client'
 import { loadOperatorToken, type OperatorToken } from './auth/operator-token.ts'
 import { type Clock, systemClock } from './clock.ts'
+import type { Settings } from './config/schema.ts'
 import type { DvrServer } from './content/dvr/dvr-server.ts'
 import { Audience } from './delivery/audience.ts'
 import { type Identity, loadIdentity } from './host/identity.ts'
@@ -41,6 +42,7 @@ import { createNearest } from './peer/nearest-components.ts'
 import type { LiveStoryboards } from './recording/live-storyboards.ts'
 import type { StreamArchives } from './recording/stream-archives.ts'
 import type { RestreamService } from './restream/service.ts'
+import { WebtorrentTracker } from './signalling/webtorrent-tracker.ts'
 import type { TranscodeService } from './transcode/service.ts'
 import type { Downloads } from './vod/download/downloads.ts'
 import type { VodLibrary } from './vod/library.ts'
@@ -90,6 +92,8 @@ export interface Components
   readonly restreaming: RestreamService
   readonly pulls: PullService
   readonly webhooks: WebhookService
+  /** Undefined where the operator wants none. */
+  readonly webtorrent: WebtorrentTracker | undefined
 }
 
 /**
@@ -154,12 +158,9 @@ export async function createComponents(init: ComponentsInit): Promise<Components
   tellOfVideos(library.library, emit)
   tellOfRecordings(kept.archives, emit)
   return {
-    clock,
-    logger,
-    registry,
+    ...base,
     identity,
     operatorToken,
-    host,
     httpMetrics,
     shelter,
     join,
@@ -174,8 +175,20 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     ...library,
     ...kept,
     webhooks,
+    webtorrent: createWebtorrent(base, shelter, settings),
     ...createEgress(base, { ...ingest, ...media }, emit),
   }
+}
+
+function createWebtorrent(
+  base: Base,
+  { proxies }: Shelter,
+  { webtorrentTracker, signallingOrigins, corsOrigins }: Settings,
+): WebtorrentTracker | undefined {
+  if (!webtorrentTracker) return undefined
+  const origins = signallingOrigins.length > 0 ? signallingOrigins : corsOrigins
+  const trusts = (address: string): boolean => proxies.trusts(address)
+  return new WebtorrentTracker({ ...base, trusts }, { origins })
 }
 
 function createIngest(

@@ -158,6 +158,8 @@ export class Peer {
     )
     await this.#begin('http', http)
     if (admin !== http) await this.#begin('pages and API', admin)
+    // After the servers, so that its clients hear goodbye before their connections are cut.
+    if (components.webtorrent !== undefined) await this.#begin('webtorrent', components.webtorrent)
     this.#rooms = {
       components,
       http,

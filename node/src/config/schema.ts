@@ -185,6 +185,16 @@ export const settingsSchema = z.strictObject({
     { flag: '--cors-origins', env: 'CORS_ORIGINS' },
     'Origins whose pages may read media and public API answers; `*` allows every page.',
   ),
+  webtorrentTracker: named(
+    z.boolean().default(true),
+    { flag: '--webtorrent-tracker', env: 'KAIRO_WEBTORRENT_TRACKER' },
+    'Be a WebTorrent tracker at `/announce`, so that players with p2p-media-loader find one another.',
+  ),
+  signallingOrigins: named(
+    z.array(z.string().min(1)).default([]),
+    { flag: '--signalling-origins', env: 'KAIRO_SIGNALLING_ORIGINS' },
+    'Origins whose pages may find one another through this peer; `*` lets every page, and those of this peer always may. Empty: those of `corsOrigins`.',
+  ),
   partTargetMs: named(
     z.number().int().min(50).max(2_000).default(200),
     { flag: '--part-target-ms', env: 'KAIRO_PART_TARGET_MS' },

@@ -57,10 +57,10 @@ export async function createHttpServers(
   const { corsOrigins } = loaded.settings
   const own = await ownAnswers(parts)
   const shared = { ...components, metrics: components.httpMetrics }
-  const { plainHandler, rawHandler } = components.cdn
+  const { plainHandler, rawHandler, isRaw } = components.cdn
   if (init.adminHttp === undefined) {
     const plainHandlers = [plainHandler, ...own.plainHandlers]
-    const both = { ...init.http, corsOrigins, ...own, plainHandlers, rawHandler }
+    const both = { ...init.http, corsOrigins, ...own, plainHandlers, rawHandler, isRaw }
     const http = new HttpServer(shared, both)
     return { http, admin: http }
   }
@@ -104,6 +104,7 @@ async function ownAnswers({ components, loaded, rtmp, srt, report }: HttpServers
   })
   return {
     plainHandlers,
+    upgrades: components.webtorrent === undefined ? [] : [components.webtorrent.route],
     ...routes,
     authenticators: {
       operator: ({ bearer }: Caller) => operatorToken.verify(bearer),

@@ -45,6 +45,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   // A shared cache in front of any origin; purges, which are kept in the log of the region too.
   cdn: ['shared', 'protocol', 'host', 'content', 'nearest', 'coordination', 'http'],
   ipfs: ['shared', 'protocol', 'host', 'content', 'http'],
+  // Browsers that find one another through this peer.
+  signalling: ['shared', 'http'],
   doctor: ['shared', 'config', 'host', 'content', 'media', 'nearest', 'coordination'],
   // The API fronts every domain, and is handed them as the one object that the wiring builds.
   api: [
@@ -67,7 +69,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
       'delivery',
     ],
     ...['transcode', 'restream', 'webhooks', 'recording', 'vod'],
-    ...['nearest', 'dns', 'cdn', 'ipfs', 'doctor', 'coordination', 'api'],
+    ...['nearest', 'dns', 'cdn', 'ipfs', 'signalling', 'doctor', 'coordination', 'api'],
   ],
   cli: [
     'shared',
@@ -107,6 +109,7 @@ export const packageRooms: Readonly<Record<string, readonly string[]>> = {
   'node-av': ['media', 'ingest', 'doctor'],
   '@tus/': ['vod'],
   chokidar: ['vod'],
+  ws: ['signalling'],
   'pino-pretty': ['cli'],
   pino: ['cli'],
 }
