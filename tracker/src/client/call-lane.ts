@@ -40,7 +40,7 @@ export type CallHandler = (call: IncomingCall) => void
 /** One request. */
 export interface AskOptions {
   readonly timeoutMs: number
-  /** By which {@link CallLane.hasten} finds it. */
+  /** By which {@link CallLane.hasten} and {@link CallLane.spare} find it. */
   readonly tag?: number
 }
 
@@ -155,6 +155,7 @@ export class CallLane {
         {
           id,
           tag: options.tag ?? 0,
+          ...{ hastenedMs: Number.POSITIVE_INFINITY, isSpared: false },
           deadlineMs: this.#components.clock.monotonicMs() + options.timeoutMs,
           onAnswer: resolve,
           onError: reject,
@@ -174,6 +175,7 @@ export class CallLane {
       {
         id,
         tag: 0,
+        ...{ hastenedMs: Number.POSITIVE_INFINITY, isSpared: false },
         deadlineMs: Number.POSITIVE_INFINITY,
         onAnswer: () => listener.onEnd(undefined),
         onError: (error) => listener.onEnd(error),
@@ -194,16 +196,25 @@ export class CallLane {
     }
   }
 
-  /** Requests with a tag that have not been answered, save by one peer, get so much time at most. */
-  hasten(tag: number, leftMs: number, exceptPeerId: string): void {
-    const deadlineMs = this.#components.clock.monotonicMs() + leftMs
+  /**
+   * Requests with a tag that have not been answered get so much time at most, unless they are spared.
+   * @param leftMs by peer
+   */
+  hasten(tag: number, leftMs: (peerId: string) => number): void {
+    const nowMs = this.#components.clock.monotonicMs()
     for (const peer of this.#peers.values()) {
-      if (peer.peerId === exceptPeerId) continue
+      const hastenedMs = nowMs + leftMs(peer.peerId)
       for (const ask of peer.pending.values()) {
-        if (ask.tag === tag && ask.onItem === undefined && ask.deadlineMs > deadlineMs)
-          ask.deadlineMs = deadlineMs
+        if (ask.tag === tag && ask.onItem === undefined)
+          ask.hastenedMs = Math.min(ask.hastenedMs, hastenedMs)
       }
     }
+  }
+
+  /** Requests with a tag that a peer has not answered get all of their time, hastened or not. */
+  spare(tag: number, peerId: string): void {
+    for (const ask of this.#peers.get(peerId)?.pending.values() ?? [])
+      if (ask.tag === tag) ask.isSpared = true
   }
 
   /** Ends everything. */
@@ -386,7 +397,7 @@ export class CallLane {
 
   #sweepPeer(peer: CallPeer, nowMs: number): void {
     for (const ask of peer.pending.values()) {
-      if (ask.deadlineMs > nowMs) continue
+      if (ask.deadlineMs > nowMs && (ask.isSpared || ask.hastenedMs > nowMs)) continue
       peer.pending.delete(ask.id)
       this.counters.timeouts += 1
       this.#sendCancel(peer, ask.id)

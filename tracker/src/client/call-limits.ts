@@ -41,7 +41,13 @@ export const regionClientLimits = {
   retryMs: 30,
   /** Refusals that point to another member, one after the other, before it waits: two that are behind may point at each other. */
   redirectsMax: 3,
-  /** What a former leader may still answer once another leads: it says itself that it is none, unless it hangs. */
+  /**
+   * What a former leader may still answer once another one leads, if it tells this peer who leads and has not told that it does so no
+   * longer: it hears its successor's candidacy a round trip and two syncs before there is a successor, so one that is silent hangs. One
+   * that did tell is waited for. Longer would only hold up the callers of a leader that hangs.
+   */
+  silentLeaderMs: 20,
+  /** The same of one that tells this peer nothing anyway: time for its last answers, which come when it hears of the new leader's first entry. */
   formerLeaderMs: 100,
   /** Members that tell this peer who leads: enough that some of them are there. */
   informantsMax: 8,

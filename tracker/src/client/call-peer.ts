@@ -15,7 +15,11 @@ export interface PendingAsk {
   /** What the asker sorts its requests by. */
   readonly tag: number
   /** Monotonic milliseconds; infinite for streams. */
-  deadlineMs: number
+  readonly deadlineMs: number
+  /** When it ends unless the peer has shown by then that it lives; infinite until that is asked. */
+  hastenedMs: number
+  /** The peer has shown that: it answers what it was asked before. */
+  isSpared: boolean
   readonly onAnswer: (payload: Uint8Array) => void
   readonly onError: (error: TrackerError) => void
   readonly onItem: ((payload: Uint8Array) => void) | undefined

@@ -144,6 +144,8 @@ export class LeaderBook {
       onItem: (bytes) => {
         stream.credit(bytes.length)
         const { group, ...leadership } = decodeLeadership(bytes)
+        // It lives, and knows that it is not asked any more: it will answer what it was asked before.
+        if (leadership.peerId !== peerId) lane.spare(group, peerId)
         this.#learn(group, leadership)
       },
       onEnd: (error) => {
@@ -177,8 +179,11 @@ export class LeaderBook {
     page.leader = peerId
     this.counters.leaderChanges += 1
     if (peerId === undefined) return
-    // Whoever was asked instead says itself that it does not lead, unless it hangs: nobody waits for that.
-    this.#components.lane.hasten(group, regionClientLimits.formerLeaderMs, peerId)
+    this.#components.lane.hasten(group, (asked) => {
+      if (asked === peerId) return Number.POSITIVE_INFINITY
+      const { silentLeaderMs, formerLeaderMs } = regionClientLimits
+      return this.#informants.has(asked) ? silentLeaderMs : formerLeaderMs
+    })
     for (const done of [...page.waiting]) done()
     for (const listener of [...page.listeners]) listener()
   }

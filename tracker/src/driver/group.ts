@@ -148,8 +148,7 @@ export class Group {
       for (let tick = 0; tick < due; tick++) this.#node.tick()
     })
     this.#noteUnknown(this.#proposals.expire(this.#host.monotonicMs()))
-    // A tick may have ended a transfer, for which proposals wait.
-    if (this.#node.hasReady() || this.#mayPropose) this.#host.wake(this)
+    if (this.#node.hasReady()) this.#host.wake(this)
   }
 
   /** The round trip that this member's part in the group depends on: to the leader, or to the slowest of the fastest quorum. */

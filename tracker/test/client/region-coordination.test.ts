@@ -1,7 +1,7 @@
 /** The client of a region while leaders come and go. */
 import { test } from 'tap'
 import { callServices } from '../../src/client/call-lane.ts'
-import { callLimits, callServerLimits } from '../../src/client/call-limits.ts'
+import { callLimits, callServerLimits, regionClientLimits } from '../../src/client/call-limits.ts'
 import { decodeRequest, encodeItem, encodeRequest } from '../../src/client/coordination-codec.ts'
 import { CoordinationServer } from '../../src/client/coordination-server.ts'
 import { RegionCoordination } from '../../src/client/region-coordination.ts'
@@ -11,7 +11,7 @@ import { groupOf } from '../../src/region/shard-of.ts'
 import { encodeCommand } from '../../src/state/encode-command.ts'
 import { describeBatch, put, textOf } from '../compliance/helpers.ts'
 import { codeOf } from '../support/driver-group.ts'
-import { GroupsStage } from '../support/groups-stage.ts'
+import { type GroupsMember, GroupsStage } from '../support/groups-stage.ts'
 
 const space = 'jobs'
 const group = groupOf(space)
@@ -122,6 +122,77 @@ test('calls under way when a leader hangs are asked again, or end soon without a
   t.ok(tookMs < 1_500, `${tookMs} ms`)
   t.equal(coordination.counters.unknownOutcomes, 1)
   leader.clock.resume()
+  await stage.stop()
+})
+
+test('a call that is pending at a former leader gets its answer, unless that one hangs', async (t) => {
+  for (const hangs of [false, true]) {
+    const stage = await region()
+    const { coordination } = stage.connect()
+    const keyspace = coordination.keyspace(space)
+    await stage.clock.result(put(keyspace, 'k', '0'))
+    await stage.clock.pass(2_000)
+    const leader = stage.leader(space)
+    const changes = coordination.counters.leaderChanges
+    let isDeaf = true
+    stage.network.settings.loses = (_, to, lane) =>
+      isDeaf && to === leader.peerId && lane === 'raft'
+    // The others have it, and the leader never hears that: another one leads, and has committed it.
+    const write = codeOf(put(keyspace, 'k', '1'))
+    await stage.clock.pass(2)
+    if (hangs) leader.clock.pause()
+    await stage.clock.until(() => coordination.counters.leaderChanges > changes)
+    const knownMs = stage.clock.nowMs
+    await stage.clock.pass(hangs ? 0 : 60)
+    isDeaf = false
+    t.equal(await stage.clock.result(write), hangs ? 'ERR_UNKNOWN_OUTCOME' : 'resolved')
+    const tookMs = stage.clock.nowMs - knownMs
+    const { silentLeaderMs } = regionClientLimits
+    if (hangs) t.ok(tookMs <= silentLeaderMs + callLimits.sweepMs + 1, `${tookMs} ms`)
+    t.equal(textOf(await stage.clock.result(keyspace.get('k'))), '1')
+    leader.clock.resume()
+    await stage.stop()
+  }
+})
+
+test('leadership that is handed over again and again fails no call, and nothing is done twice', async (t) => {
+  const stage = new GroupsStage()
+  await stage.found(5, [group])
+  // Who takes over is nearer than the others, so that it begins before they have what was written last.
+  const near = new Set<string>(['client-1'])
+  stage.network.settings.delayMs = (from, to) => (near.has(from) && near.has(to) ? 1 : 4)
+  const { coordination, clock } = stage.connect()
+  const keyspace = coordination.keyspace(space)
+  const codes = new Map<string, number>()
+  let isOver = false
+  const writers = Array.from({ length: 6 }, async (_, writer) => {
+    for (let i = 0; !isOver; i++) {
+      await new Promise<void>((resolve) => clock.after(1, resolve))
+      const key = `w${writer}/${i}`
+      const then = [{ type: 'put' as const, key, value: Buffer.from('x') }]
+      const code = await keyspace.transact({ when: [{ key, exists: false }], then }).then(
+        ({ succeeded }) => (succeeded ? 'done' : 'twice'),
+        (error: { code: string }) => error.code,
+      )
+      codes.set(code, (codes.get(code) ?? 0) + 1)
+    }
+  })
+  let kept = 0
+  for (let round = 0; round < 8; round++) {
+    const leader = stage.leader(space)
+    const at = (stage.members.indexOf(leader) + 1) % 5
+    const target = stage.members[at] as GroupsMember
+    for (const { peerId } of stage.members) near.delete(peerId)
+    near.add(leader.peerId).add(target.peerId)
+    await stage.clock.pass(50)
+    leader.driver.transferLeadership(group, at + 1)
+    await stage.clock.until(() => target.leads(group) && !leader.leads(group))
+    kept += leader.driver.counters.keptProposals
+  }
+  isOver = true
+  await stage.clock.result(Promise.all(writers))
+  t.same([...codes.keys()], ['done'], `${[...codes]}`)
+  t.ok(kept > 0, 'some were in the log of a leader that went')
   await stage.stop()
 })
 

@@ -1,5 +1,6 @@
 /** What a caller is told of a proposal is what became of it. */
 import { test } from 'tap'
+import { driverLimits } from '../../src/driver/driver-limits.ts'
 import { Proposals } from '../../src/driver/proposals.ts'
 import { TrackerError } from '../../src/errors.ts'
 import type { Entry } from '../../src/raft/types.ts'
@@ -269,6 +270,33 @@ test('what a successor commits is done, and answered where it was asked', async 
   t.equal(await stage.result(outcome), 2)
   t.equal(leader.driver.counters.keptProposals, 1)
   t.equal(leader.driver.counters.unknownProposals, 0)
+  await stage.stop()
+})
+
+test('of what a snapshot brings to a former leader nothing is known', async (t) => {
+  const stage = new DriverStage()
+  const members = await stage.found(3)
+  const leader = await stage.leader()
+  stage.network.isolate(leader.peerId)
+  const outcome = leader.propose('mine')
+  outcome.catch(() => {})
+  const next = await stage.leader(
+    1,
+    members.filter((member) => member !== leader),
+  )
+  // More than a log of small segments holds, and than anybody keeps beside it.
+  const lines = driverLimits.tailEntries * 2
+  for (let from = 0; from < lines; from += 250) {
+    const some = Array.from({ length: 250 }, (_, at) => next.propose(`${from + at}`.padEnd(64)))
+    await stage.result(Promise.all(some))
+  }
+  stage.network.heal()
+  await t.rejects(stage.result(outcome), {
+    code: 'ERR_UNKNOWN_OUTCOME',
+    message: /the state came as a whole/,
+  })
+  t.equal(leader.driver.counters.unknownProposals, 1)
+  await stage.clock.until(() => leader.notebook().lines.length === lines)
   await stage.stop()
 })
 
