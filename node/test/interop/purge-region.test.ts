@@ -13,7 +13,8 @@ import {
   purgesOf,
   untilAcquainted,
 } from '../support/cdn-peers.ts'
-import { type PeerProcess, runCliProcess, startPeer } from '../support/peer-process.ts'
+import { type PeerProcess, startPeer } from '../support/peer-process.ts'
+import { untilThreeVoters } from '../support/region-at.ts'
 import { until } from '../support/until.ts'
 import { SITE_HOST, startVersionedOrigin, versionIn } from '../support/versioned-origin.ts'
 
@@ -25,15 +26,6 @@ const SELECTOR = { by: 'url', url: `http://${SITE_HOST}${PURGED}` } as const
 
 const statusOf = (report: PurgeView | undefined, { ready }: PeerProcess) =>
   report?.peers.find(({ peerId }) => peerId === ready.peerId)?.status
-
-/** Whether every group has three voters and a leader, as a peer tells. */
-async function hasThreeVoters({ ready }: PeerProcess): Promise<boolean> {
-  const { stdout } = await runCliProcess(['region', '--json', '--home', ready.home])
-  const { groups = [] } = JSON.parse(stdout) as {
-    groups?: { voters: unknown[]; hasQuorum: boolean }[]
-  }
-  return groups.length === 17 && groups.every((one) => one.voters.length === 3 && one.hasQuorum)
-}
 
 test('purges outlive their issuer, and whoever was away', async (t) => {
   const origin = await startVersionedOrigin()
@@ -49,7 +41,7 @@ test('purges outlive their issuer, and whoever was away', async (t) => {
   const beginAway = () => begin('away', ['--join', address])
   const [away, third] = await Promise.all([beginAway(), begin('third', ['--join', address])])
   // Of three voters any two decide, and each of the three may go.
-  await until(() => hasThreeVoters(third), 'a region of three', 120_000)
+  await untilThreeVoters(third)
   // Before the first purge, with which what was cached is on disk: who is killed may lose its last half second.
   for (const path of [PURGED, KEPT]) {
     await until(async () => isHit(await askSite(away.ready.http, path)), 'a cached response')

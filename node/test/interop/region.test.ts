@@ -1,16 +1,13 @@
 /** Peers as a user starts them make up one region: they agree on it, go on when its leader is killed, and one alone decides for itself. */
 
 import { t, test } from 'tap'
-import type { z } from 'zod'
-import type { regionSchema } from '../../src/api/schemas-region.ts'
 import { httpRequest } from '../support/http-get.ts'
-import { operatorOf } from '../support/operator-client.ts'
 import { type PeerProcess, runCliProcess, startPeer } from '../support/peer-process.ts'
+import { type Region, regionOnce } from '../support/region-at.ts'
 import { until } from '../support/until.ts'
 
 // Whole peers, on a machine that has other things to do as well.
 t.setTimeout(240_000)
-type Region = z.output<typeof regionSchema>
 
 const quiet = ['--no-ipfs', '--srt', 'off', '--rtmp', 'off']
 
@@ -18,17 +15,6 @@ const quiet = ['--no-ipfs', '--srt', 'off', '--rtmp', 'off']
 async function regionAt({ ready }: PeerProcess): Promise<Region> {
   const { stdout } = await runCliProcess(['region', '--json', '--home', ready.home])
   return JSON.parse(stdout) as Region
-}
-
-/** The same once it is as it should be. */
-async function regionOnce(
-  peer: PeerProcess,
-  isRight: (region: Region) => boolean,
-  what: string,
-): Promise<Region> {
-  const operator = operatorOf(peer)
-  await until(async () => isRight(await operator.get<Region>('/api/region')), what, 120_000)
-  return await regionAt(peer)
 }
 
 function leaderOf(region: Region): string | undefined {
@@ -42,7 +28,8 @@ function idsOf(peers: readonly PeerProcess[]): string[] {
 
 test('a peer alone is a region of one voter', async (t) => {
   const peer = await startPeer(t, `${t.testdir()}/home`, quiet)
-  const region = await regionOnce(peer, ({ hasQuorum }) => hasQuorum, 'the region')
+  await regionOnce(peer, ({ hasQuorum }) => hasQuorum, 'the region')
+  const region = await regionAt(peer)
   t.same(
     region.members.map(({ peerId, votes, leads }) => [peerId, votes, leads]),
     [[peer.ready.peerId, 17, 17]],

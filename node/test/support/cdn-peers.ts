@@ -29,14 +29,18 @@ export function cdnArguments(origin: string): string[] {
   ]
 }
 
-/** Asks a peer for a path of the site. */
-export function askSite(
+/** Asks a peer for a path of the site. One that shelters itself on a busy machine says to come back, and whoever asks does. */
+export async function askSite(
   http: string,
   path: string,
   headers: Record<string, string> = {},
   timeoutMs = 60_000,
 ): Promise<Answer> {
-  return httpRequest(http + path, { headers: { ...headers, host: SITE_HOST }, timeoutMs })
+  const ask = () =>
+    httpRequest(http + path, { headers: { ...headers, host: SITE_HOST }, timeoutMs })
+  let answer = await ask()
+  while (answer.status === 503 && answer.headers['retry-after'] !== undefined) answer = await ask()
+  return answer
 }
 
 /** True for an answer that was not fetched from anywhere first. */
@@ -62,19 +66,14 @@ export async function untilAcquainted(
   }
 }
 
-/** Asks for one path so many times at once, in turns at all peers; whoever is told to come back does. The answers. */
+/** Asks for one path so many times at once, in turns at all peers. The answers. */
 export async function askAtOnce(
   peers: readonly CdnPeer[],
   path: string,
   count: number,
 ): Promise<Answer[]> {
-  const ask = async ({ http }: CdnPeer): Promise<Answer> => {
-    let answer = await askSite(http, path)
-    while (answer.status === 503) answer = await askSite(http, path)
-    return answer
-  }
   const asked = Array.from({ length: count }, (_, index) => peers[index % peers.length] as CdnPeer)
-  return await Promise.all(asked.map(ask))
+  return await Promise.all(asked.map(({ http }) => askSite(http, path)))
 }
 
 /** Gives a hard purge to a peer; what had become of it when the peer answered. */

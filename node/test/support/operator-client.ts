@@ -12,11 +12,10 @@ export interface OperatorClient {
 
 /** The operator of a peer. */
 export function operatorOf({ ready }: { readonly ready: ReadyLine }): OperatorClient {
-  const headers = {
-    authorization: `Bearer ${new URL(ready.admin).searchParams.get('token') ?? ''}`,
-  }
+  const { origin, searchParams } = new URL(ready.admin)
+  const headers = { authorization: `Bearer ${searchParams.get('token') ?? ''}` }
   const call = async (method: string, path: string, body?: unknown) => {
-    const answer = await fetch(`${ready.http}${path}`, {
+    const answer = await fetch(origin + path, {
       method,
       headers: { ...headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
       ...(body !== undefined && { body: JSON.stringify(body) }),

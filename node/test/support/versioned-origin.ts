@@ -88,7 +88,11 @@ export async function startVersionedOrigin(): Promise<VersionedOrigin> {
  */
 export function versionIn(path: string, { status, headers, body }: VersionedAnswer): number {
   const match = /^"(\S+) (\d+)"$/.exec(headers.etag ?? '')
-  if (match?.[1] !== path) throw new Error(`${path}: answered with the tag ${headers.etag}`)
+  if (match?.[1] !== path) {
+    throw new Error(
+      `${path}: ${status} with the tag ${headers.etag}: ${body.subarray(0, 200).toString()}`,
+    )
+  }
   const version = Number(match[2])
   const length = status === 206 ? partLength(headers['content-range'], path) : sizeOf(path)
   if (body.byteLength !== length) {
