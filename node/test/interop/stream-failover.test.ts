@@ -190,7 +190,8 @@ test('a stream goes on at a second peer when the first one is killed', {
     const hasLeftWindow = async (): Promise<boolean> =>
       ((await listed(b, name))?.last ?? 0) >= first + 8
     await until(hasLeftWindow, 'more than a live window', 60_000)
-    t.equal((await listed(back, name))?.first, first, 'goes back to what the second one has kept')
+    const shown = (await listed(back, name))?.first ?? 0
+    t.ok(shown >= first, `${shown} is what the second one published, and nothing of its own`)
     t.same(await stopWatching(), [], 'viewers at the third peer notice nothing')
     t.match(await streamAt(c, name), { state: 'live', originPeer: b.ready.peerId })
   })
