@@ -1,4 +1,5 @@
 /** A client of the region that is no member: a host of its own, whose calls go to the members over its lines. */
+import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '../../node/src/clock.ts'
 import { CallLane } from '../../tracker/src/client/call-lane.ts'
@@ -6,6 +7,7 @@ import { regionNumber } from '../../tracker/src/client/coordination-codec.ts'
 import { RegionCoordination } from '../../tracker/src/client/region-coordination.ts'
 import type { Keyspace } from '../../tracker/src/coordination.ts'
 import { TrackerError } from '../../tracker/src/errors.ts'
+import { DirectTransport } from '../../tracker/src/lines/direct-transport.ts'
 import { startRaftHost } from './raft-host.ts'
 import type { RaftMembers } from './raft-members.ts'
 import { clients, keyCount, keyName, readKey, valueBytes } from './raft-work.ts'
@@ -33,8 +35,13 @@ export class RaftClient {
     // A host that listens nowhere would look for relays all the time, at the cost of all others.
     const listen = ['/ip4/127.0.0.1/tcp/0']
     const { lines, connected, stop } = await startRaftHost({ home, listen, others: addresses })
-    const lane = new CallLane({ transport: lines, clock: systemClock, random: Math.random })
-    lines.start({
+    // A member has the same in its tracker's thread; this process does nothing else.
+    const transport = new DirectTransport({
+      ...{ base: lines, introducer: lines.introducer, clock: systemClock, logger: {} },
+      ...{ random: Math.random, randomBytes, mayInvite: () => true },
+    })
+    const lane = new CallLane({ transport, clock: systemClock, random: Math.random })
+    transport.start({
       onFrame: (peerId, kind, frame) => {
         if (kind === 'call') lane.onFrame(peerId, frame)
       },
@@ -45,6 +52,7 @@ export class RaftClient {
     const end = async (): Promise<void> => {
       await coordination.stop()
       lane.stop()
+      transport.stop()
       await stop()
     }
     const endMs = performance.now() + CONNECT_MS

@@ -28,6 +28,10 @@ export type { Tracker, TrackerComponents, TrackerFigures, TrackerInit } from './
 export {
   frameBytesMax,
   type Lane,
+  type LineAddress,
+  type LineIntroducer,
+  type LineInvitation,
+  type ListenAddress,
   type TrackerTransport,
   type TransportHandlers,
 } from './transport.ts'

@@ -28,6 +28,39 @@ export interface TrackerTransport {
   send(peerId: string, lane: Lane, frame: Uint8Array): boolean
   /** Called once, before anything is sent. */
   start(handlers: TransportHandlers): void
+  /** Undefined where there are no direct lines. */
+  readonly introducer?: LineIntroducer | undefined
+}
+
+/** Where a peer listens. */
+export interface ListenAddress {
+  readonly host: string
+  /** 0: a free one. */
+  readonly port: number
+}
+
+/** What lets a peer call another one directly, once and soon. */
+export interface LineInvitation {
+  readonly port: number
+  /** 22 letters of base64url by which the line is known; not secret. */
+  readonly name: string
+  /** 32 bytes that only the two have. */
+  readonly secret: Uint8Array
+}
+
+/** An invitation, and where the peer that gave it was reached before. */
+export interface LineAddress extends LineInvitation {
+  readonly host: string
+}
+
+/** Brings peers together that can reach each other without the transport in between. */
+export interface LineIntroducer {
+  /** Where this peer's direct lines listen; undefined where nobody reaches it. */
+  readonly listen: ListenAddress | undefined
+  /** Asks a peer, over a line that is authenticated and encrypted, to be invited; undefined when there is no direct way to it, or it does not. */
+  ask(peerId: string): Promise<LineAddress | undefined>
+  /** Says how this peer answers those who ask. */
+  answer(invite: (peerId: string) => Promise<LineInvitation | undefined>): void
 }
 
 /** The largest frame of each lane, bytes; a larger one is a broken sender, whose line is closed. */

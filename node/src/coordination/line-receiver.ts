@@ -3,12 +3,10 @@
  * waits in its own stream, and slows nobody else.
  */
 import type { Lane } from '@kairo/tracker'
-import { frameBytesMax } from '@kairo/tracker/program'
+import { FrameError, FrameReader, frameBytesMax, frameLimits } from '@kairo/tracker/program'
 import type { Clock } from '../clock.ts'
-import { isKairoError, KairoError } from '../errors.ts'
+import { KairoError } from '../errors.ts'
 import type { PeerStream } from '../host/transport.ts'
-import { lineLimits } from '../limits/coordination.ts'
-import { FrameReader } from './frame-reader.ts'
 import type { LineEnd, LineMetrics } from './line-metrics.ts'
 
 /** What lines in share. */
@@ -70,7 +68,7 @@ export class LineReceiver {
   /** Ends the line if a frame has begun of which no more comes. */
   sweep(nowMs: number): void {
     if (this.#partialSinceMs === undefined) return
-    if (nowMs - this.#lastBytesMs >= lineLimits.stallMsMax) this.end('stalled')
+    if (nowMs - this.#lastBytesMs >= frameLimits.stallMsMax) this.end('stalled')
   }
 
   /** Reads until the line ends. @throws KairoError why it was ended from here. */
@@ -84,7 +82,7 @@ export class LineReceiver {
         if (this.#isTooFast()) await this.#pause()
       }
     } catch (error) {
-      this.#end ??= endOf(error)
+      this.#end ??= error instanceof FrameError ? error.reason : 'gone'
       if (badEnds.has(this.#end)) throw error
     } finally {
       metrics.ended.inc({ direction: 'in', reason: this.#end ?? 'gone' })
@@ -118,10 +116,10 @@ export class LineReceiver {
 
   #isTooFast(): boolean {
     const isMuch =
-      this.#paceFrames >= lineLimits.framesPerPaceMax ||
-      this.#paceBytes >= lineLimits.bytesPerPaceMax
+      this.#paceFrames >= frameLimits.framesPerPaceMax ||
+      this.#paceBytes >= frameLimits.bytesPerPaceMax
     if (!isMuch) return false
-    const isOver = this.#components.clock.monotonicMs() - this.#paceSinceMs >= lineLimits.paceMs
+    const isOver = this.#components.clock.monotonicMs() - this.#paceSinceMs >= frameLimits.paceMs
     if (isOver) this.#beginPace()
     return !isOver
   }
@@ -129,7 +127,7 @@ export class LineReceiver {
   async #pause(): Promise<void> {
     const { clock, metrics } = this.#components
     metrics.paced.inc({ lane: this.lane })
-    const restMs = this.#paceSinceMs + lineLimits.paceMs - clock.monotonicMs()
+    const restMs = this.#paceSinceMs + frameLimits.paceMs - clock.monotonicMs()
     await new Promise<void>((resolve) => clock.after(Math.max(1, restMs), resolve))
     this.#beginPace()
   }
@@ -139,9 +137,4 @@ export class LineReceiver {
     this.#paceFrames = 0
     this.#paceBytes = 0
   }
-}
-
-function endOf(error: unknown): LineEnd {
-  if (isKairoError(error, 'ERR_PROTOCOL')) return 'protocol'
-  return isKairoError(error, 'ERR_LIMIT') ? 'too-large' : 'gone'
 }

@@ -4,16 +4,15 @@
  */
 import assert from 'node:assert/strict'
 import type { Lane } from '@kairo/tracker'
+import { frameLimits, nextWrite, type QueueBudget } from '@kairo/tracker/program'
 import { backoffMs } from '../backoff.ts'
 import type { Clock } from '../clock.ts'
 import { deadline } from '../deadline.ts'
 import { KairoError } from '../errors.ts'
 import type { PeerStream, Transport } from '../host/transport.ts'
 import { lineLimits } from '../limits/coordination.ts'
-import { encodeUvarint } from '../protocol/uvarint.ts'
 import { preambleOf, protocolOf } from './lanes.ts'
 import type { DropReason, LaneCounts, LineEnd, LineMetrics } from './line-metrics.ts'
-import type { QueueBudget } from './queue-budget.ts'
 
 /** What lines out share. */
 export interface LineSenderComponents {
@@ -28,13 +27,6 @@ export interface LineSenderComponents {
   readonly onOpen: (peerId: string) => void
   /** A line that stood broke: what was on its way is lost. */
   readonly onBreak: (peerId: string) => void
-}
-
-/** Of how many frames and bytes a write consists. */
-interface Write {
-  readonly frames: number
-  readonly bytes: number
-  readonly pieces: readonly Uint8Array[]
 }
 
 type State = 'closed' | 'opening' | 'open'
@@ -82,8 +74,8 @@ export class LineSender {
     }
     const bytes = frame.byteLength
     const isFull =
-      this.#heldBytes + bytes > lineLimits.queuedBytesMax[this.lane] ||
-      this.#queue.length >= lineLimits.queuedFramesMax
+      this.#heldBytes + bytes > frameLimits.queuedBytesMax[this.lane] ||
+      this.#queue.length >= frameLimits.queuedFramesMax
     if (isFull) return this.#drop('full')
     if (!budget.take(this.#heldBytes, bytes)) return this.#drop('crowded')
     this.#heldBytes += bytes
@@ -102,7 +94,7 @@ export class LineSender {
   /** Breaks the line off if the other side takes nothing any more. */
   sweep(nowMs: number): void {
     const since = this.#writingSinceMs
-    if (since === undefined || nowMs - since < lineLimits.stallMsMax) return
+    if (since === undefined || nowMs - since < frameLimits.stallMsMax) return
     this.#break('stalled', new KairoError('ERR_TIMEOUT', 'a peer takes no frames'))
   }
 
@@ -157,7 +149,8 @@ export class LineSender {
     let first = preamble
     try {
       while (this.#queue.length > 0 && this.#stream === stream) {
-        const { frames, bytes, pieces } = this.#take(first)
+        const { frames, bytes, pieces } = nextWrite(this.#queue, first)
+        this.#queue = this.#queue.slice(frames)
         first = new Uint8Array(0)
         for (const piece of pieces) {
           this.#writingSinceMs = clock.monotonicMs()
@@ -172,25 +165,6 @@ export class LineSender {
     } catch (error) {
       if (this.#stream === stream) this.#break('gone', error)
     }
-  }
-
-  /** The next write: one large frame, or small ones together. */
-  #take(preamble: Uint8Array): Write {
-    const queue = this.#queue
-    let frames = 0
-    let bytes = 0
-    for (const frame of queue) {
-      if (frames > 0 && bytes + frame.byteLength > lineLimits.writeBytesMax) break
-      frames += 1
-      bytes += frame.byteLength
-    }
-    const taken = queue.slice(0, frames)
-    this.#queue = queue.slice(frames)
-    const head = Buffer.concat([preamble, encodeUvarint(taken[0]?.byteLength ?? 0)])
-    if (bytes > lineLimits.writeBytesMax) {
-      return { frames, bytes, pieces: [head, ...taken.flatMap(slices)] }
-    }
-    return { frames, bytes, pieces: [together(head, taken, bytes)] }
   }
 
   /** Nothing is said on this half: the stream's end is all that there is to hear. */
@@ -242,36 +216,4 @@ export class LineSender {
     this.#components.metrics.dropped.inc({ lane: this.lane, reason })
     return false
   }
-}
-
-/** Of one large frame: each is a write of its own, whose time is measured. */
-function slices(frame: Uint8Array): Uint8Array[] {
-  const count = Math.ceil(frame.byteLength / lineLimits.writeBytesMax)
-  return Array.from({ length: count }, (_, index) =>
-    frame.subarray(index * lineLimits.writeBytesMax, (index + 1) * lineLimits.writeBytesMax),
-  )
-}
-
-function together(head: Uint8Array, frames: readonly Uint8Array[], bytes: number): Uint8Array {
-  // A length takes four bytes at most; the head has that of the first frame already.
-  const write = Buffer.allocUnsafe(head.byteLength + bytes + 4 * (frames.length - 1))
-  write.set(head)
-  let at = head.byteLength
-  for (const [index, frame] of frames.entries()) {
-    if (index > 0) at = putUvarint(write, at, frame.byteLength)
-    write.set(frame, at)
-    at += frame.byteLength
-  }
-  return write.subarray(0, at)
-}
-
-function putUvarint(target: Uint8Array, start: number, value: number): number {
-  let at = start
-  let rest = value
-  for (; rest > 0x7f; rest >>>= 7) {
-    target[at] = (rest & 0x7f) | 0x80
-    at += 1
-  }
-  target[at] = rest
-  return at + 1
 }

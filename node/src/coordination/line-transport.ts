@@ -4,24 +4,24 @@
  */
 import assert from 'node:assert/strict'
 import type { Lane, TrackerTransport, TransportHandlers } from '@kairo/tracker'
-import { frameBytesMax } from '@kairo/tracker/program'
+import { frameBytesMax, frameLimits, QueueBudget } from '@kairo/tracker/program'
 import type { Registry } from 'prom-client'
 import type { CancelTimer, Clock } from '../clock.ts'
 import { KairoError } from '../errors.ts'
 import type { PeerWatch } from '../host/network.ts'
 import { PerPeerLimit } from '../host/per-peer-limit.ts'
 import { RAFT_PROTOCOL, TRACKER_PROTOCOL } from '../host/protocols.ts'
-import type { PeerStream, Transport } from '../host/transport.ts'
+import type { PeerStream } from '../host/transport.ts'
 import { lineLimits } from '../limits/coordination.ts'
+import { HostIntroducer, type IntroducingHost } from './host-introducer.ts'
 import { laneOf } from './lanes.ts'
 import { LineMetrics } from './line-metrics.ts'
 import { LineReceiver, type LineReceiverComponents } from './line-receiver.ts'
 import { LineSender, type LineSenderComponents } from './line-sender.ts'
 import { Links } from './links.ts'
-import { QueueBudget } from './queue-budget.ts'
 
 /** The host, as far as lines need it. */
-export interface LineHost extends Transport, PeerWatch {
+export interface LineHost extends IntroducingHost, PeerWatch {
   /** Calls the listener with each peer whose last connection closes. Returns the way to stop. */
   onDisconnect(listener: (peerId: string) => void): () => void
 }
@@ -37,6 +37,7 @@ export interface LineTransportComponents {
 /** The lines of one peer. {@link listen} when the host runs, {@link close} before it stops. */
 export class LineTransport implements TrackerTransport {
   readonly peerId: string
+  readonly introducer: HostIntroducer
   readonly #components: LineTransportComponents
   readonly #metrics: LineMetrics
   readonly #budget = new QueueBudget()
@@ -58,6 +59,7 @@ export class LineTransport implements TrackerTransport {
     const { clock, registry, host, random } = components
     this.#components = components
     this.peerId = host.peerId
+    this.introducer = new HostIntroducer({ clock, host })
     this.#metrics = new LineMetrics(registry, {
       lines: (direction) =>
         direction === 'in'
@@ -89,6 +91,7 @@ export class LineTransport implements TrackerTransport {
     await host.handle(TRACKER_PROTOCOL, (stream) =>
       this.#answer(stream, () => this.#receive(stream, 'call', EMPTY)),
     )
+    await this.introducer.begin()
   }
 
   start(handlers: TransportHandlers): void {
@@ -202,7 +205,7 @@ export class LineTransport implements TrackerTransport {
 
   /** Honest frames become whole soon; so whoever has been at one longest goes first. */
   #keepWithinMemory(): void {
-    while (this.#partialBytes() > lineLimits.partialBytesTotalMax) {
+    while (this.#partialBytes() > frameLimits.partialBytesTotalMax) {
       const slow = [...this.#receivers.values()].filter(({ heldBytes }) => heldBytes > 0)
       const slowest = slow.reduce((a, b) => (since(b) < since(a) ? b : a))
       slowest.end('memory')
@@ -210,7 +213,7 @@ export class LineTransport implements TrackerTransport {
   }
 
   #scheduleSweep(): void {
-    this.#cancelSweep = this.#components.clock.after(lineLimits.sweepMs, () => {
+    this.#cancelSweep = this.#components.clock.after(frameLimits.sweepMs, () => {
       const nowMs = this.#components.clock.monotonicMs()
       for (const sender of this.#senders.values()) sender.sweep(nowMs)
       for (const receiver of this.#receivers.values()) receiver.sweep(nowMs)

@@ -2,8 +2,8 @@
  * Which peers are linked, as the tracker is told: by their connections, and by their lines. A line that breaks while the connection stands
  * means that the tracker over there is gone, or that something was lost: the link counts as broken for a moment, or until a line stands again.
  */
+import { frameLimits } from '@kairo/tracker/program'
 import type { CancelTimer, Clock } from '../clock.ts'
-import { lineLimits } from '../limits/coordination.ts'
 
 /** What links need. */
 export interface LinksComponents {
@@ -57,7 +57,7 @@ export class Links {
   broke(peerId: string): void {
     const link = this.#links.get(peerId)
     if (link === undefined || link.mend !== undefined) return
-    link.mend = this.#components.clock.after(lineLimits.blipMs, () => this.alive(peerId))
+    link.mend = this.#components.clock.after(frameLimits.blipMs, () => this.alive(peerId))
     this.#components.onLink(peerId, false)
   }
 

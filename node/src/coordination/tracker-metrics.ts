@@ -12,6 +12,7 @@ export interface TrackerGauges {
 /** These figures tell how it is, and not how often something was. */
 const GAUGES: ReadonlySet<string> = new Set([
   'groups.led',
+  ...['lines.standing', 'lines.queued_bytes'],
   ...['peers', 'subjects', 'entries', 'bytes'].map((what) => `soft.known_${what}`),
 ])
 

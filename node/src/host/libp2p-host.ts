@@ -223,6 +223,26 @@ export class Libp2pHost implements Transport, PeerWatch {
     })
   }
 
+  /** Host of the address at which this peer reached another one, without a relay; undefined when it is the other one that came. */
+  dialledHost(peerId: string): string | undefined {
+    const connection = this.#node
+      ?.getConnections(peerIdFromString(peerId))
+      .find(
+        ({ direction, limits, status }) =>
+          direction === 'outbound' && limits === undefined && status === 'open',
+      )
+    return connection && tcpHostOf(connection.remoteAddr)
+  }
+
+  /** Host of the first TCP address that is listened on; undefined when there is none. */
+  listenHost(): string | undefined {
+    for (const address of this.#init.listen) {
+      const host = tcpHostOf(parseMultiaddr(address))
+      if (host !== undefined) return host
+    }
+    return undefined
+  }
+
   async open(
     peerId: string,
     protocol: string,
@@ -407,4 +427,10 @@ function parseMultiaddr(text: string): Multiaddr {
   } catch (cause) {
     throw new KairoError('ERR_INVALID_INPUT', `not a multiaddr: ${text}`, { cause })
   }
+}
+
+function tcpHostOf(address: Multiaddr): string | undefined {
+  const [host, transport] = address.getComponents()
+  const isHost = host !== undefined && /^(?:ip4|ip6|dns4|dns6|dns)$/.test(host.name)
+  return isHost && transport?.name === 'tcp' ? host.value : undefined
 }

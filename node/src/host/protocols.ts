@@ -24,6 +24,8 @@ export const PURGE_PROTOCOL = '/kairo/purge/1.0.0'
 export const RAFT_PROTOCOL = '/kairo/raft/1'
 /** Calls to the tracker of a region, and their answers. */
 export const TRACKER_PROTOCOL = '/kairo/tracker/1'
+/** Invitations to sockets between trackers that carry the frames of both in place of streams. */
+export const LINE_PROTOCOL = '/kairo/raft-line/1'
 
 /** Every gossip topic; messages on any other are neither heard nor passed on. */
 export const GOSSIP_TOPICS: readonly string[] = [RECORDS_TOPIC, PEERS_TOPIC, VIDEOS_TOPIC]

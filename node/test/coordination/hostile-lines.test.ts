@@ -1,8 +1,9 @@
 /** A neighbour that breaks every rule of the lines: it costs little memory, and nobody else waits for it. */
+import { frameLimits } from '@kairo/tracker/program'
 import { Registry } from 'prom-client'
 import { type Test, t, test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import { LineTransport } from '../../src/coordination/line-transport.ts'
+import { type LineHost, LineTransport } from '../../src/coordination/line-transport.ts'
 import type { Libp2pHost } from '../../src/host/libp2p-host.ts'
 import { RAFT_PROTOCOL, TRACKER_PROTOCOL } from '../../src/host/protocols.ts'
 import { lineLimits } from '../../src/limits/coordination.ts'
@@ -40,6 +41,15 @@ async function stage(t: Test): Promise<Stage> {
     await until(() => ofFriend() > before[0] && friend.frames.length > before[1], 'the friend')
   }
   return { a, friend, hostile, checkFriend }
+}
+
+/** A host in memory that nobody reaches directly. */
+function lineHost(net: MemoryNet): LineHost {
+  return {
+    ...net.peer('a'),
+    ...{ watch: () => () => {}, onDisconnect: () => () => {} },
+    ...{ dialledHost: () => undefined, listenHost: () => undefined },
+  }
 }
 
 function ended(a: LineSide, reason: string): Promise<number> {
@@ -128,7 +138,7 @@ test('who never reads costs its queue and no more, and loses its line', async (t
   const clock = new ManualClock()
   const net = new MemoryNet({ clock })
   const registry = new Registry()
-  const host = { ...net.peer('a'), watch: () => () => {}, onDisconnect: () => () => {} }
+  const host = lineHost(net)
   const lines = new LineTransport({ clock, registry, host, random: () => 0 })
   const links: string[] = []
   lines.start({ onFrame: () => {}, onLink: (peerId, isUp) => links.push(`${isUp} ${peerId}`) })
@@ -147,14 +157,14 @@ test('who never reads costs its queue and no more, and loses its line', async (t
   }
   t.equal(
     await queued(),
-    lineLimits.queuedBytesMax.call,
+    frameLimits.queuedBytesMax.call,
     'no more waits for one that reads nothing',
   )
   t.ok((await dropped('full')) > 20)
   t.equal(lines.send('friend', 'call', new Uint8Array(MiB)), true, 'others go on')
   await settle()
-  t.equal(await queued(), lineLimits.queuedBytesMax.call)
-  await clock.pass(lineLimits.stallMsMax)
+  t.equal(await queued(), frameLimits.queuedBytesMax.call)
+  await clock.pass(frameLimits.stallMsMax)
   t.equal(await queued(), 0, 'the line was broken off')
   t.ok((await dropped('broken')) > 0)
   t.equal(lines.send('deaf', 'call', new Uint8Array(1)), false, 'and is not tried again at once')
@@ -170,7 +180,7 @@ test('many that never read leave room for the others', async (t) => {
   const clock = new ManualClock()
   const net = new MemoryNet({ clock })
   const registry = new Registry()
-  const host = { ...net.peer('a'), watch: () => () => {}, onDisconnect: () => () => {} }
+  const host = lineHost(net)
   const lines = new LineTransport({ clock, registry, host, random: () => 0 })
   lines.start({ onFrame: () => {}, onLink: () => {} })
   const peers = Array.from({ length: 60 }, (_, index) => `deaf ${index}`)
@@ -186,7 +196,7 @@ test('many that never read leave room for the others', async (t) => {
   }
   await settle()
   const queued = await metricOf(registry, 'kairo_coordination_queued_bytes')
-  t.ok(queued <= lineLimits.queuedBytesTotalMax)
+  t.ok(queued <= frameLimits.queuedBytesTotalMax)
   const labels = { reason: 'crowded' }
   t.ok((await metricOf(registry, 'kairo_coordination_dropped_frames_total', labels)) > 0)
   t.equal(lines.send('friend', 'raft', frame), true)
@@ -200,7 +210,7 @@ test('frames that never become whole: the slowest go when there are too many, an
   const clock = new ManualClock()
   const net = new MemoryNet({ clock })
   const registry = new Registry()
-  const host = { ...net.peer('a'), watch: () => () => {}, onDisconnect: () => () => {} }
+  const host = lineHost(net)
   const lines = new LineTransport({ clock, registry, host, random: systemClock.now })
   lines.start({ onFrame: () => t.fail('no frame is whole'), onLink: () => {} })
   await lines.listen()
@@ -217,11 +227,11 @@ test('frames that never become whole: the slowest go when there are too many, an
   const held = () => metricOf(registry, 'kairo_coordination_partial_bytes')
   const ends = (reason: string) =>
     metricOf(registry, 'kairo_coordination_ended_lines_total', { reason })
-  t.ok((await held()) <= lineLimits.partialBytesTotalMax, `${await held()} bytes`)
-  t.ok((await held()) > lineLimits.partialBytesTotalMax / 2)
+  t.ok((await held()) <= frameLimits.partialBytesTotalMax, `${await held()} bytes`)
+  t.ok((await held()) > frameLimits.partialBytesTotalMax / 2)
   t.equal(await ends('memory'), 2, 'of 140 MiB in all')
   await t.rejects((streams[0] as (typeof streams)[0]).write(partial), 'the first of them')
-  await clock.pass(lineLimits.stallMsMax + lineLimits.sweepMs)
+  await clock.pass(frameLimits.stallMsMax + frameLimits.sweepMs)
   t.equal(await held(), 0)
   t.equal((await ends('memory')) + (await ends('stalled')), 20)
   lines.close()

@@ -23,12 +23,25 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   soft: ['words', 'bytes'],
   region: ['words', 'bytes', 'raft', 'wal', 'driver'],
   client: ['words', 'bytes', 'state', 'soft', 'region'],
+  lines: ['words', 'raft/types.ts'],
   etcd: ['words'],
   face: ['words', 'raft/types.ts', 'soft', 'region'],
   member: ['words', 'raft', 'wal', 'driver', 'state', 'soft', 'region', 'client', 'face'],
-  worker: [...['words', 'raft/types.ts', 'wal/disk-folder.ts', 'soft', 'region', 'member', 'face']],
+  worker: [
+    ...[
+      'words',
+      'raft/types.ts',
+      'wal/disk-folder.ts',
+      'soft',
+      'region',
+      'lines',
+      'member',
+      'face',
+    ],
+  ],
   entries: [
-    ...['words', 'raft', 'driver', 'state', 'soft', 'region', 'client', 'member', 'worker', 'face'],
+    ...['words', 'raft', 'driver', 'state', 'soft', 'region', 'client', 'lines', 'member'],
+    ...['worker', 'face'],
   ],
 }
 
@@ -36,6 +49,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const packageRooms: Readonly<Record<string, readonly string[]>> = {
   etcd3: ['etcd'],
   'node:worker_threads': ['worker'],
+  'node:net': ['lines'],
+  'node:tls': ['lines'],
   'node:fs': ['wal'],
   'node:fs/promises': ['wal'],
 }

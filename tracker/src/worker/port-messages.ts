@@ -3,7 +3,8 @@ import { TrackerError, type TrackerErrorCode } from '../errors.ts'
 import type { PeerFacts } from '../region/presence-keeper.ts'
 import type { AgentStatus } from '../region/region-agent.ts'
 import type { SoftNews } from '../soft/swarms.ts'
-import type { Lane } from '../transport.ts'
+import type { Lane, ListenAddress } from '../transport.ts'
+
 /** An error as it crosses: classes do not. */
 export interface PortError {
   /** Undefined for an error that is not the tracker's own. */
@@ -57,6 +58,8 @@ export interface ThreadData {
   readonly region: string
   readonly expectsPeers: boolean
   readonly facts: PeerFacts
+  /** Where direct lines listen, if they do; undefined where there are none. */
+  readonly direct: { readonly listen: ListenAddress | undefined } | undefined
 }
 
 /** An error for the other side. */

@@ -8,10 +8,16 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../clock.ts'
 import type { Transaction } from '../coordination.ts'
 import type { TrackerError } from '../errors.ts'
+import { DirectTransport } from '../lines/direct-transport.ts'
 import { TrackerMember } from '../member/tracker-member.ts'
 import type { RaftLogger } from '../raft/types.ts'
 import type { StreamQuestion } from '../soft/swarms.ts'
-import type { TrackerTransport, TransportHandlers } from '../transport.ts'
+import type {
+  LineAddress,
+  LineInvitation,
+  TrackerTransport,
+  TransportHandlers,
+} from '../transport.ts'
 import { openDiskFolder } from '../wal/disk-folder.ts'
 import { KnownLinks } from './known-links.ts'
 import { PortCalls, type PortMethod } from './port-calls.ts'
@@ -32,7 +38,8 @@ const { send: post, sendFrame } = new PortLine((messages, transfer) =>
 /** Peers that are connected, and may join. */
 const welcome = new Set<string>()
 const links = new KnownLinks({ clock: systemClock })
-const transport: TrackerTransport = {
+/** Over the program's lines. */
+const base: TrackerTransport = {
   peerId: data.peerId,
   // Whether the line has room is known in the other thread; what it drops is lost like anything on its way.
   send: (peerId, lane, frame) => {
@@ -50,6 +57,9 @@ const log =
     post({ type: 'log', level, message })
 const logger: RaftLogger = { info: log('info'), warn: log('warn'), error: log('error') }
 
+const random = (): number => randomInt(RANDOM_STEPS) / RANDOM_STEPS
+let invite: (peerId: string) => Promise<LineInvitation | undefined> = async () => undefined
+const direct = data.direct === undefined ? undefined : openDirect(data.direct)
 const member = await openMember()
 const methods = methodsOf(member)
 const calls = new PortCalls({ post, methods })
@@ -81,6 +91,20 @@ function onMessage(message: PortMessage): void {
   }
 }
 
+function openDirect({ listen }: Exclude<ThreadData['direct'], undefined>): DirectTransport {
+  return new DirectTransport({
+    ...{ base, clock: systemClock, logger, random, randomBytes },
+    mayInvite: (peerId) => welcome.has(peerId),
+    introducer: {
+      listen,
+      ask: async (peerId) => (await calls.call('introduce', [peerId])) as LineAddress | undefined,
+      answer: (given) => {
+        invite = given
+      },
+    },
+  })
+}
+
 async function openMember(): Promise<TrackerMember> {
   const [folder, logFolder, snapshotFolder] = await Promise.all(
     ['.', 'log', 'snapshots'].map((name) => openDiskFolder(join(data.folder, name))),
@@ -88,8 +112,8 @@ async function openMember(): Promise<TrackerMember> {
   if (!folder || !logFolder || !snapshotFolder) throw new Error('a folder is missing')
   return new TrackerMember(
     {
-      ...{ clock: systemClock, transport, folder, logFolder, snapshotFolder, randomBytes, logger },
-      random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
+      ...{ clock: systemClock, folder, logFolder, snapshotFolder, random, randomBytes, logger },
+      transport: direct ?? base,
       defer: (callback) => void setImmediate(callback),
       mayJoin: (peerId) => welcome.has(peerId),
       peerFacts: () => facts,
@@ -106,9 +130,13 @@ function methodsOf({ coordination, region, swarms }: TrackerMember): Record<stri
   type Options = { readonly timeoutMs?: number; readonly limit?: number; readonly after?: string }
   return {
     start: () => member.start(),
-    stop: () => member.stop(),
+    stop: async () => {
+      await member.stop()
+      direct?.stop()
+    },
     view: () => member.view(),
-    figures: () => member.figures(),
+    figures: () => ({ ...member.figures(), ...direct?.figures }),
+    invite: ([peerId]) => invite(peerId as string),
     leave: () => region.leave(),
     forget: () => region.forget(),
     merge: ([regionId]) => region.merge(regionId as string),

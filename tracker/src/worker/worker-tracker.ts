@@ -12,6 +12,7 @@ import type { AgentStatus } from '../region/region-agent.ts'
 import type { RegionView } from '../region/region-view.ts'
 import type { Swarms } from '../soft/swarms.ts'
 import type { Tracker, TrackerComponents, TrackerFigures, TrackerInit } from '../tracker.ts'
+import type { LineInvitation } from '../transport.ts'
 import { PortCalls, threadStopped } from './port-calls.ts'
 import { PortLine } from './port-line.ts'
 import { fromPortError, type PortMessage, type ThreadData } from './port-messages.ts'
@@ -70,7 +71,12 @@ class WorkerTracker implements Tracker {
     assert(this.#state === 'new', 'a tracker starts once')
     this.#state = 'starting'
     const { calls } = this.#begin()
-    this.#components.transport.start({
+    const { transport } = this.#components
+    transport.introducer?.answer(async (peerId) => {
+      const answer = await this.#thread?.calls.call('invite', [peerId])
+      return answer as LineInvitation | undefined
+    })
+    transport.start({
       onFrame: (peerId, lane, frame) => this.#thread?.line.sendFrame(peerId, lane, frame),
       onLink: (peerId, isUp) => {
         if (isUp) this.#connected.add(peerId)
@@ -132,13 +138,18 @@ class WorkerTracker implements Tracker {
 
   #begin(): Thread {
     const { folder, region = 'default', expectsPeers } = this.#init
-    const { peerId } = this.#components.transport
-    const workerData: ThreadData = { folder, peerId, region, expectsPeers, facts: this.#facts }
+    const { peerId, introducer } = this.#components.transport
+    const direct = introducer && { listen: introducer.listen }
+    const facts = this.#facts
+    const workerData: ThreadData = { folder, peerId, region, expectsPeers, facts, direct }
     const worker = new Worker(new URL('./thread-entry.ts', import.meta.url), {
       ...{ name: 'kairo-tracker', workerData },
     })
     const line = new PortLine((messages, transfer) => worker.postMessage(messages, transfer))
-    const calls = new PortCalls({ post: line.send, methods: {} })
+    const calls = new PortCalls({
+      post: line.send,
+      methods: { introduce: ([other]) => introducer?.ask(other as string) },
+    })
     const thread: Thread = { worker, calls, line }
     this.#thread = thread
     this.swarms = this.#newSwarms()

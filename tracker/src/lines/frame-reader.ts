@@ -1,9 +1,20 @@
 /** Cuts a stream of bytes into frames behind their lengths. It never holds more than came of the one frame that is not whole. */
-import { KairoError } from '../errors.ts'
-import { lineLimits } from '../limits/coordination.ts'
+import { frameLimits } from './line-limits.ts'
 
 /** Bytes of a length: four of them reach 256 MiB. */
 const LENGTH_BYTES_MAX = 4
+
+/** Why a stream of frames cannot be read on. */
+export class FrameError extends Error {
+  override readonly name = 'FrameError'
+  /** `protocol`: nobody writes that; `too-large`: the frame is larger than its lane takes. */
+  readonly reason: 'protocol' | 'too-large'
+
+  constructor(reason: FrameError['reason'], message: string) {
+    super(message)
+    this.reason = reason
+  }
+}
 
 /** The frames of one stream. */
 export class FrameReader {
@@ -34,7 +45,7 @@ export class FrameReader {
 
   /**
    * Takes bytes as they come.
-   * @throws KairoError `ERR_PROTOCOL` for a length that nobody writes, `ERR_LIMIT` for one that is too large; the reader is of no further use.
+   * @throws FrameError for a length that nobody writes or that is too large; the reader is of no further use
    */
   push(chunk: Uint8Array): void {
     let at = 0
@@ -52,10 +63,10 @@ export class FrameReader {
       this.#lengthBytes += 1
       if (byte < 0x80) {
         if (byte === 0) {
-          throw new KairoError('ERR_PROTOCOL', 'a frame is empty or has a padded length')
+          throw new FrameError('protocol', 'a frame is empty or has a padded length')
         }
         if (this.#length > this.#frameBytesMax) {
-          throw new KairoError('ERR_LIMIT', `a frame of ${this.#length} bytes is too large`)
+          throw new FrameError('too-large', `a frame of ${this.#length} bytes is too large`)
         }
         this.#frameBytes = this.#length
         this.#length = 0
@@ -63,7 +74,7 @@ export class FrameReader {
         return at + 1
       }
       if (this.#lengthBytes >= LENGTH_BYTES_MAX) {
-        throw new KairoError('ERR_PROTOCOL', 'the length of a frame is too long')
+        throw new FrameError('protocol', 'the length of a frame is too long')
       }
     }
     return chunk.byteLength
@@ -97,7 +108,7 @@ export class FrameReader {
   #bufferFor(filled: number, frameBytes: number): Uint8Array {
     const old = this.#buffer
     if (old !== undefined && old.byteLength >= filled) return old
-    const wanted = Math.max(filled, 2 * (old?.byteLength ?? 0), lineLimits.firstBufferBytesMax)
+    const wanted = Math.max(filled, 2 * (old?.byteLength ?? 0), frameLimits.firstBufferBytesMax)
     const buffer = new Uint8Array(Math.min(frameBytes, wanted))
     if (old !== undefined) buffer.set(old.subarray(0, this.#filled))
     this.#buffer = buffer
