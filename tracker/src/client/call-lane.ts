@@ -79,6 +79,8 @@ export class CallLane {
   #isFlushing = false
   #nextId: number
   #cancelSweep: CancelTimer | undefined
+  /** The last sweep ended nothing because it came late. */
+  #isPutOff = false
   #cancelBeat: CancelTimer | undefined
   #isStopped = false
 
@@ -196,14 +198,11 @@ export class CallLane {
     }
   }
 
-  /**
-   * Requests with a tag that have not been answered get so much time at most, unless they are spared.
-   * @param leftMs by peer
-   */
-  hasten(tag: number, leftMs: (peerId: string) => number): void {
-    const nowMs = this.#components.clock.monotonicMs()
+  /** Requests with a tag that have not been answered, save by one peer, get so much time at most, unless they are spared. */
+  hasten(tag: number, leftMs: number, exceptPeerId: string): void {
+    const hastenedMs = this.#components.clock.monotonicMs() + leftMs
     for (const peer of this.#peers.values()) {
-      const hastenedMs = nowMs + leftMs(peer.peerId)
+      if (peer.peerId === exceptPeerId) continue
       for (const ask of peer.pending.values()) {
         if (ask.tag === tag && ask.onItem === undefined)
           ask.hastenedMs = Math.min(ask.hastenedMs, hastenedMs)
@@ -383,12 +382,16 @@ export class CallLane {
   }
 
   #sweepLater(): CancelTimer {
-    return this.#components.clock.after(callLimits.sweepMs, () => {
+    const { clock } = this.#components
+    const dueMs = clock.monotonicMs() + callLimits.sweepMs
+    return clock.after(callLimits.sweepMs, () => {
       this.#cancelSweep = undefined
-      const nowMs = this.#components.clock.monotonicMs()
+      const nowMs = clock.monotonicMs()
+      // This thread stood still, and answers may wait to be read; not every time, for one that is always late has to end calls, too.
+      this.#isPutOff = !this.#isPutOff && nowMs - dueMs > callLimits.sweepMs
       let isNeeded = false
       for (const peer of this.#peers.values()) {
-        this.#sweepPeer(peer, nowMs)
+        if (!this.#isPutOff) this.#sweepPeer(peer, nowMs)
         isNeeded ||= peer.pending.size > 0
       }
       if (isNeeded && !this.#isStopped) this.#cancelSweep ??= this.#sweepLater()

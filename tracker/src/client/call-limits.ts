@@ -42,12 +42,11 @@ export const regionClientLimits = {
   /** Refusals that point to another member, one after the other, before it waits: two that are behind may point at each other. */
   redirectsMax: 3,
   /**
-   * What a former leader may still answer once another one leads, if it tells this peer who leads and has not told that it does so no
-   * longer: it hears its successor's candidacy a round trip and two syncs before there is a successor, so one that is silent hangs. One
-   * that did tell is waited for. Longer would only hold up the callers of a leader that hangs.
+   * What a former leader may still answer once another one leads. It says that it leads no more before it has a successor, and is waited
+   * for then; one that says nothing for so long is taken to hang. A fifth of this would do on an idle machine. But what ends a leadership
+   * that nobody hands over is a thread that stood still, and it often does so for longer than T: its callers would be left to find out what
+   * it answers a moment later, to spare those of one that hangs a moment that they can hardly notice.
    */
-  silentLeaderMs: 20,
-  /** The same of one that tells this peer nothing anyway: time for its last answers, which come when it hears of the new leader's first entry. */
   formerLeaderMs: 100,
   /** Members that tell this peer who leads: enough that some of them are there. */
   informantsMax: 8,

@@ -179,11 +179,8 @@ export class LeaderBook {
     page.leader = peerId
     this.counters.leaderChanges += 1
     if (peerId === undefined) return
-    this.#components.lane.hasten(group, (asked) => {
-      if (asked === peerId) return Number.POSITIVE_INFINITY
-      const { silentLeaderMs, formerLeaderMs } = regionClientLimits
-      return this.#informants.has(asked) ? silentLeaderMs : formerLeaderMs
-    })
+    // Whoever was asked instead says that it does not lead, or what came of it, unless it hangs: nobody waits for that.
+    this.#components.lane.hasten(group, regionClientLimits.formerLeaderMs, peerId)
     for (const done of [...page.waiting]) done()
     for (const listener of [...page.listeners]) listener()
   }

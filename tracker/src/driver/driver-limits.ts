@@ -28,11 +28,11 @@ export const driverLimits = {
   /** Their bytes, per group. */
   proposalBytesMax: 32 * MIB,
   /**
-   * Election timeouts T for which proposals in the log outlive the leadership that they were made in: one until the others miss this
-   * member, the rest for two rounds of votes and for what the new leader commits to come here. Later than that this member is cut off,
-   * and its callers are better off looking elsewhere.
+   * For how long proposals in the log outlive the leadership that they were made in. What becomes of them is known when the first entry
+   * of another leader comes, so this is for the longest T twice: an election that fails, one that does not, and a machine too busy for
+   * either. Whoever has heard nothing by then is cut off, and its callers are better off looking elsewhere.
    */
-  keptTimeouts: 4,
+  keptMs: 2_000,
   /** Commands handed to the core at once: they are arguments of one call. */
   proposalsAtOnce: 4_096,
   /** Barriers of one group that wait. */

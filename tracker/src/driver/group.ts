@@ -447,10 +447,9 @@ export class Group {
   }
 
   #lostLeadership(): void {
-    const { counters, tickMs } = this.#host
-    const keptMs = driverLimits.keptTimeouts * electionTicks * tickMs
     const error = this.notLeader()
-    counters.keptProposals += this.#proposals.keep(this.#host.monotonicMs() + keptMs, error)
+    const untilMs = this.#host.monotonicMs() + driverLimits.keptMs
+    this.#host.counters.keptProposals += this.#proposals.keep(untilMs, error)
     this.#barriers.rejectAll(error)
     this.#announce(undefined)
   }

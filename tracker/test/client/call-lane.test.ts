@@ -29,7 +29,7 @@ function pair() {
     })
     return made
   }
-  return { clock, network, a: lane('a'), b: lane('b'), lane }
+  return { clock, network, view, a: lane('a'), b: lane('b'), lane }
 }
 
 /** Answers with what was asked. */
@@ -141,6 +141,30 @@ test('what was not sent was not done; what was may have been', async (t) => {
   t.equal(gone, 2, 'both sides see it')
   network.connect('a', 'b')
   t.same([a.counters.timeouts, b.counters.served], [1, 2])
+})
+
+test('a peer that stood still reads what was answered before it gives up', async (t) => {
+  for (const isAnswered of [true, false]) {
+    const { clock, network, view, a, b } = pair()
+    network.settings.delayMs = () => 10
+    b.serve(service, (call) => {
+      if (isAnswered) echo(call)
+    })
+    const outcome = codeOf(a.ask('b', service, new Uint8Array(), { timeoutMs: 30 }))
+    const standStill = async () => {
+      await clock.pass(15)
+      view.pause()
+      await clock.pass(200)
+      view.resume()
+      await clock.settle()
+    }
+    await standStill()
+    t.equal(a.counters.timeouts, 0)
+    // Whoever is late each time gives up all the same.
+    await standStill()
+    t.equal(a.counters.timeouts, isAnswered ? 0 : 1)
+    t.equal(await outcome, isAnswered ? 'resolved' : 'ERR_UNKNOWN_OUTCOME')
+  }
 })
 
 test('a peer that was started anew is not answered for the one before it', async (t) => {
