@@ -19,12 +19,14 @@ export const webtorrentLimits = {
   /** Offers a second that one connection is given, and how many at once; fewer than it may answer, so that offers to it never cost it its connection. */
   offersGivenPerSecondMax: 10,
   offersGivenBurstMax: 50,
+  /** Offers of one connection that may still be answered, the newest ones: clients forget theirs after 50 seconds. */
+  offeredMax: 64,
   /** Swarms of this peer. */
   swarmsMax: 50_000,
   /** Peers of one swarm; of so many, those that more of them would find are no better. */
   peersPerSwarmMax: 10_000,
-  /** Swarms of one connection, the longest quiet one is left for a new one: a player is in two, and leaves those of other qualities without a word. */
-  swarmsPerConnectionMax: 16,
+  /** Swarms that one connection is in, as one peer or as several; the longest quiet one is left for a new one: a player is in two, and leaves those of other qualities without a word. */
+  peersPerConnectionMax: 16,
   /** Offers of one announce that are passed on; bittorrent-tracker sends five, others up to ten. */
   offersMax: 10,
   /** Characters of a session description: one with forty candidates has about five thousand. */
@@ -40,8 +42,8 @@ export const webtorrentLimits = {
   /** Time between pings; half of what most proxies and NATs keep a quiet connection for. One that does not answer until the next one is gone. */
   pingIntervalMs: 25_000,
   /** How often connections are looked for that are due a ping, and how many are pinged then, so that pings never hold up the rest. */
-  sweepMs: 1_000,
-  pingsPerSweepMax: 1_000,
+  sweepMs: 250,
+  pingsPerSweepMax: 250,
   /** Time without a swarm after which a connection ends; clients announce at once. */
   idleMsMax: 60_000,
   /** Time that a client has to answer a close. */

@@ -4,11 +4,13 @@ import type { SwarmCounts } from './tracker-answer.ts'
 
 /** Where a peer of a swarm is reached. */
 export interface PeerLine {
-  /** Passes something on; false when it did not go out. */
-  give(kind: 'offer' | 'answer', text: string): boolean
+  /** Passes an offer on; false when it did not go out. */
+  giveOffer(text: string): boolean
+  /** Passes on an answer of `from`; false when it did not go out, or that one was given no such offer. */
+  giveAnswer(offerId: string, from: PeerLine, text: string): boolean
   /** The peer lost its place to another connection of the same client. */
-  displaced(infoHash: string): void
-  /** Who the client is, for others that come under the same id. */
+  displaced(infoHash: string, peerId: string): void
+  /** Who the client is, for others that come under the same id; empty where a proxy does not tell. */
   readonly address: string
 }
 

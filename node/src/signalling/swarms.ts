@@ -41,8 +41,9 @@ export class Swarms {
     if (known === undefined && (swarm?.size ?? 0) >= limits.peersPerSwarmMax) return 'swarm-peers'
     if (known !== undefined && known.line !== peer.line) {
       // A client that lost its connection comes back before that is noticed here; ids are no secrets, so only from the same address.
-      if (known.line.address !== peer.line.address) return 'peer-id'
-      known.line.displaced(infoHash)
+      const { address } = peer.line
+      if (address === '' || address !== known.line.address) return 'peer-id'
+      known.line.displaced(infoHash, peer.id)
     }
     if (known === undefined) this.#peers += 1
     const entered = swarm ?? new Swarm()

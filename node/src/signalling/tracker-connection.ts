@@ -35,14 +35,23 @@ export interface TrackerConnectionComponents {
 /** Whose it is. */
 export interface TrackerConnectionInit {
   readonly socket: WebSocket
-  /** The client's address, as far as it tells clients apart. */
+  /** The client's address, as far as it tells clients apart; empty where a proxy does not tell. */
   readonly address: string
   readonly onClosed: () => void
 }
 
+/** A peer that the client is in a swarm; the clients of one page share a connection, and may be several. */
 interface Membership {
+  readonly infoHash: string
   readonly peerId: string
   readonly announcedMs: number
+}
+
+type PeerName = Pick<Membership, 'infoHash' | 'peerId'>
+
+/** Both are twenty characters. */
+function keyOf({ infoHash, peerId }: PeerName): string {
+  return infoHash + peerId
 }
 
 const messageRate = { perSecond: limits.messagesPerSecondMax, burst: limits.messageBurstMax }
@@ -63,10 +72,12 @@ export class TrackerConnection implements PeerLine {
   readonly address: string
   readonly #components: TrackerConnectionComponents
   readonly #socket: WebSocket
-  /** By info hash, the one announced longest ago first. */
+  /** By {@link keyOf}, the one announced longest ago first. */
   readonly #memberships = new Map<string, Membership>()
   readonly #messages: TokenBucket
   readonly #offers: TokenBucket
+  /** Whom an offer was given to, by its id; the oldest first. Nobody else may answer it, and nobody twice. */
+  readonly #offered = new Map<string, PeerLine>()
   #isAlive = true
   /** When it was last in a swarm. */
   #activeMs: number
@@ -93,17 +104,21 @@ export class TrackerConnection implements PeerLine {
     })
   }
 
-  give(kind: 'offer' | 'answer', text: string): boolean {
+  giveOffer(text: string): boolean {
     const { clock, metrics } = this.#components
-    if (kind === 'offer' && !takeToken(this.#offers, offerRate, clock.monotonicMs())) {
-      metrics.limited.inc({ limit: 'offers-given' })
-      return false
-    }
+    if (takeToken(this.#offers, offerRate, clock.monotonicMs())) return this.#send(text)
+    metrics.limited.inc({ limit: 'offers-given' })
+    return false
+  }
+
+  giveAnswer(offerId: string, from: PeerLine, text: string): boolean {
+    if (this.#offered.get(offerId) !== from) return false
+    this.#offered.delete(offerId)
     return this.#send(text)
   }
 
-  displaced(infoHash: string): void {
-    this.#memberships.delete(infoHash)
+  displaced(infoHash: string, peerId: string): void {
+    this.#memberships.delete(keyOf({ infoHash, peerId }))
   }
 
   /** Looks whether the client is still there, and still in its swarms; then asks it. */
@@ -113,9 +128,9 @@ export class TrackerConnection implements PeerLine {
       this.#cut('silent')
       return
     }
-    for (const [infoHash, { announcedMs }] of this.#memberships) {
-      if (nowMs - announcedMs < limits.announceMsMax) break
-      this.#leave(infoHash)
+    for (const membership of this.#memberships.values()) {
+      if (nowMs - membership.announcedMs < limits.announceMsMax) break
+      this.#leave(membership)
     }
     if (this.#memberships.size > 0) this.#activeMs = nowMs
     else if (nowMs - this.#activeMs >= limits.idleMsMax) {
@@ -185,7 +200,7 @@ export class TrackerConnection implements PeerLine {
     const { swarms } = this.#components
     const { infoHash, event } = message
     if (event === 'stopped') {
-      if (this.#memberships.get(infoHash)?.peerId === message.peerId) this.#leave(infoHash)
+      this.#leave(message)
     } else {
       const refusal = this.#enter(message)
       if (refusal !== undefined) {
@@ -200,22 +215,22 @@ export class TrackerConnection implements PeerLine {
 
   #enter({ infoHash, peerId, event, isComplete }: Announce): EntryRefusal | undefined {
     const { clock, swarms, metrics } = this.#components
-    const known = this.#memberships.get(infoHash)
-    if (known !== undefined && known.peerId !== peerId) this.#leave(infoHash)
-    const wasComplete = known?.peerId === peerId && swarms.find(infoHash, peerId)?.isComplete
+    const key = keyOf({ infoHash, peerId })
+    const wasComplete =
+      this.#memberships.has(key) && swarms.find(infoHash, peerId)?.isComplete === true
     const peer = {
       ...{ id: peerId, line: this },
-      isComplete: isComplete || event === 'completed' || wasComplete === true,
+      isComplete: isComplete || event === 'completed' || wasComplete,
     }
     const refusal = swarms.enter(infoHash, peer)
     if (refusal !== undefined) return refusal
-    this.#memberships.delete(infoHash)
-    const [longestQuiet] = this.#memberships.keys()
-    if (longestQuiet !== undefined && this.#memberships.size >= limits.swarmsPerConnectionMax) {
-      metrics.limited.inc({ limit: 'connection-swarms' })
+    this.#memberships.delete(key)
+    const [longestQuiet] = this.#memberships.values()
+    if (longestQuiet !== undefined && this.#memberships.size >= limits.peersPerConnectionMax) {
+      metrics.limited.inc({ limit: 'connection-peers' })
       this.#leave(longestQuiet)
     }
-    this.#memberships.set(infoHash, { peerId, announcedMs: clock.monotonicMs() })
+    this.#memberships.set(key, { infoHash, peerId, announcedMs: clock.monotonicMs() })
     return undefined
   }
 
@@ -225,17 +240,27 @@ export class TrackerConnection implements PeerLine {
     if (droppedOffers > 0) metrics.limited.inc({ limit: 'offers' }, droppedOffers)
     const peers = swarms.pick(infoHash, offers.length, peerId, random)
     for (const [at, peer] of peers.entries()) {
-      const text = givenOffer(infoHash, peerId, offers[at] as Offer)
-      this.#count('offer', peer.line.give('offer', text))
+      const offer = offers[at] as Offer
+      const isGiven = peer.line.giveOffer(givenOffer(infoHash, peerId, offer))
+      this.#count('offer', isGiven)
+      if (!isGiven) continue
+      this.#offered.set(offer.offerId, peer.line)
+      const [oldest] = this.#offered.keys()
+      if (this.#offered.size > limits.offeredMax) this.#offered.delete(oldest as string)
     }
   }
 
-  /** Only who is in a swarm may answer there: an offer came to it as one who is. */
   #passOn(answer: Answer): void {
-    const { swarms } = this.#components
-    const isMember = this.#memberships.get(answer.infoHash)?.peerId === answer.peerId
-    const to = isMember ? swarms.find(answer.infoHash, answer.toPeerId) : undefined
-    this.#count('answer', to?.line.give('answer', givenAnswer(answer)) === true)
+    const { swarms, metrics } = this.#components
+    if (answer.sdp.length > limits.sdpCharsMax) {
+      metrics.limited.inc({ limit: 'sdp' })
+      return
+    }
+    const to = this.#memberships.has(keyOf(answer))
+      ? swarms.find(answer.infoHash, answer.toPeerId)
+      : undefined
+    const text = givenAnswer(answer)
+    this.#count('answer', to?.line.giveAnswer(answer.offerId, this, text) === true)
   }
 
   #count(kind: 'offer' | 'answer', isRelayed: boolean): void {
@@ -249,15 +274,14 @@ export class TrackerConnection implements PeerLine {
     this.#send(scrapeAnswer(infoHashes.map((hash) => [hash, swarms.countsOf(hash)])))
   }
 
-  #leave(infoHash: string): void {
-    const membership = this.#memberships.get(infoHash)
-    if (membership === undefined) return
-    this.#memberships.delete(infoHash)
-    this.#components.swarms.leave(infoHash, membership.peerId)
+  /** Leaves a swarm; one that another connection has entered under this id is none of ours to leave. */
+  #leave(membership: PeerName): void {
+    if (!this.#memberships.delete(keyOf(membership))) return
+    this.#components.swarms.leave(membership.infoHash, membership.peerId)
   }
 
   #leaveAll(): void {
-    for (const infoHash of [...this.#memberships.keys()]) this.#leave(infoHash)
+    for (const membership of [...this.#memberships.values()]) this.#leave(membership)
   }
 
   /** False when it does not go out. */

@@ -32,6 +32,8 @@ export interface WebtorrentTrackerComponents {
 export interface WebtorrentTrackerInit {
   /** Origins whose pages may use it, as in `corsOrigins`; pages of this server always may. */
   readonly origins: readonly string[]
+  /** Clients at once. Default: `webtorrentLimits.connectionsMax`. */
+  readonly connectionsMax?: number
 }
 
 type Refusal = readonly [status: number, code: string, detail: string]
@@ -52,6 +54,7 @@ export class WebtorrentTracker {
   readonly #logger: Logger
   readonly #trusts: (address: string) => boolean
   readonly #cors: CorsPolicy
+  readonly #connectionsMax: number
   readonly #sockets: WebSocketServer
   /** When each is due a look; the next one first. */
   readonly #connections = new Map<TrackerConnection, number>()
@@ -59,11 +62,12 @@ export class WebtorrentTracker {
   #cancelSweep: CancelTimer | undefined
   #stopped: PromiseWithResolvers<void> | undefined
 
-  constructor(components: WebtorrentTrackerComponents, { origins }: WebtorrentTrackerInit) {
+  constructor(components: WebtorrentTrackerComponents, init: WebtorrentTrackerInit) {
     const { clock, registry, random } = components
     this.#logger = components.logger.child({ name: 'kairo:signalling' })
     this.#trusts = components.trusts ?? (() => false)
-    this.#cors = new CorsPolicy(origins)
+    this.#cors = new CorsPolicy(init.origins)
+    this.#connectionsMax = init.connectionsMax ?? limits.connectionsMax
     const swarms = new Swarms()
     const metrics = new SignallingMetrics(registry, () => ({
       connections: this.#connections.size,
@@ -124,7 +128,7 @@ export class WebtorrentTracker {
     const isAllowed =
       origin === undefined || this.#cors.allows(origin) || isOfHost(origin, host ?? '')
     if (!isAllowed) return 'origin'
-    if (this.#connections.size >= limits.connectionsMax) return 'connections'
+    if (this.#connections.size >= this.#connectionsMax) return 'connections'
     const ofAddress = this.#perAddress.get(address) ?? 0
     const isCrowded = address !== '' && ofAddress >= limits.connectionsPerAddressMax
     return isCrowded ? 'connections-address' : undefined

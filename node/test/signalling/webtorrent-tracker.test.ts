@@ -58,7 +58,8 @@ test('events: complete, stopped, gone', async (t) => {
   t.match(await b.ask(announce(swarm, twenty('b'), { event: 'paused' })), { incomplete: 2 })
   a.socket.terminate()
   await counted(1, 'peers')
-  t.match(await b.ask(announce(swarm, twenty('b2'))), { incomplete: 1 }, 'one peer a connection')
+  const another = await b.ask(announce(swarm, twenty('b2')))
+  t.match(another, { incomplete: 2 }, 'the clients of one page share a connection')
   b.socket.close()
   await counted(0, 'swarms')
   await counted(0, 'peers')
@@ -82,23 +83,33 @@ test('scrapes tell what is asked for and no more', async (t) => {
   t.strictSame(await client.end(), { code: 1008, reason: 'protocol' }, 'a list of all is no answer')
 })
 
-test('answers of those who were offered nothing go nowhere', async (t) => {
+test('only whom an offer was given to answers it, and once', async (t) => {
   const { connect, count, counted } = await startSignalling(t)
-  const [a, b] = [await connect(), await connect()]
-  await a.ask(announce(swarm, twenty('a')))
+  const [a, b, c] = [await connect(), await connect(), await connect()]
+  await b.ask(announce(swarm, twenty('b')))
+  await a.ask(announce(swarm, twenty('a'), { offerCount: 1 }))
+  const { offer_id } = await b.hear()
+  await c.ask(announce(swarm, twenty('c')))
   const answer = {
     ...{ action: 'announce', info_hash: swarm, peer_id: twenty('b'), to_peer_id: twenty('a') },
-    ...{ offer_id: twenty('offer'), answer: { type: 'answer', sdp: 'v=0' } },
+    ...{ offer_id, answer: { type: 'answer', sdp: 'v=0' } },
   }
-  b.say(answer)
-  await counted(1, 'undelivered_total', { kind: 'answer' })
-  await b.ask(announce(swarm, twenty('b')))
+  const undelivered = (value: number): Promise<void> =>
+    counted(value, 'undelivered_total', { kind: 'answer' })
+  c.say(answer)
+  await undelivered(1)
+  c.say({ ...answer, peer_id: twenty('c') })
+  await undelivered(2)
+  b.say({ ...answer, offer_id: twenty('another') })
+  await undelivered(3)
   b.say({ ...answer, to_peer_id: twenty('nobody') })
-  await counted(2, 'undelivered_total', { kind: 'answer' })
-  b.say({ ...answer, peer_id: twenty('a') })
-  await counted(3, 'undelivered_total', { kind: 'answer' })
+  await undelivered(4)
   t.strictSame(a.heard, [])
-  t.equal(await count('relayed_total', { kind: 'answer' }), 0)
+  b.say(answer)
+  t.match(await a.hear(), { peer_id: twenty('b'), offer_id })
+  b.say(answer)
+  await undelivered(5)
+  t.equal(await count('relayed_total', { kind: 'answer' }), 1)
 })
 
 test('an id belongs to whoever has it, and to the same client when it comes back', async (t) => {
@@ -118,6 +129,13 @@ test('an id belongs to whoever has it, and to the same client when it comes back
   t.equal(await stage.count('peers'), 1, 'the lost connection takes nobody with it')
   await other.ask(announce(swarm, twenty('b'), { offerCount: 1 }))
   t.match(await back.hear(), { peer_id: twenty('b'), offer: { type: 'offer' } })
+})
+
+test('those behind a trusted proxy that names nobody are not one client', async (t) => {
+  const { connect } = await startSignalling(t, { trusts: () => true })
+  const [a, b] = [await connect(), await connect()]
+  await a.ask(announce(swarm, twenty('a')))
+  t.match(await b.ask(announce(swarm, twenty('a'))), { 'failure reason': /another/ })
 })
 
 test('pages of other origins', async (t) => {

@@ -4,8 +4,14 @@ import type { Test } from 'tap'
 import { partnerPath } from './needs.ts'
 import { until } from './until.ts'
 
+/** For pages on one machine that connect to one another: they are told the address of the loopback, and give it to others. */
+export const peerConnectionArgs: readonly string[] = [
+  '--allow-loopback-in-peer-connection',
+  '--disable-features=WebRtcHideLocalIpsWithMdns',
+]
+
 /** A browser that ends with the test. */
-export async function launchBrowser(t: Test): Promise<Browser> {
+export async function launchBrowser(t: Test, more: readonly string[] = []): Promise<Browser> {
   const browser = await chromium.launch({
     executablePath: partnerPath('chromium') ?? 'chromium',
     headless: true,
@@ -17,6 +23,7 @@ export async function launchBrowser(t: Test): Promise<Browser> {
       '--disable-renderer-backgrounding',
       '--disable-backgrounding-occluded-windows',
       '--disable-background-networking',
+      ...more,
     ],
   })
   t.teardown(() => browser.close())

@@ -13,6 +13,7 @@ import { until } from './until.ts'
 /** What the stage is told. */
 export interface SignallingStageInit {
   readonly origins?: readonly string[]
+  readonly connectionsMax?: number
   readonly trusts?: (address: string) => boolean
   readonly http?: Partial<HttpServerInit>
   readonly shelter?: TestShelter
@@ -25,13 +26,13 @@ export type WireMessage = Readonly<Record<string, unknown>>
 export async function startSignalling(t: Test, init: SignallingStageInit = {}) {
   const clock = new ManualClock()
   const registry = createRegistry()
-  const { trusts, origins = ['*'] } = init
+  const { trusts, origins = ['*'], connectionsMax } = init
   const tracker = new WebtorrentTracker(
     {
       ...{ clock, registry, logger: silentLogger, random: Math.random },
       ...(trusts === undefined ? {} : { trusts }),
     },
-    { origins },
+    { origins, ...(connectionsMax === undefined ? {} : { connectionsMax }) },
   )
   const http = await startTestServer({ upgrades: [tracker.route], ...init.http }, init.shelter)
   tracker.start()
