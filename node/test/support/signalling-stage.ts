@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Test } from 'tap'
 import { type ClientOptions, WebSocket } from 'ws'
 import type { HttpServerInit } from '../../src/http/server.ts'
+import { webtorrentLimits as limits } from '../../src/limits/signalling.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { createRegistry } from '../../src/metrics/registry.ts'
 import { WebtorrentTracker } from '../../src/signalling/webtorrent-tracker.ts'
@@ -40,7 +41,10 @@ export async function startSignalling(t: Test, init: SignallingStageInit = {}) {
   const clients: TrackerClient[] = []
   t.teardown(async () => {
     for (const client of clients) client.socket.terminate()
-    await tracker.stop()
+    const stopped = tracker.stop()
+    // Those that answer no goodbye are cut.
+    clock.advance(limits.closeGraceMs)
+    await stopped
     await stopTestServer(http)
   })
   const count = (name: string, labels: Record<string, string> = {}): Promise<number> =>
