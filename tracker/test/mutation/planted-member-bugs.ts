@@ -48,6 +48,13 @@ export const memberBugs: readonly PlantedBug[] = [
     caughtBy: 'driver/proposals',
   },
   {
+    name: 'what a snapshot may hold is said not to be done',
+    file: 'driver/proposals.ts',
+    from: 'this.#giveUp((proposal) => proposal.index <= index, why)',
+    to: 'this.#giveUp((proposal) => proposal.index < 0, why)',
+    caughtBy: 'driver/proposals',
+  },
+  {
     name: 'a snapshot without the directory',
     file: 'driver/group.ts',
     from: 'encodeState(this.peers.addresses(), this.stateMachine.snapshot())',
