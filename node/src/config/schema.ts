@@ -258,6 +258,11 @@ export const settingsSchema = z.strictObject({
     { flag: '--region-peers', env: 'KAIRO_REGION_PEERS' },
     "Peer ids that may become members of this peer's region and vote in its tracker; `network` lets every peer in.",
   ),
+  regionPort: named(
+    z.number().int().min(0).max(65_535).default(0),
+    { flag: '--region-port', env: 'KAIRO_REGION_PORT' },
+    'TCP port, on the interface of the first TCP address of `listen`, at which the trackers of other peers call this one directly, without the detour over `listen`; 0 takes a free one. Name it where a firewall opens ports one by one.',
+  ),
   coordinationUrl: named(
     z
       .string()

@@ -42,6 +42,8 @@ export interface CoordinationInit {
   readonly region: string
   /** Peer ids that may join this peer's region, or `network`. */
   readonly regionPeers: readonly string[]
+  /** TCP port at which trackers of other peers call this one; 0: a free one. */
+  readonly regionPort: number
   /** `etcd://…`, or nothing for the tracker. */
   readonly coordinationUrl: string
 }
@@ -89,7 +91,8 @@ export class CoordinationService {
     this.#init = init
     this.#facts = { isReachable: false, load: 0, roles: [] }
     this.#logger = components.logger.child({ name: 'kairo:coordination' })
-    this.#lines = new LineTransport({ clock, registry, host, random })
+    const lines = { directPort: init.regionPort }
+    this.#lines = new LineTransport({ clock, registry, host, random }, lines)
     this.#metrics = new TrackerMetrics(registry, {
       isUp: () => this.#state === 'running',
       status: () => this.status.agent,

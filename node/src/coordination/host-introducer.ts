@@ -24,6 +24,12 @@ export interface HostIntroducerComponents {
   readonly host: IntroducingHost
 }
 
+/** Settings of introductions. */
+export interface HostIntroducerInit {
+  /** TCP port of direct lines; 0: a free one. */
+  readonly port: number
+}
+
 const VERSION = 1
 const NAME_BYTES = 16
 const SECRET_BYTES = 32
@@ -33,15 +39,17 @@ const INVITATION_BYTES = 3 + NAME_BYTES + SECRET_BYTES
 /** The introductions of one peer. */
 export class HostIntroducer implements LineIntroducer {
   readonly #components: HostIntroducerComponents
+  readonly #init: HostIntroducerInit
   #invite: ((peerId: string) => Promise<LineInvitation | undefined>) | undefined
 
-  constructor(components: HostIntroducerComponents) {
+  constructor(components: HostIntroducerComponents, init: HostIntroducerInit) {
     this.#components = components
+    this.#init = init
   }
 
   get listen(): ListenAddress | undefined {
     const host = this.#components.host.listenHost()
-    return host === undefined ? undefined : { host, port: 0 }
+    return host === undefined ? undefined : { host, port: this.#init.port }
   }
 
   /** Answers those who ask, once {@link answer} has said how. */

@@ -34,6 +34,12 @@ export interface LineTransportComponents {
   readonly random: () => number
 }
 
+/** Settings of lines. */
+export interface LineTransportInit {
+  /** TCP port of direct lines. Default 0: a free one. */
+  readonly directPort?: number
+}
+
 /** The lines of one peer. {@link listen} when the host runs, {@link close} before it stops. */
 export class LineTransport implements TrackerTransport {
   readonly peerId: string
@@ -55,11 +61,11 @@ export class LineTransport implements TrackerTransport {
   #unwatch: (() => void)[] = []
   #cancelSweep: CancelTimer | undefined
 
-  constructor(components: LineTransportComponents) {
+  constructor(components: LineTransportComponents, { directPort = 0 }: LineTransportInit = {}) {
     const { clock, registry, host, random } = components
     this.#components = components
     this.peerId = host.peerId
-    this.introducer = new HostIntroducer({ clock, host })
+    this.introducer = new HostIntroducer({ clock, host }, { port: directPort })
     this.#metrics = new LineMetrics(registry, {
       lines: (direction) =>
         direction === 'in'

@@ -50,6 +50,7 @@ export function createCoordination(
       folder: resolve(home.trackerDirectory),
       region: settings.region === '' ? DEFAULT_REGION : settings.region,
       regionPeers: settings.regionPeers,
+      regionPort: settings.regionPort,
       coordinationUrl: settings.coordinationUrl,
     },
   )

@@ -21,12 +21,14 @@ test('whoever reached the other one is told where it listens, and nobody else', 
   const clock = new ManualClock()
   const there = await startHost(t)
   const here = await startHost(t, { join: [there] })
-  const introducers = [there, here].map((host) => new HostIntroducer({ clock, host }))
+  const introducers = [there, here].map(
+    (host) => new HostIntroducer({ clock, host }, { port: 4_711 }),
+  )
   const [ofThere, ofHere] = introducers as [HostIntroducer, HostIntroducer]
   const asked: string[] = []
   for (const introducer of introducers) {
     await introducer.begin()
-    t.same(introducer.listen, { host: '127.0.0.1', port: 0 })
+    t.same(introducer.listen, { host: '127.0.0.1', port: 4_711 })
   }
   t.equal(await ofHere.ask(there.peerId), undefined, 'before the tracker there is up')
   ofThere.answer(async (peerId) => {
@@ -43,7 +45,7 @@ test('whoever reached the other one is told where it listens, and nobody else', 
 test('a host that only dials listens nowhere', async (t) => {
   const clock = new ManualClock()
   const host = await startHost(t, { listen: [] })
-  t.equal(new HostIntroducer({ clock, host }).listen, undefined)
+  t.equal(new HostIntroducer({ clock, host }, { port: 0 }).listen, undefined)
 })
 
 /** One side whose neighbour answers with these bytes; nothing: it never answers. */
@@ -58,7 +60,7 @@ async function answeredWith(t: Test, clock: ManualClock, answer: Uint8Array | un
     ...{ dialledHost: () => '192.0.2.1', listenHost: () => undefined },
   }
   t.teardown(() => settle())
-  return new HostIntroducer({ clock, host }).ask('b')
+  return new HostIntroducer({ clock, host }, { port: 0 }).ask('b')
 }
 
 test('an answer that nobody writes is no invitation', async (t) => {

@@ -35,7 +35,7 @@ export async function startCoordination(
     },
     {
       folder: init.folder ?? join(t.testdir(), 'tracker'),
-      ...{ region: 'eu', regionPeers: ['network'], coordinationUrl: '' },
+      ...{ region: 'eu', regionPeers: ['network'], regionPort: 0, coordinationUrl: '' },
       ...init,
     },
   )

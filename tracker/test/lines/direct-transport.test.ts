@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { type Test, test } from 'tap'
+import { lastFrame } from '../../src/lines/invitation.ts'
 import { directLimits, frameLimits } from '../../src/lines/line-limits.ts'
 import { type DirectSide, DirectStage, until } from '../support/direct-sides.ts'
 
@@ -72,6 +73,11 @@ test('a frame between members brings a line, which carries all lanes both ways',
 test('order is kept when the direct line takes over, and nothing comes twice', async (t) => {
   const { stage, a, b } = pair(t)
   stage.isSlow = true
+  let name = ''
+  stage.tells = (address) => {
+    name = address.name
+    return address
+  }
   let sent = 0
   const say = (): boolean => a.transport.send('b', 'call', numbered(sent++))
   for (let calls = 0; calls < directLimits.callsBeforeLine; calls += 1) say()
@@ -82,7 +88,11 @@ test('order is kept when the direct line takes over, and nothing comes twice', a
   while (sent < 1_000) say()
   // On the sockets by now; what was said before still waits on the program's lines.
   await until(() => a.transport.figures['lines.queued_bytes'] === 0, 'the writes')
-  t.same(b.frames, [])
+  stage.link('b', 'c', true)
+  stage.tell('c', 'b', 'call', lastFrame(name))
+  // Long enough for what waits in the kernel.
+  await new Promise((go) => setTimeout(go, 20))
+  t.same(b.frames, [], 'somebody else cannot say that it was the last one')
   stage.letGo()
   await until(() => b.frames.length === sent, 'the frames')
   t.same(numbers(b), upTo(sent))
@@ -119,8 +129,9 @@ test('two that ask each other get one line', async (t) => {
   b.transport.send('a', 'raft', numbered(0))
   await until(() => isStanding(a) && isStanding(b), 'the line')
   await until(() => a.frames.length === 1 && b.frames.length === 1, 'the frames')
-  const opened = [a, b].map(({ transport }) => transport.figures['lines.opened'])
-  t.same(opened, [1, 1])
+  const counted = (name: string) => [a, b].map(({ transport }) => transport.figures[name])
+  t.same(counted('lines.opened'), [1, 1])
+  t.same(counted('lines.invited'), [0, 1], 'the one with the smaller id does not invite')
   t.same([a.links, b.links], [['+b'], ['+a']])
 })
 

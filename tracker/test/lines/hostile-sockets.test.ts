@@ -72,6 +72,7 @@ test('an invitation is for one line, and for a while', async (t) => {
   const third = (await a.invite('hostile')) as LineInvitation
   stage.link('a', 'hostile', false)
   t.ok(await closed(callLane({ ...call, ...third })), 'after the connection ended')
+  await until(() => a.transport.figures['lines.refused'] === 3, 'all in the handshake')
   t.equal(a.transport.figures['lines.standing'], 0)
 })
 
@@ -85,6 +86,15 @@ test('a new line of a peer takes the place of the one before', async (t) => {
   others.call.write(Uint8Array.of(0, 1, 42))
   await until(() => a.frames.length === 1, 'the frame')
   t.same([...(a.frames[0]?.frame ?? [])], [42])
+})
+
+test('a line that stands again ends the break', async (t) => {
+  const { a, sockets } = await standing(t)
+  sockets.bulk.destroy()
+  await until(() => a.links.length === 2, 'the break')
+  await callByHand(t, (await a.invite('hostile')) as LineInvitation)
+  await until(() => a.links.length === 3, 'the link')
+  t.same(a.links, ['+hostile', '-hostile', '+hostile'])
 })
 
 test('what nobody writes ends the line, and the link is told to be broken', async (t) => {
@@ -144,6 +154,7 @@ test('who never reads costs its queue and no more, and loses its line', async (t
     return queued > frameLimits.queuedBytesMax.call - frame.byteLength
   }, 'a full queue')
   t.ok(taken >= 8)
+  t.ok((a.transport.figures['lines.queued_bytes'] ?? 0) <= frameLimits.queuedBytesMax.call)
   t.notOk(send())
   t.ok(a.transport.send('hostile', 'raft', Uint8Array.of(1)), 'other lanes go on')
   stage.clock.advance(frameLimits.stallMsMax)

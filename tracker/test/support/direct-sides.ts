@@ -99,6 +99,11 @@ export class DirectStage {
     this.#sides.get(b)?.handlers.onLink(a, isUp)
   }
 
+  /** A frame over the program's lines, of a peer that is none of the stage. */
+  tell(from: string, to: string, lane: Lane, frame: Uint8Array): void {
+    this.#sides.get(to)?.handlers.onFrame(from, lane, frame)
+  }
+
   /** What waits on the program's lines goes on. */
   letGo(): void {
     this.isSlow = false

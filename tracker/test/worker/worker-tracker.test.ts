@@ -141,6 +141,12 @@ test('three trackers are one region, which goes on without one of them', async (
   const put = { type: 'put', key: 'x', value: text.encode('from c') } as const
   await c.tracker.coordination.keyspace('jobs').transact({ then: [put] })
   t.same((await b.tracker.coordination.keyspace('jobs').get('x'))?.value, put.value)
+  const standing = async ({ tracker }: TestTracker) =>
+    (await tracker.figures())['lines.standing'] ?? 0
+  while ((await Promise.all(members.map(standing))).join() !== '2,2,2') {
+    // It takes a frame between members, and an answer.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
   await kill(threads.at(-1))
   await c.until(isDeciding)
   t.equal(c.tracker.status.facts?.regionId, regionIds[2], 'a member whose thread ended is back')
