@@ -1,16 +1,27 @@
 /** Free ports for rivals that cannot be told to find one themselves. */
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
+
+/** Below what systems give out by themselves (Linux: from 32,768 on), or somebody else's socket has it before it is used. */
+const FIRST_PORT = 16_000
+const PORTS = 16_000
+const TRIES_MAX = 100
 
 /** A TCP port of 127.0.0.1 that was free a moment ago. */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!isFree) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
+  throw new Error(`${TRIES_MAX} ports are taken`)
 }
 
 /** Waits until something accepts connections on a port of 127.0.0.1. */
