@@ -42,6 +42,8 @@ export interface AskOptions {
   readonly timeoutMs: number
   /** By which {@link CallLane.hasten} and {@link CallLane.spare} find it. */
   readonly tag?: number
+  /** What it gets at most from when its tag is hastened. Default: all of its time. */
+  readonly hastyMs?: number
 }
 
 /** Who reads a stream. */
@@ -157,6 +159,7 @@ export class CallLane {
         {
           id,
           tag: options.tag ?? 0,
+          hastyMs: options.hastyMs ?? options.timeoutMs,
           ...{ hastenedMs: Number.POSITIVE_INFINITY, isSpared: false },
           deadlineMs: this.#components.clock.monotonicMs() + options.timeoutMs,
           onAnswer: resolve,
@@ -177,8 +180,8 @@ export class CallLane {
       {
         id,
         tag: 0,
-        ...{ hastenedMs: Number.POSITIVE_INFINITY, isSpared: false },
-        deadlineMs: Number.POSITIVE_INFINITY,
+        ...{ hastyMs: Number.POSITIVE_INFINITY, hastenedMs: Number.POSITIVE_INFINITY },
+        ...{ isSpared: false, deadlineMs: Number.POSITIVE_INFINITY },
         onAnswer: () => listener.onEnd(undefined),
         onError: (error) => listener.onEnd(error),
         onItem: (item) => listener.onItem(item),
@@ -198,14 +201,13 @@ export class CallLane {
     }
   }
 
-  /** Requests with a tag that have not been answered, save by one peer, get so much time at most, unless they are spared. */
-  hasten(tag: number, leftMs: number, exceptPeerId: string): void {
-    const hastenedMs = this.#components.clock.monotonicMs() + leftMs
+  /** Requests with a tag that have not been answered, save by one peer, get what they said at most, unless they are spared. */
+  hasten(tag: number, exceptPeerId: string): void {
+    const nowMs = this.#components.clock.monotonicMs()
     for (const peer of this.#peers.values()) {
       if (peer.peerId === exceptPeerId) continue
       for (const ask of peer.pending.values()) {
-        if (ask.tag === tag && ask.onItem === undefined)
-          ask.hastenedMs = Math.min(ask.hastenedMs, hastenedMs)
+        if (ask.tag === tag) ask.hastenedMs = Math.min(ask.hastenedMs, nowMs + ask.hastyMs)
       }
     }
   }

@@ -42,12 +42,17 @@ export const regionClientLimits = {
   /** Refusals that point to another member, one after the other, before it waits: two that are behind may point at each other. */
   redirectsMax: 3,
   /**
-   * What a former leader may still answer once another one leads. It says that it leads no more before it has a successor, and is waited
-   * for then; one that says nothing for so long is taken to hang. A fifth of this would do on an idle machine. But what ends a leadership
-   * that nobody hands over is a thread that stood still, and it often does so for longer than T: its callers would be left to find out what
-   * it answers a moment later, to spare those of one that hangs a moment that they can hardly notice.
+   * What a former leader may still answer of what may be asked again, once another one leads: it refuses that at once, unless it hangs,
+   * and asking twice costs a message.
    */
-  formerLeaderMs: 100,
+  formerLeaderAgainMs: 20,
+  /**
+   * What it may still answer of what must be asked only once. It says that it leads no more before it has a successor, and is waited for
+   * then; one that says nothing for so long is taken to hang. What ends a leadership that nobody hands over is a thread that stood still,
+   * on a machine with more callers than it can serve often for 150 to 450 ms; its callers would have to find out by themselves what it
+   * answers a moment later. Those of one that hangs for good wait this long.
+   */
+  formerLeaderOnceMs: 500,
   /** Members that tell this peer who leads: enough that some of them are there. */
   informantsMax: 8,
   /** One that does not tell any more is asked again after this long. */

@@ -16,6 +16,8 @@ export interface PendingAsk {
   readonly tag: number
   /** Monotonic milliseconds; infinite for streams. */
   readonly deadlineMs: number
+  /** What it gets at most from when its tag is hastened. */
+  readonly hastyMs: number
   /** When it ends unless the peer has shown by then that it lives; infinite until that is asked. */
   hastenedMs: number
   /** The peer has shown that: it answers what it was asked before. */

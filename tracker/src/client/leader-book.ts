@@ -180,7 +180,7 @@ export class LeaderBook {
     this.counters.leaderChanges += 1
     if (peerId === undefined) return
     // Whoever was asked instead says that it does not lead, or what came of it, unless it hangs: nobody waits for that.
-    this.#components.lane.hasten(group, regionClientLimits.formerLeaderMs, peerId)
+    this.#components.lane.hasten(group, peerId)
     for (const done of [...page.waiting]) done()
     for (const listener of [...page.listeners]) listener()
   }

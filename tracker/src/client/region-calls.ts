@@ -115,12 +115,12 @@ export class RegionCalls {
       let error: TrackerError
       if (target === undefined) error = new TrackerError('ERR_UNAVAILABLE', 'no member is known')
       else {
-        const timeoutMs = kind === 'again' ? Math.min(leftMs, attemptMs) : leftMs
+        const [timeoutMs, hastyMs] =
+          kind === 'again'
+            ? [Math.min(leftMs, attemptMs), formerLeaderAgainMs]
+            : [leftMs, formerLeaderOnceMs]
         try {
-          return await lane.ask(target, service, request, {
-            timeoutMs,
-            tag: group,
-          })
+          return await lane.ask(target, service, request, { timeoutMs, tag: group, hastyMs })
         } catch (cause) {
           error = this.#judge(kind, cause)
         }
@@ -155,7 +155,7 @@ export class RegionCalls {
   }
 }
 
-const { attemptMs } = regionClientLimits
+const { attemptMs, formerLeaderAgainMs, formerLeaderOnceMs } = regionClientLimits
 
 /** The client was stopped. */
 export function stopped(): TrackerError {
