@@ -4,9 +4,11 @@ import { existsSync, statSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
+import { WebSocket } from 'ws'
 import { settingsFixed } from '../src/config/load.ts'
 import { createPeer, loadSettings, type Peer, silentLogger } from '../src/index.ts'
 import { httpRequest } from './support/http-get.ts'
+import { announce, TrackerClient, twenty } from './support/signalling-stage.ts'
 
 type Flags = Record<string, string | string[] | boolean>
 
@@ -65,7 +67,8 @@ async function started(t: Test, flags: Flags = {}): Promise<Api> {
 }
 
 test('what anyone may ask', async (t) => {
-  const { peer, anonymous } = await started(t)
+  const open = { corsOrigins: ['https://site.example'], signallingOrigins: ['*'] }
+  const { peer, anonymous } = await started(t, open)
   const { peerId, multiaddrs } = peer.addresses()
   t.match(JSON.parse((await anonymous('/api/peer')).text), {
     peerId,
@@ -90,10 +93,25 @@ test('what anyone may ask', async (t) => {
     code: 'ERR_NOT_FOUND',
     status: 404,
   })
+  const page = await pageAt(peer, 'https://any.example')
+  t.match(await page.ask(announce(twenty('swarm'), twenty('a'))), { incomplete: 1 })
+  await peer.stop()
+  t.strictSame(await page.end(), { code: 1001, reason: 'stop' }, 'a stop says goodbye to pages')
 })
 
+/** A page of some origin that is connected to the WebTorrent tracker; rejects when it is refused. */
+async function pageAt(peer: Peer, origin: string): Promise<TrackerClient> {
+  const { http } = peer.addresses()
+  const socket = new WebSocket(`${http.replace('http', 'ws')}/announce`, { origin })
+  const page = new TrackerClient(socket)
+  await once(socket, 'open')
+  return page
+}
+
 test('what only the operator may ask', async (t) => {
-  const { peer, call, anonymous } = await started(t)
+  const { peer, call, anonymous } = await started(t, { corsOrigins: ['https://site.example'] })
+  await t.rejects(pageAt(peer, 'https://any.example'), /403/, 'pages of others need a leave')
+  await t.resolves(pageAt(peer, 'https://site.example'))
   for (const [path, method] of [
     ['/api/status', 'GET'],
     ['/api/doctor', 'GET'],
@@ -234,8 +252,10 @@ test('peers that start together share out the ports that all of them saw free', 
   t.ok(addresses.includes(`http://127.0.0.1:${port}`), 'one has the port that all wanted')
 })
 
-test('a peer without RTMP takes no publishers', async (t) => {
-  const { peer, call } = await started(t, { rtmp: 'off' })
+test('a peer without RTMP takes no publishers, one without a tracker no pages', async (t) => {
+  const off = { rtmp: 'off', webtorrentTracker: false }
+  const { peer, call } = await started(t, off)
+  await t.rejects(pageAt(peer, 'https://any.example'), /404/)
   t.equal(peer.addresses().rtmp, null)
   t.match((await call('GET', '/api/keys')).json, { keys: [{ pushUrl: null }] })
 })
