@@ -57,10 +57,11 @@ export class LaneSocket {
   #paceSinceMs: number
   #paceFrames = 0
   #paceBytes = 0
-  /** Sweeps since anything was heard, since a word was said, and in which neither a write nor a frame went on. */
+  /** Sweeps since anything was heard, since a word was said, and in which a write, or a frame that comes, did not go on. */
   #silentSweeps = 0
   #quietSweeps = 0
-  #stuckSweeps = 0
+  #writeSweeps = 0
+  #frameSweeps = 0
   #partialSinceMs: number | undefined
 
   constructor(components: LaneSocketComponents, init: LaneSocketInit) {
@@ -136,9 +137,10 @@ export class LaneSocket {
 
   /** A look at whether it still works; called every {@link frameLimits}.sweepMs. */
   sweep(): void {
-    const isHeldUp = this.#isWriting || this.#partialSinceMs !== undefined
-    this.#stuckSweeps = isHeldUp ? this.#stuckSweeps + 1 : 0
-    if (this.#stuckSweeps * frameLimits.sweepMs >= frameLimits.stallMsMax) {
+    this.#writeSweeps = this.#isWriting ? this.#writeSweeps + 1 : 0
+    this.#frameSweeps = this.#partialSinceMs === undefined ? 0 : this.#frameSweeps + 1
+    const stuckSweeps = Math.max(this.#writeSweeps, this.#frameSweeps)
+    if (stuckSweeps * frameLimits.sweepMs >= frameLimits.stallMsMax) {
       this.end('stalled')
       return
     }
@@ -187,13 +189,13 @@ export class LaneSocket {
   }
 
   readonly #onProgress = (): void => {
-    this.#stuckSweeps = 0
+    this.#writeSweeps = 0
   }
 
   #onWritten(bytes: number): void {
     if (this.#hasEnded) return
     this.#isWriting = false
-    this.#stuckSweeps = 0
+    this.#writeSweeps = 0
     this.#heldBytes -= bytes
     this.#components.budget.give(bytes)
     this.#flush()
@@ -202,7 +204,7 @@ export class LaneSocket {
   #onData(chunk: Uint8Array): void {
     if (this.#hasEnded) return
     this.#silentSweeps = 0
-    this.#stuckSweeps = 0
+    this.#frameSweeps = 0
     if (this.#hello !== undefined) {
       this.#read(chunk)
       return

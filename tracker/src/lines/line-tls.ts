@@ -31,8 +31,8 @@ export function callLane({ host, port, name, secret, lane }: CallInit): TLSSocke
   const identity = identityOf(name, lane)
   return connect({
     ...{ host, port, ...suite },
-    // There is no certificate that could name anybody.
-    checkServerIdentity: () => undefined,
+    // Asked only of whoever does not have the secret and shows a certificate instead, which any stranger has.
+    checkServerIdentity: () => new Error('the peer does not have the secret'),
     pskCallback: () => ({ psk: secret, identity }),
   })
 }
@@ -70,8 +70,8 @@ export class LineServer {
     this.#server.on('tlsClientError', onRefused)
     this.#server.on('secureConnection', (socket) => {
       const caller = this.#callers.get(socket)
-      // One that comes with a ticket of an older connection has no name, and was not invited to this one.
-      if (caller !== undefined) {
+      // One that comes with a ticket of an older connection has no name, and was not invited to this one. A secret counts as a session.
+      if (caller !== undefined && socket.isSessionReused()) {
         onLane(caller.name, caller.lane, socket)
         return
       }

@@ -157,7 +157,14 @@ test('who never reads costs its queue and no more, and loses its line', async (t
   t.ok((a.transport.figures['lines.queued_bytes'] ?? 0) <= frameLimits.queuedBytesMax.call)
   t.notOk(send())
   t.ok(a.transport.send('hostile', 'raft', Uint8Array.of(1)), 'other lanes go on')
-  stage.clock.advance(frameLimits.stallMsMax)
+  // That it talks is no sign that it listens.
+  sockets.call.write(Uint8Array.of(0))
+  for (let sweeps = 1; sweeps * frameLimits.sweepMs <= frameLimits.stallMsMax; sweeps += 1) {
+    t.equal(a.transport.figures['lines.standing'], 1)
+    sockets.call.write(Uint8Array.of(1, 7))
+    await until(() => a.frames.length === sweeps, 'what it says')
+    stage.clock.advance(frameLimits.sweepMs)
+  }
   t.same(a.links, ['+hostile', '-hostile'])
   t.equal(a.transport.figures['lines.queued_bytes'], 0)
 })
