@@ -3,10 +3,13 @@
  * ever ask, then holds us for unresponsive and asks no more until we ask it something. Here a stream may be quiet for as long as its
  * connection lasts: what is bounded is the time that a message takes once its first byte has come.
  */
-import type { Stream, StreamMessageEvent } from '@libp2p/interface'
+import type { withBitswap } from '@helia/bitswap'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { KairoError } from '../../errors.ts'
 import { bitswapLimits } from '../../limits/ipfs.ts'
+
+type Handler = Parameters<Parameters<typeof withBitswap>[0]['libp2p']['handle']>[1]
+type Stream = Parameters<Handler>[0]
 
 /** What a stream carries: messages, each behind its length as an unsigned varint. */
 class MessageBounds {
@@ -56,7 +59,7 @@ export function letBeQuiet(stream: Stream, clock: Clock): void {
     late?.()
     late = undefined
   }
-  const watch = ({ data }: StreamMessageEvent): void => {
+  const watch = ({ data }: { readonly data: { subarray(): Uint8Array } }): void => {
     bounds.take(data.subarray())
     if (!bounds.isWithin) rest()
     else late ??= clock.after(bitswapLimits.messageTimeoutMs, tooLate)
