@@ -123,6 +123,8 @@ export class DirectTransport implements TrackerTransport {
     const peer = this.#peers.get(peerId)
     const line = peer?.standing
     if (line !== undefined) return line.send(lane, frame)
+    // Most lines break because the peer is gone, which the program hears a little later: a request would wait for its time to run out.
+    if (lane === 'call' && peer?.mend !== undefined) return false
     const isTaken = this.#components.base.send(peerId, lane, frame)
     if (peer !== undefined) {
       if (isTaken) peer.baseLanes.add(lane)

@@ -169,18 +169,21 @@ test('a line that breaks is told at once; frames go on over the program, and the
   t.same(a.links, ['+b', '-b'])
   const c = stage.add(t, 'b')
   stage.link('a', 'b', true)
+  t.notOk(a.transport.send('b', 'call', numbered(0)), 'nobody is asked who may be gone')
   const { baseFrames } = a
   t.ok(a.transport.send('b', 'raft', numbered(1)))
   await until(() => c.frames.length === 1, 'the frame over the program')
   t.equal(a.baseFrames, baseFrames + 1)
   stage.clock.advance(frameLimits.blipMs)
   t.same(a.links, ['+b', '-b', '+b'])
+  t.ok(a.transport.send('b', 'call', numbered(1)))
+  await until(() => c.frames.length === 2, 'the call')
   stage.clock.advance(directLimits.retryMsMin)
   a.transport.send('b', 'raft', numbered(2))
   await until(() => isStanding(a) && isStanding(c), 'the next line')
   a.transport.send('b', 'raft', numbered(3))
-  await until(() => c.frames.length === 3, 'the frames')
-  t.same(numbers(c), [1, 2, 3])
+  await until(() => c.frames.length === 4, 'the frames')
+  t.same(numbers(c), [1, 1, 2, 3])
 })
 
 test('a line on which nothing is said stays', async (t) => {
