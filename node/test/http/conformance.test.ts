@@ -4,6 +4,7 @@
  */
 import { type Test, test } from 'tap'
 import type { PlainHandler } from '../../src/http/prepared-response.ts'
+import type { UpgradeRoute } from '../../src/http/upgrade.ts'
 import {
   eventually,
   exchange,
@@ -43,7 +44,12 @@ const handler: PlainHandler = (request, signal) => {
 }
 
 test('lane and ordinary server', async (t) => {
-  const started = await startTestServer({ plainHandlers: [handler] })
+  const switched = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket'
+  const talk: UpgradeRoute = {
+    path: '/talk',
+    accept: ({ socket, head }) => socket.end(`${switched}\r\n\r\n${head}`),
+  }
+  const started = await startTestServer({ plainHandlers: [handler], upgrades: [talk] })
   const { port, registry } = started
   t.teardown(() => stopTestServer(started))
 
@@ -196,14 +202,9 @@ test('lane and ordinary server', async (t) => {
       `POST /file HTTP/1.1\r\n${close}Expect: 100-continue\r\nContent-Length: 0\r\n\r\n`,
     )
     t.match(expect, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 404 /)
-    started.server.nodeServer.once('upgrade', (_request, socket, head) => {
-      socket.end(
-        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n${head}`,
-      )
-    })
     const upgraded = await exchange(
       port,
-      'GET /swarm HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello',
+      'GET /talk HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello',
     )
     t.match(upgraded, /^HTTP\/1\.1 101 [\s\S]*\r\n\r\nhello$/)
   })

@@ -252,7 +252,7 @@ async function faults(t: Test, { origin, members, cut, mend }: Network): Promise
   await untilAcquainted(everyone)
   watch.isBack(lost.peer)
   for (const { peer } of [first, second, lost]) {
-    await until(() => watch.catchUp(peer), `all have done the purges of ${peer.peerId}`)
+    await watch.catchUp(peer, `all have done the purges of ${peer.peerId}`)
   }
   await watch.purge(killed.peer, byUrl(script), [script])
   await watch.purge(lost.peer, byUrl(picture), [picture])
@@ -262,7 +262,7 @@ async function faults(t: Test, { origin, members, cut, mend }: Network): Promise
     'all answer from their caches again',
   )
   for (const { peer } of [killed, stopped, lost]) {
-    await until(() => watch.catchUp(peer), `all have done the last purges of ${peer.peerId}`)
+    await watch.catchUp(peer, `all have done the last purges of ${peer.peerId}`)
   }
   await watch.stop()
   t.same(watch.violations, [])

@@ -126,11 +126,7 @@ test('wall clocks that jump by an hour', { skip: needs('faketime') }, async (t) 
       const path = PATHS[index] as string
       const selector = { by: 'url', url: `http://${SITE_HOST}${path}` } as const
       await watch.purge(peer, selector, [path])
-      await until(
-        () => watch.catchUp(peer),
-        `all have done a purge of ${index} ${name}`,
-        PATIENCE_MS,
-      )
+      await watch.catchUp(peer, `all have done a purge of ${index} ${name}`, PATIENCE_MS)
     }
   }
 

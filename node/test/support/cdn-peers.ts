@@ -1,5 +1,6 @@
 /** A network of peers in front of one origin, for tests and benches alike: how they are started, asked, and given purges. */
 import { randomInt } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { z } from 'zod'
 import type { knownPeersSchema } from '../../src/api/schemas-nearest.ts'
 import type { purgeReportSchema, purgesSchema } from '../../src/api/schemas-purge.ts'
@@ -29,7 +30,7 @@ export function cdnArguments(origin: string): string[] {
   ]
 }
 
-/** Asks a peer for a path of the site. One that shelters itself on a busy machine says to come back, and whoever asks does. */
+/** Asks a peer for a path of the site. One that shelters itself on a busy machine says when to come back, and whoever asks does. */
 export async function askSite(
   http: string,
   path: string,
@@ -39,7 +40,10 @@ export async function askSite(
   const ask = () =>
     httpRequest(http + path, { headers: { ...headers, host: SITE_HOST }, timeoutMs })
   let answer = await ask()
-  while (answer.status === 503 && answer.headers['retry-after'] !== undefined) answer = await ask()
+  while (answer.status === 503 && answer.headers['retry-after'] !== undefined) {
+    await pause(Number(answer.headers['retry-after']) * 1_000)
+    answer = await ask()
+  }
   return answer
 }
 
@@ -94,10 +98,10 @@ export function oneOf<Value>(values: readonly Value[]): Value {
 /** Calls the operator's API; a peer that shelters itself on a busy machine has done nothing, and is asked again. */
 async function operate<Value>(peer: CdnPeer, path: string, body?: unknown): Promise<Value> {
   let answer = await call(peer, path, body)
-  await until(async () => {
-    if (answer.status === 503) answer = await call(peer, path, body)
-    return answer.status !== 503
-  }, `${path} is taken`)
+  while (answer.status === 503) {
+    await pause(Number(answer.headers.get('retry-after') ?? 1) * 1_000)
+    answer = await call(peer, path, body)
+  }
   if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`)
   return (await answer.json()) as Value
 }

@@ -14,6 +14,7 @@ import {
   purgesOf,
 } from './cdn-peers.ts'
 import type { Answer } from './http-get.ts'
+import { until } from './until.ts'
 import { sizeOf, type VersionedOrigin, versionIn } from './versioned-origin.ts'
 
 /** Between two requests of one client: peers, not clients, are to have the machine, and all of them together ask hundreds of times a second. */
@@ -69,11 +70,20 @@ export class CdnWatch {
     return report
   }
 
-  /** Looks at what has become of all purges given to a peer; true when every peer that was known has done them. */
-  async catchUp(peer: CdnPeer): Promise<boolean> {
-    const { purges } = await purgesOf(peer)
-    for (const report of purges) this.#learn(report)
-    return purges.every(({ complete }) => complete)
+  /** Waits until every peer that was known has done all purges given to a peer; the error says which one has not. */
+  async catchUp(peer: CdnPeer, what: string, timeoutMs?: number): Promise<void> {
+    let open: readonly PurgeView[] = []
+    const isDone = async (): Promise<boolean> => {
+      const { purges } = await purgesOf(peer)
+      for (const report of purges) this.#learn(report)
+      open = purges.filter(({ complete }) => !complete)
+      return open.length === 0
+    }
+    try {
+      await until(isDone, what, timeoutMs)
+    } catch (error) {
+      throw new Error(`${String(error)}; open: ${JSON.stringify(open)}`, { cause: error })
+    }
   }
 
   /** A peer is back that was away: from now on it may serve nothing from before any purge that some peer has done by now. */

@@ -160,7 +160,8 @@ class Stage {
     assert.equal(log.committed, model.committed)
     const first = log.firstIndex()
     for (let index = Math.max(0, first - 2); index <= model.last + 1; index += 1) {
-      const expected = index >= first - 1 ? model.term(index) : undefined
+      // Before the log begins only what the writer has not confirmed is known.
+      const expected = index >= first - 1 ? model.term(index) : log.unstable.term(index)
       assert.equal(log.term(index), expected, `term of ${index}`)
     }
     const entries = log.entriesFrom(first, noLimit) ?? []
