@@ -65,7 +65,12 @@ export class DirectUpgrade {
       this.#onDirect(id)
       return
     }
-    if (this.#attempts.has(id) || this.#direct(connection.remotePeer) !== undefined) return
+    if (this.#attempts.has(id)) return
+    if (this.#direct(connection.remotePeer) !== undefined) {
+      // The other side dialled meanwhile: this one is of no use.
+      this.#closeLater(connection)
+      return
+    }
     if (this.#attempts.size >= reachLimits.upgradesMax) {
       this.#components.metrics.upgrades.inc({ outcome: 'full' })
       return
@@ -127,11 +132,13 @@ export class DirectUpgrade {
     this.#components.metrics.upgrades.inc({ outcome })
     if (outcome === 'failed') return
     this.#succeeded++
+    this.#closeLater(attempt.relayed)
+  }
+
+  #closeLater(relayed: Connection): void {
     const cancel = this.#components.clock.after(reachLimits.relayedGraceMs, () => {
       this.#timers.delete(cancel)
-      attempt.relayed.close({ signal: this.#signal }).catch((error: Error) => {
-        attempt.relayed.abort(error)
-      })
+      relayed.close({ signal: this.#signal }).catch((error: Error) => relayed.abort(error))
     })
     this.#timers.add(cancel)
   }
