@@ -88,8 +88,13 @@ export type SchedulerEvent =
 
 /** Something is to be done. */
 export type SchedulerAction =
-  /** HTTP from a byte on to the end of the part; there is one request a part at a time. */
-  | { readonly type: 'fetch'; readonly key: PartKey; readonly from: number }
+  /** HTTP from a byte on, to the end of the part or up to `to` where what lies behind is there already; there is one request a part at a time. */
+  | {
+      readonly type: 'fetch'
+      readonly key: PartKey
+      readonly from: number
+      readonly to?: number
+    }
   /** End it; what has come stays. */
   | { readonly type: 'stop-fetch'; readonly key: PartKey }
   | {
