@@ -1,6 +1,6 @@
 /**
  * `npm test [unit|integration]`: set-up, the foreign programs that tests run against, then tap. Without a name both
- * kinds run and the line coverage of node/src and tracker/src must reach the floor. The last line on
+ * kinds run and the line coverage of their sources must reach the floor. The last line on
  * stdout is `N passed, N failed`, counted by tap.
  */
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
@@ -39,7 +39,7 @@ await exitWith(async () => {
   }
   const node = await setup()
   await ensurePartners(['ffmpeg', 'ffprobe', 'chromium', 'nginx', 'dig', 'faketime', 'etcd'])
-  const files = ['node/test', 'tracker/test']
+  const files = ['node/test', 'tracker/test', 'client-lib/test']
     .flatMap((folder) => filesBelow(root, folder, ['fixtures', 'support']))
     .filter((file) => file.endsWith('.test.ts') && kinds[kind](file))
     .sort()
