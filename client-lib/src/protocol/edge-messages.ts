@@ -191,13 +191,4 @@ export interface Off {
 }
 
 /** What an edge says. */
-export type EdgeMessage =
-  | Welcome
-  | Peers
-  | Grant
-  | From
-  | Tree
-  | Digests
-  | SignalFrom
-  | Gone
-  | Off
+export type EdgeMessage = Welcome | Peers | Grant | From | Tree | Digests | SignalFrom | Gone | Off

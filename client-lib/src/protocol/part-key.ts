@@ -16,6 +16,7 @@ export interface PartPlace {
 }
 
 const pattern = /^([A-Za-z0-9_-]{1,24})\/(0|[1-9]\d{0,14})(?:\.(0|[1-9]\d{0,3}))?$/
+const renditionPattern = /^[A-Za-z0-9_-]{1,24}$/
 
 /** The key of a place. */
 export function partKey({ rendition, sequence, part }: PartPlace): PartKey {
@@ -31,6 +32,16 @@ export function readPartKey(key: string): PartPlace | undefined {
     sequence: Number(sequence),
     part: part === undefined ? undefined : Number(part),
   }
+}
+
+/** Whether a text is a key. */
+export function isPartKey(key: string): boolean {
+  return pattern.test(key)
+}
+
+/** Whether a text is the name of a rendition. */
+export function isRenditionName(name: string): boolean {
+  return renditionPattern.test(name)
 }
 
 /**
