@@ -10,10 +10,10 @@ export const clientRules = new PackageRules({
   },
   mayImport: {
     words: [],
-    protocol: [],
+    protocol: ['words'],
     scheduler: ['protocol'],
-    memory: ['protocol'],
-    integrity: ['protocol'],
+    memory: ['words', 'protocol'],
+    integrity: ['words', 'protocol'],
     signalling: ['words', 'protocol'],
     mesh: ['words', 'protocol', 'memory'],
     manners: ['words'],
