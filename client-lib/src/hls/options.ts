@@ -14,6 +14,8 @@ export interface KairoOptions {
   readonly ticket?: string
   /** The most that is sent to other pages, kbit/s. Default 10,000. 0: nothing. */
   readonly uploadKbps?: number
+  /** Whether anything is sent to others on a cellular network. Default false. */
+  readonly givesOnCellular?: boolean
   /** Media kept for other pages, MiB. Default 64. */
   readonly memoryMiB?: number
   /** Connects through the edge's relays only, so that no viewer learns another one's address. Default false. */
@@ -46,15 +48,15 @@ export interface Settings {
   readonly badEdges: readonly string[]
   readonly swarm: string | undefined
   readonly ticket: string | undefined
-  readonly uploadBps: number
+  /** Undefined: the default. */
+  readonly uploadKbps: number | undefined
+  readonly givesOnCellular: boolean | undefined
   readonly memoryBytesMax: number
   readonly isRelayed: boolean
   readonly isSharing: boolean
   readonly request: ((url: string) => RequestInit) | undefined
 }
 
-/** What is sent to others when a page does not say. */
-export const uploadKbpsDefault = 10_000
 const memoryMiBDefault = 64
 
 /** Reads what a page set. */
@@ -71,7 +73,8 @@ export function readOptions(options: KairoOptions & { readonly core?: CoreOption
     badEdges: read.filter(({ url }) => url === undefined).map(({ text }) => text),
     swarm: options.swarm ?? core.swarmId,
     ticket,
-    uploadBps: mayUpload ? atLeast(options.uploadKbps ?? uploadKbpsDefault, 0) * 1_000 : 0,
+    uploadKbps: mayUpload ? options.uploadKbps : 0,
+    givesOnCellular: options.givesOnCellular,
     memoryBytesMax: Math.round(atLeast(memoryMiB, 1) * 1_048_576),
     isRelayed: options.isRelayed ?? false,
     isSharing: options.isSharing ?? core.isP2PDisabled !== true,
@@ -97,5 +100,5 @@ export function swarmOf(playlistUrl: string): string {
 }
 
 function atLeast(value: number, least: number): number {
-  return Number.isFinite(value) ? Math.max(least, value) : least
+  return value > least ? value : least
 }

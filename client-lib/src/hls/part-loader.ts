@@ -18,7 +18,8 @@ import { loadingOf, newStats, Progress } from './load-stats.ts'
 
 /** How a load ended, for the page's listeners. */
 export type LoadOutcome =
-  | { readonly type: 'start' | 'abort' }
+  | { readonly type: 'start' }
+  | { readonly type: 'abort' }
   | { readonly type: 'loaded'; readonly arrival: PartArrival }
   | { readonly type: 'error'; readonly status: number; readonly text: string }
 

@@ -13,11 +13,12 @@ export interface PlayerInit {
   readonly onSource: (url: string) => void
   /** The playhead is elsewhere, or moves at another rate. */
   readonly onMove: () => void
+  readonly onPlaying: (isPlaying: boolean) => void
   readonly onDestroy: () => void
 }
 
 /** What of the media element moves deadlines. */
-const moves = ['seeking', 'seeked', 'ratechange', 'timeupdate', 'waiting', 'playing'] as const
+const moves = ['seeking', 'seeked', 'ratechange', 'timeupdate', 'waiting', 'play', 'pause'] as const
 
 /** A player. */
 export class Player {
@@ -134,5 +135,7 @@ export class Player {
   readonly #moved = (event: Event): void => {
     this.#init.onMove()
     if (event.type === 'seeked') this.#plays()
+    if (event.type === 'play') this.#init.onPlaying(true)
+    if (event.type === 'pause') this.#init.onPlaying(false)
   }
 }

@@ -1,4 +1,5 @@
 /** Answers "why is P2P at 0 %?" in a sentence, for who embeds the player: the first reason that applies, from the page outwards. */
+import type { Allowed } from '../manners/manners.ts'
 import { type KairoStats, offloadOf } from './stats.ts'
 
 /** What is known. */
@@ -9,12 +10,7 @@ export interface Situation {
   readonly badEdges: readonly string[]
   /** Whether this browser can connect to other pages at all. */
   readonly canConnect: boolean
-  readonly isSharing: boolean
-  readonly mayTake: boolean
-  readonly mayGive: boolean
-  /** Why it may not. */
-  readonly why: string | undefined
-  readonly uploadBps: number
+  readonly allowed: Pick<Allowed, 'mayTake' | 'mayGive' | 'why'>
   readonly swarm: string | undefined
   /** What the edge said when it wanted nothing of this page. */
   readonly off: string | undefined
@@ -27,15 +23,14 @@ export function diagnose(situation: Situation): string {
 }
 
 function hindrance(situation: Situation): string | undefined {
-  const { badEdges, off, why, stats } = situation
+  const { badEdges, off, allowed, stats } = situation
   if (!situation.hasSource)
     return 'Nothing has been loaded: no source was given to a player that this engine is bound to.'
   if (situation.edges === 0 && badEdges.length > 0)
     return `No P2P: "${badEdges[0]}" is no address of an edge.`
   if (situation.edges === 0) return 'No P2P: no edge is named in the settings.'
   if (!situation.canConnect) return 'No P2P: this browser has no WebRTC, or it is turned off.'
-  if (!situation.isSharing) return 'No P2P: sharing is switched off.'
-  if (!situation.mayTake) return `No P2P for now: ${why ?? 'this device is to be spared'}.`
+  if (!allowed.mayTake) return `No P2P: ${allowed.why}.`
   if (off !== undefined) return `No P2P: the edge refused this page (${off}).`
   if (!stats.isEdgeOpen && stats.peers.length === 0) {
     return `No P2P: the edge ${stats.edge ?? ''} cannot be reached; it is tried again.`
@@ -43,7 +38,7 @@ function hindrance(situation: Situation): string | undefined {
   return undefined
 }
 
-function outcome({ stats, swarm, mayGive, why, uploadBps }: Situation): string {
+function outcome({ stats, swarm, allowed }: Situation): string {
   const { peers, httpBytes, peerBytes, refusedParts } = stats
   const bytes = httpBytes + peerBytes
   if (peerBytes === 0) {
@@ -56,8 +51,7 @@ function outcome({ stats, swarm, mayGive, why, uploadBps }: Situation): string {
     return `No P2P yet: ${peers.length} pages are connected, but none had in time what this one plays.`
   }
   const percent = Math.round(offloadOf(stats) * 100)
-  const given =
-    mayGive && uploadBps > 0 ? '' : ` Nothing is sent to others: ${why ?? 'uploads are off'}.`
+  const given = allowed.mayGive ? '' : ` Nothing is sent to others: ${allowed.why}.`
   return `${percent} % of ${megabytes(bytes)} came from other pages; ${peers.length} are connected now.${given}`
 }
 
