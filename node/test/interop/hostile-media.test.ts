@@ -13,6 +13,9 @@ import { systemClock } from '../../src/clock.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { MediaPool } from '../../src/media/child/pool.ts'
 import { needs } from '../support/needs.ts'
+import { forkUncounted } from '../support/uncounted.ts'
+
+forkUncounted()
 
 const skip = needs('ffmpeg')
 // Each file has a child of its own.

@@ -21,7 +21,10 @@ import { MediaPool } from '../../src/media/child/pool.ts'
 import { needs } from '../support/needs.ts'
 import { PublishedStream } from '../support/published-stream.ts'
 import { freePort, rawServer } from '../support/restream-partners.ts'
+import { forkUncounted } from '../support/uncounted.ts'
 import { until } from '../support/until.ts'
+
+forkUncounted()
 
 const skip = needs('ffmpeg', 'ffprobe')
 const mediamtx = join(homedir(), '.cache/kairo-bench/mediamtx-v1.14.0')

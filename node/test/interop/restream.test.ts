@@ -20,7 +20,10 @@ import { ffmpegPush } from '../support/ffmpeg-push.ts'
 import { needs } from '../support/needs.ts'
 import { PublishedStream } from '../support/published-stream.ts'
 import { ffmpegListener, freePort, rawServer } from '../support/restream-partners.ts'
+import { forkUncounted } from '../support/uncounted.ts'
 import { until } from '../support/until.ts'
+
+forkUncounted()
 
 const skip = needs('ffmpeg', 'ffprobe')
 const timeout = 120_000

@@ -20,7 +20,10 @@ import type { CheckedRendition } from '../support/cmaf-checker.ts'
 import { type FfmpegPushOptions, ffmpegPush } from '../support/ffmpeg-push.ts'
 import { needs } from '../support/needs.ts'
 import { PublishedStream } from '../support/published-stream.ts'
+import { forkUncounted } from '../support/uncounted.ts'
 import { until } from '../support/until.ts'
+
+forkUncounted()
 
 const skip = needs('ffmpeg', 'ffprobe')
 const timeout = 120_000

@@ -15,3 +15,8 @@ export function nodeCommand(
   if (isCounted) return [process.execPath, [program, ...args]]
   return ['/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args]]
 }
+
+/** Where lines are not counted, has the children that this process forks do without as well. What tap loads here is loaded already. */
+export function forkUncounted(): void {
+  if (process.env[SWITCH] === '0') delete process.env.NODE_OPTIONS
+}

@@ -9,6 +9,7 @@ import type { VideoRung } from '../../src/media/ladder/rung.ts'
 import { VodLibrary } from '../../src/vod/library.ts'
 import { VodPipeline, type VodPipelineInit } from '../../src/vod/pipeline.ts'
 import type { VodStatus } from '../../src/vod/vod-status.ts'
+import { forkUncounted } from './uncounted.ts'
 import { newVideoId } from './video-ids.ts'
 
 /** Everything that makes videos. */
@@ -45,6 +46,7 @@ export async function startVodPeer(
   directory: string,
   options: VodPeerOptions = {},
 ): Promise<VodPeer> {
+  forkUncounted()
   const { bytesMax = 2 ** 30, canStart = () => true, ladder = smallLadder, ...init } = options
   const registry = new Registry()
   const common = { clock: systemClock, logger: silentLogger, registry }
