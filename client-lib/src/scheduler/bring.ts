@@ -162,19 +162,25 @@ function askElsewhere(state: SchedulerState, part: Part, canFetch: boolean): voi
     part.answer = undefined
   }
   if (canFetch) {
-    askEdge(state, part)
+    if (part.edgeAsks === 0 || !isLive(state, part)) askEdge(state, part)
     const askedMs = part.edgeAskedMs
     if (askedMs !== undefined && !state.isDue(part, askedMs + schedulerLimits.edgeWaitMs)) return
   }
   fetch(state, part, part.spent.size > 0 ? 'silent' : state.isEdgeOpen ? 'no-holder' : 'no-edge')
 }
 
+/** A part whose deadline is too near to ask twice. */
+function isLive(state: SchedulerState, part: Part): boolean {
+  return part.isRecent && state.stripes.hasTree(part)
+}
+
 /** How long somebody is waited for who is named, but not connected. */
 function patientMs(state: SchedulerState, part: Part, untilMs: number, canFetch: boolean): number {
   const deadlineMs = part.wish?.deadlineMs ?? untilMs
   if (!canFetch) return Math.min(untilMs, deadlineMs)
-  const isLive = part.isRecent && state.stripes.hasTree(part)
-  return isLive ? Math.min(untilMs, (part.wish?.sinceMs ?? 0) + spanOf(part) / 2) : untilMs
+  return isLive(state, part)
+    ? Math.min(untilMs, (part.wish?.sinceMs ?? 0) + spanOf(part) / 2)
+    : untilMs
 }
 
 /** Asks the edge who fetches, unless it has been asked or has answered. */
@@ -185,7 +191,7 @@ function askEdge(state: SchedulerState, part: Part): void {
   state.askEdge(part)
 }
 
-/** The range of a peer that is much slower than another one would be is asked for anew. */
+/** What is left of the range of a peer that is much slower than another one would be is asked of that one. */
 function planAnew(state: SchedulerState, part: Part): void {
   if (part.replans >= schedulerLimits.replansMax) return
   const { whole } = candidates(part, state.peers)
@@ -199,7 +205,9 @@ function planAnew(state: SchedulerState, part: Part): void {
       continue
     part.replans += 1
     state.cancelPull(part, pull)
-    askHolders(state, part)
+    const [gap] = part.uncovered()
+    if (gap !== undefined) state.ask(part, other, gap, pull.isLate)
+    state.blame(pull.peer, schedulerLimits.comingFault, 'slow', part)
     return
   }
 }

@@ -116,7 +116,8 @@ export class Part {
 
   /** Nothing is known that would be lost with it. */
   get isEmpty(): boolean {
-    return !this.hasBegun && this.holders.size === 0 && !this.isRecent && this.wish === undefined
+    const isKnown = this.bytes !== undefined || this.holders.size > 0 || this.isRecent
+    return !isKnown && !this.hasBegun && this.wish === undefined
   }
 
   missing(): ByteRange[] {
