@@ -1,24 +1,6 @@
 /** What the signalling of browsers counts. */
 import { Counter, Gauge, type Registry } from 'prom-client'
 
-/** Why a connection is not taken. */
-export type RefusalReason =
-  | 'origin'
-  | 'handshake'
-  | 'connections'
-  | 'connections-address'
-  | 'stopping'
-
-/** Why this peer ended a connection. */
-export type EndReason =
-  | 'protocol'
-  | 'message-bytes'
-  | 'rate'
-  | 'slow-reader'
-  | 'silent'
-  | 'idle'
-  | 'stop'
-
 /** What the gauges read. */
 export interface SignallingLoad {
   readonly connections: number

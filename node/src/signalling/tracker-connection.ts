@@ -1,10 +1,9 @@
 /** One browser at the WebTorrent tracker: the swarms that it is in, what it says there, and what is passed on to it. */
-import { type RawData, WebSocket } from 'ws'
-import type { CancelTimer, Clock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import { isKairoError } from '../errors.ts'
 import { webtorrentLimits as limits } from '../limits/signalling.ts'
 import { fullBucket, type TokenBucket, takeToken } from '../token-buckets.ts'
-import type { EndReason, SignallingMetrics } from './signalling-metrics.ts'
+import type { SignallingMetrics } from './signalling-metrics.ts'
 import type { PeerLine } from './swarm.ts'
 import type { EntryRefusal, Swarms } from './swarms.ts'
 import {
@@ -22,6 +21,8 @@ import {
   type Scrape,
   type TrackerMessage,
 } from './tracker-message.ts'
+import { WebSocketLine } from './web-socket-line.ts'
+import type { TakenSocket, WebSocketClient } from './web-sockets.ts'
 
 /** What a connection works with. */
 export interface TrackerConnectionComponents {
@@ -30,14 +31,6 @@ export interface TrackerConnectionComponents {
   readonly metrics: SignallingMetrics
   /** 0 to 1. */
   readonly random: () => number
-}
-
-/** Whose it is. */
-export interface TrackerConnectionInit {
-  readonly socket: WebSocket
-  /** The client's address, as far as it tells clients apart; empty where a proxy does not tell. */
-  readonly address: string
-  readonly onClosed: () => void
 }
 
 /** A peer that the client is in a swarm; the clients of one page share a connection, and may be several. */
@@ -54,11 +47,7 @@ function keyOf({ infoHash, peerId }: PeerName): string {
   return infoHash + peerId
 }
 
-const messageRate = { perSecond: limits.messagesPerSecondMax, burst: limits.messageBurstMax }
 const offerRate = { perSecond: limits.offersGivenPerSecondMax, burst: limits.offersGivenBurstMax }
-
-/** Close codes (RFC 6455 7.4.1); clients show them and nothing more. */
-const closeCodes = { protocol: 1008, rate: 1008, idle: 1000, stop: 1001 } as const
 
 /** What a client is told when it cannot be in a swarm. */
 const refusalWords: Readonly<Record<EntryRefusal, string>> = {
@@ -68,45 +57,42 @@ const refusalWords: Readonly<Record<EntryRefusal, string>> = {
 }
 
 /** One connection. */
-export class TrackerConnection implements PeerLine {
+export class TrackerConnection implements PeerLine, WebSocketClient {
   readonly address: string
   readonly #components: TrackerConnectionComponents
-  readonly #socket: WebSocket
+  readonly #line: WebSocketLine
   /** By {@link keyOf}, the one announced longest ago first. */
   readonly #memberships = new Map<string, Membership>()
-  readonly #messages: TokenBucket
   readonly #offers: TokenBucket
   /** Whom an offer was given to, by its id; the oldest first. Nobody else may answer it, and nobody twice. */
   readonly #offered = new Map<string, PeerLine>()
-  #isAlive = true
   /** When it was last in a swarm. */
   #activeMs: number
-  #isEnding = false
-  #cancelCut: CancelTimer | undefined
 
-  constructor(components: TrackerConnectionComponents, init: TrackerConnectionInit) {
+  constructor(components: TrackerConnectionComponents, { socket, address, onClosed }: TakenSocket) {
     this.#components = components
-    this.#socket = init.socket
-    this.address = init.address
-    const nowMs = components.clock.monotonicMs()
-    this.#messages = fullBucket(messageRate, nowMs)
+    this.address = address
+    const { clock, metrics } = components
+    const nowMs = clock.monotonicMs()
     this.#offers = fullBucket(offerRate, nowMs)
     this.#activeMs = nowMs
-    const { socket } = init
-    socket.on('message', (data, isBinary) => this.#take(data, isBinary))
-    socket.on('ping', () => this.#countMessage())
-    socket.on('pong', () => this.#countMessage())
-    socket.on('error', (error) => this.#failed(error))
-    socket.on('close', () => {
-      this.#leaveAll()
-      this.#cancelCut?.()
-      init.onClosed()
-    })
+    this.#line = new WebSocketLine(
+      { clock, ended: metrics.ended },
+      {
+        ...{ socket, limits },
+        onMessage: (text) => this.#take(text),
+        onEnding: () => this.#leaveAll(),
+        onClosed: () => {
+          this.#leaveAll()
+          onClosed()
+        },
+      },
+    )
   }
 
   giveOffer(text: string): boolean {
     const { clock, metrics } = this.#components
-    if (takeToken(this.#offers, offerRate, clock.monotonicMs())) return this.#send(text)
+    if (takeToken(this.#offers, offerRate, clock.monotonicMs())) return this.#line.send(text)
     metrics.limited.inc({ limit: 'offers-given' })
     return false
   }
@@ -114,7 +100,7 @@ export class TrackerConnection implements PeerLine {
   giveAnswer(offerId: string, from: PeerLine, text: string): boolean {
     if (this.#offered.get(offerId) !== from) return false
     this.#offered.delete(offerId)
-    return this.#send(text)
+    return this.#line.send(text)
   }
 
   displaced(infoHash: string, peerId: string): void {
@@ -123,11 +109,7 @@ export class TrackerConnection implements PeerLine {
 
   /** Looks whether the client is still there, and still in its swarms; then asks it. */
   check(nowMs: number): void {
-    if (this.#isEnding) return
-    if (!this.#isAlive) {
-      this.#cut('silent')
-      return
-    }
+    if (!this.#line.isThere()) return
     for (const membership of this.#memberships.values()) {
       if (nowMs - membership.announcedMs < limits.announceMsMax) break
       this.#leave(membership)
@@ -137,43 +119,16 @@ export class TrackerConnection implements PeerLine {
       this.end('idle')
       return
     }
-    this.#isAlive = false
-    this.#socket.ping()
+    this.#line.ping()
   }
 
   /** Says goodbye, and waits a little for the client to do so. */
-  end(reason: keyof typeof closeCodes): void {
-    if (!this.#beginEnd(reason)) return
-    this.#socket.close(closeCodes[reason], reason)
+  end(reason: 'protocol' | 'idle' | 'stop'): void {
+    this.#line.end(reason)
   }
 
-  /** Ends without a word. */
-  #cut(reason: EndReason): void {
-    if (this.#beginEnd(reason)) this.#socket.terminate()
-  }
-
-  /** False when the end has begun already. */
-  #beginEnd(reason: EndReason): boolean {
-    if (this.#isEnding) return false
-    this.#isEnding = true
-    const { clock, metrics } = this.#components
-    metrics.ended.inc({ reason })
-    this.#leaveAll()
-    this.#cancelCut = clock.after(limits.closeGraceMs, () => this.#socket.terminate())
-    return true
-  }
-
-  /** The library found the bytes to be no WebSocket, or too much; or the connection broke, which is the client's business. */
-  #failed(error: Error & { readonly code?: string }): void {
-    const code = error.code ?? ''
-    // It sends a close frame of its own then.
-    if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#beginEnd('message-bytes')
-    else if (code.startsWith('WS_ERR_')) this.#beginEnd('protocol')
-  }
-
-  #take(data: RawData, isBinary: boolean): void {
-    if (!this.#countMessage()) return
-    const message = isBinary ? undefined : readOrNothing(String(data))
+  #take(text: string | undefined): void {
+    const message = text === undefined ? undefined : readOrNothing(text)
     const { metrics } = this.#components
     if (message === undefined) {
       metrics.messages.inc({ kind: 'invalid' })
@@ -186,16 +141,6 @@ export class TrackerConnection implements PeerLine {
     else this.#scrape(message)
   }
 
-  /** Notes that the client said something; false when that was too much, or it is on its way out. */
-  #countMessage(): boolean {
-    if (this.#isEnding) return false
-    this.#isAlive = true
-    const nowMs = this.#components.clock.monotonicMs()
-    if (takeToken(this.#messages, messageRate, nowMs)) return true
-    this.end('rate')
-    return false
-  }
-
   #announce(message: Announce): void {
     const { swarms } = this.#components
     const { infoHash, event } = message
@@ -205,11 +150,11 @@ export class TrackerConnection implements PeerLine {
       const refusal = this.#enter(message)
       if (refusal !== undefined) {
         this.#components.metrics.limited.inc({ limit: refusal })
-        this.#send(announceFailure(infoHash, refusalWords[refusal]))
+        this.#line.send(announceFailure(infoHash, refusalWords[refusal]))
         return
       }
     }
-    this.#send(announceAnswer(infoHash, swarms.countsOf(infoHash)))
+    this.#line.send(announceAnswer(infoHash, swarms.countsOf(infoHash)))
     if (event !== 'stopped') this.#offer(message)
   }
 
@@ -271,7 +216,7 @@ export class TrackerConnection implements PeerLine {
 
   #scrape({ infoHashes }: Scrape): void {
     const { swarms } = this.#components
-    this.#send(scrapeAnswer(infoHashes.map((hash) => [hash, swarms.countsOf(hash)])))
+    this.#line.send(scrapeAnswer(infoHashes.map((hash) => [hash, swarms.countsOf(hash)])))
   }
 
   /** Leaves a swarm; one that another connection has entered under this id is none of ours to leave. */
@@ -282,17 +227,6 @@ export class TrackerConnection implements PeerLine {
 
   #leaveAll(): void {
     for (const membership of [...this.#memberships.values()]) this.#leave(membership)
-  }
-
-  /** False when it does not go out. */
-  #send(text: string): boolean {
-    if (this.#isEnding || this.#socket.readyState !== WebSocket.OPEN) return false
-    if (this.#socket.bufferedAmount > limits.unsentBytesMax) {
-      this.#cut('slow-reader')
-      return false
-    }
-    this.#socket.send(text)
-    return true
   }
 }
 
