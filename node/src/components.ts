@@ -5,7 +5,6 @@
 import type { Registry } from 'prom-client'
 import { loadOperatorToken, type OperatorToken } from './auth/operator-token.ts'
 import { type Clock, systemClock } from './clock.ts'
-import type { Settings } from './config/schema.ts'
 import type { DvrServer } from './content/dvr/dvr-server.ts'
 import { Audience } from './delivery/audience.ts'
 import { type Identity, loadIdentity } from './host/identity.ts'
@@ -39,10 +38,10 @@ import {
 } from './peer/egress-components.ts'
 import { createLibrary, createMedia, createTranscoding } from './peer/media-components.ts'
 import { createNearest } from './peer/nearest-components.ts'
+import { createSignalling, type SignallingRooms } from './peer/signalling-components.ts'
 import type { LiveStoryboards } from './recording/live-storyboards.ts'
 import type { StreamArchives } from './recording/stream-archives.ts'
 import type { RestreamService } from './restream/service.ts'
-import { WebtorrentTracker } from './signalling/webtorrent-tracker.ts'
 import type { TranscodeService } from './transcode/service.ts'
 import type { Downloads } from './vod/download/downloads.ts'
 import type { VodLibrary } from './vod/library.ts'
@@ -58,7 +57,8 @@ export interface Components
   extends ContentRooms,
     ReturnType<typeof createNearest>,
     ReturnType<typeof createCoordination>,
-    ReturnType<typeof createCdn> {
+    ReturnType<typeof createCdn>,
+    SignallingRooms {
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
@@ -92,8 +92,6 @@ export interface Components
   readonly restreaming: RestreamService
   readonly pulls: PullService
   readonly webhooks: WebhookService
-  /** Undefined where the operator wants none. */
-  readonly webtorrent: WebtorrentTracker | undefined
 }
 
 /**
@@ -175,20 +173,9 @@ export async function createComponents(init: ComponentsInit): Promise<Components
     ...library,
     ...kept,
     webhooks,
-    webtorrent: createWebtorrent(base, shelter, settings),
+    ...(await createSignalling(base, shelter, init)),
     ...createEgress(base, { ...ingest, ...media }, emit),
   }
-}
-
-function createWebtorrent(
-  base: Base,
-  { proxies }: Shelter,
-  { webtorrentTracker, signallingOrigins, corsOrigins }: Settings,
-): WebtorrentTracker | undefined {
-  if (!webtorrentTracker) return undefined
-  const origins = signallingOrigins.length > 0 ? signallingOrigins : corsOrigins
-  const trusts = (address: string): boolean => proxies.trusts(address)
-  return new WebtorrentTracker({ ...base, trusts }, { origins })
 }
 
 function createIngest(

@@ -160,6 +160,7 @@ export class Peer {
     if (admin !== http) await this.#begin('pages and API', admin)
     // After the servers, so that its clients hear goodbye before their connections are cut.
     if (components.webtorrent !== undefined) await this.#begin('webtorrent', components.webtorrent)
+    if (components.swarmEdge !== undefined) await this.#begin('swarms', components.swarmEdge)
     this.#rooms = {
       components,
       http,

@@ -190,6 +190,26 @@ export const settingsSchema = z.strictObject({
     { flag: '--webtorrent-tracker', env: 'KAIRO_WEBTORRENT_TRACKER' },
     'Be a WebTorrent tracker at `/announce`, so that players with p2p-media-loader find one another.',
   ),
+  swarm: named(
+    z.boolean().default(true),
+    { flag: '--swarm', env: 'KAIRO_SWARM' },
+    'Be the edge of swarms of viewers at `/swarm`, so that pages with the client library share what they fetch.',
+  ),
+  swarmTickets: named(
+    z.enum(['off', 'required']).default('off'),
+    { flag: '--swarm-tickets', env: 'KAIRO_SWARM_TICKETS' },
+    'Whether pages need a signed ticket to enter a swarm. Tickets are signed with the secret in the home folder, `swarm.secret`.',
+  ),
+  iceServers: named(
+    z
+      .array(
+        z.string().regex(/^stuns?:\S+$/, 'expected a STUN URL, for example stun:stun.example:3478'),
+      )
+      .max(8)
+      .default([]),
+    { flag: '--ice-servers', env: 'KAIRO_ICE_SERVERS' },
+    'STUN servers that pages are told of, so that those behind different routers can connect: URLs such as `stun:stun.example:3478`.',
+  ),
   signallingOrigins: named(
     z.array(z.string().min(1)).default([]),
     { flag: '--signalling-origins', env: 'KAIRO_SIGNALLING_ORIGINS' },

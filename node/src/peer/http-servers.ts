@@ -104,7 +104,7 @@ async function ownAnswers({ components, loaded, rtmp, srt, report }: HttpServers
   })
   return {
     plainHandlers,
-    upgrades: components.webtorrent === undefined ? [] : [components.webtorrent.route],
+    upgrades: [components.webtorrent, components.swarmEdge].flatMap((room) => room?.route ?? []),
     ...routes,
     authenticators: {
       operator: ({ bearer }: Caller) => operatorToken.verify(bearer),

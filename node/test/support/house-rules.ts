@@ -100,6 +100,8 @@ export const packageRooms: Readonly<Record<string, readonly string[]>> = {
   multiformats: ['content', 'host', 'ipfs'],
   '@helia/': ['ipfs'],
   aws4fetch: ['cdn'],
+  // The wire between pages and edges is the client library's; it names it once for both.
+  '@kairo/client': ['signalling'],
   '@kairo/': ['coordination', 'api', 'doctor', 'wiring'],
   'dns-packet': ['dns'],
   maxmind: ['nearest'],

@@ -1,0 +1,456 @@
+/**
+ * One swarm: the viewers of one stream or video at this edge. It says who connects to whom, who fetches what, who has it, and what it is; it passes on what
+ * pages need to connect; it lets go who lies or is reported.
+ *
+ * - A page that enters is told of up to `neighboursFirst` others and makes the offers; it is told of new ones when fewer than `neighboursMin` are left.
+ * - A wanted part is answered, in this order: alone, where pages did not agree what it is; with its digest and up to four pages that have it whole,
+ *   neighbours first and those named least lately first; as a check of what another page fetches; else by the leases (lease-book.ts). A page that was sent to others `sentToOthersMax` times for a
+ *   part is granted it, or waits for who is.
+ * - `got` is what a part is (agreement.ts): those who waited are told its digest, and who has it if they are not connected to it; followers of the live rendition too.
+ * - Who lied about a digest, or is reported by two of its neighbours in different address groups, is put out.
+ * - Messages of connecting pass only between pages that were told to connect.
+ * - Pages that cannot connect get digests of what they want, and nothing else.
+ */
+import type {
+  EdgeMessage,
+  Got,
+  PageId,
+  PageMessage,
+  PageState,
+  PartKey,
+  Report,
+  SignalTo,
+} from '@kairo/client/protocol'
+import type { CancelTimer, Clock } from '../../clock.ts'
+import { pageSwarmLimits as limits, swarmLimits } from '../../limits/swarm.ts'
+import { takeToken } from '../../token-buckets.ts'
+import { judge, type Verdict } from './agreement.ts'
+import { Checks } from './checks.ts'
+import { LeaseBook, type LeaseNotice } from './lease-book.ts'
+import { LiveTrees } from './live-trees.ts'
+import { chooseNeighbours } from './neighbour-plan.ts'
+import { join, type Page, part, signalRate } from './page.ts'
+import { PageSet } from './page-set.ts'
+import { PartBook, type PartRecord, type PartsOfAll } from './part-book.ts'
+import type { SwarmMetrics } from './swarm-metrics.ts'
+
+/** What a swarm works with. */
+export interface PageSwarmComponents {
+  readonly clock: Clock
+  readonly metrics: SwarmMetrics
+  readonly random: () => number
+  /** Parts remembered in all swarms. */
+  readonly partsOfAll: PartsOfAll
+  /** A page was put out: nobody is to come back under its id. */
+  readonly onPutOut: (page: Page) => void
+}
+
+/** One swarm. */
+export class PageSwarm {
+  readonly #components: PageSwarmComponents
+  /** All, with those whose connection broke. */
+  readonly #pages = new Map<PageId, Page>()
+  /** Those that are there and can connect. */
+  readonly #able = new PageSet()
+  readonly #leases: LeaseBook
+  readonly #trees: LiveTrees
+  readonly #parts: PartBook
+  readonly #checks: Checks
+  #present = 0
+  #wakeMs = Number.POSITIVE_INFINITY
+  #cancelWake: CancelTimer | undefined
+
+  constructor(components: PageSwarmComponents) {
+    const { clock, metrics, random, partsOfAll } = components
+    this.#components = components
+    const onLimit = (limit: string): void => metrics.limited.inc({ limit })
+    const onEnd = (end: string): void => metrics.leases.inc({ end })
+    this.#leases = new LeaseBook({ clock, onEnd, onLimit })
+    this.#trees = new LiveTrees({
+      clock,
+      connect: (page, others) => this.#connect(page, others),
+      onPlan: () => metrics.plans.inc(),
+      onLimit,
+    })
+    this.#parts = new PartBook(partsOfAll, () => onLimit('parts'))
+    this.#checks = new Checks(random)
+  }
+
+  /** Pages, with those whose connection broke a moment ago. */
+  get size(): number {
+    return this.#pages.size
+  }
+
+  /** Pages that are connected. */
+  get present(): number {
+    return this.#present
+  }
+
+  /** Pages to be in trees. */
+  get followers(): number {
+    return this.#trees.followers
+  }
+
+  /** Leases that run. */
+  get leases(): number {
+    return this.#leases.size
+  }
+
+  /** The page of an id. */
+  find(id: PageId): Page | undefined {
+    return this.#pages.get(id)
+  }
+
+  /** A page is there: new, or again. It has been welcomed. */
+  enter(page: Page): void {
+    this.#pages.set(page.id, page)
+    this.#present += 1
+    if (!page.canConnect) return
+    this.#able.add(page)
+    this.#leases.enter(page.id, page.canServe)
+    const wanted = limits.neighboursFirst - page.links.size
+    if (wanted > 0) this.#findNeighbours(page, wanted)
+  }
+
+  /** The connection of a page broke: it may come back, so its neighbours are not told yet. */
+  suspend(page: Page): void {
+    if (page.line === undefined) return
+    page.line = undefined
+    this.#present -= 1
+    this.#able.delete(page)
+    this.#trees.leave(page)
+    this.#tell(this.#leases.leave(page.id))
+    this.#arm()
+  }
+
+  /** Neighbours are told that a page is gone. */
+  forsake(page: Page): void {
+    for (const id of [...page.links.keys()]) {
+      const other = this.#pages.get(id)
+      if (other === undefined) continue
+      part(page, other)
+      other.line?.tell({ kind: 'gone', id: page.id })
+      this.#seeToNeighbours(other)
+    }
+  }
+
+  /** A page is gone for good. */
+  leave(page: Page): void {
+    if (!this.#pages.has(page.id)) return
+    this.suspend(page)
+    this.#pages.delete(page.id)
+    this.forsake(page)
+  }
+
+  /** The last page is gone. */
+  stop(): void {
+    this.#cancelWake?.()
+    this.#trees.stop()
+    this.#parts.clear()
+  }
+
+  /** Takes what a page says, once it is in. */
+  take(page: Page, message: Exclude<PageMessage, { kind: 'hello' }>): void {
+    if (message.kind === 'want') {
+      for (const { key, withinMs } of message.parts) this.#want(page, key, withinMs)
+    } else if (!page.canConnect) {
+      // Everything else is about what goes between pages.
+      return
+    } else if (message.kind === 'state') this.#takeState(page, message)
+    else if (message.kind === 'got') this.#got(page, message)
+    else if (message.kind === 'failed') this.#tell(this.#leases.failed(page.id, message.key))
+    else if (message.kind === 'signal') this.#signal(page, message)
+    else if (message.kind === 'report') this.#report(page, message)
+    else if (message.rendition === undefined) this.#trees.leave(page)
+    else this.#trees.follow(page, message.rendition, message.partMs)
+    this.#arm()
+  }
+
+  #takeState(page: Page, { held, uploadBps, neighbours }: PageState): void {
+    const nowMs = this.#components.clock.monotonicMs()
+    const couldServe = page.canServe
+    page.uploadBps = uploadBps
+    if (page.canServe !== couldServe) {
+      this.#leases.enter(page.id, page.canServe)
+      this.#trees.changed(page)
+    }
+    for (const { id, rttMs } of neighbours) {
+      const link = page.links.get(id)
+      if (link === undefined) continue
+      link.seenMs = nowMs
+      link.rttMs = rttMs
+    }
+    for (const [id, { seenMs }] of page.links) {
+      const other = this.#pages.get(id)
+      if (other !== undefined && nowMs - seenMs >= limits.linkMsMax) part(page, other)
+    }
+    const { fresh, isAll } = page.held.replace(held)
+    if (!isAll) this.#limit('held')
+    for (const key of fresh) this.#parts.addHolder(key, page.id)
+    this.#seeToNeighbours(page)
+  }
+
+  #want(page: Page, key: PartKey, withinMs: number): void {
+    const record = this.#parts.find(key)
+    const { told, state } = record?.belief ?? {}
+    if (!page.canConnect) {
+      if (told !== undefined) this.#tellDigest(page, key, told)
+      return
+    }
+    if (state !== undefined && state !== 'open') {
+      this.#grant(page, key, limits.wholeWaitMs, 'alone')
+      return
+    }
+    const isChecked = record?.check === 'owed' && this.#check(page, record, withinMs)
+    if (isChecked) return
+    if (record !== undefined && told !== undefined) {
+      const holders = this.#holdersFor(page, record)
+      if (holders.length > 0 && this.#maySend(page, key)) {
+        this.#tellDigest(page, key, told)
+        const forMs = Math.max(1, Math.min(withinMs, limits.wholeWaitMs))
+        this.#say(page, { kind: 'from', key, peers: holders, isWhole: true, forMs })
+        this.#answered('whole')
+        return
+      }
+    }
+    this.#tell(this.#leases.want(page.id, key, withinMs))
+  }
+
+  /** Has a page fetch what another one fetches, if it is one to ask. */
+  #check(page: Page, record: PartRecord, withinMs: number): boolean {
+    const { key, asked } = record
+    if (withinMs < limits.checkWithinMsMin || asked.includes(page.id)) return false
+    const first = this.#pages.get(asked[0] ?? '')
+    if (this.#able.groups > 1 && first?.address === page.address) return false
+    record.check = 'done'
+    this.#checks.spend()
+    this.#grant(page, key, limits.wholeWaitMs, 'check')
+    return true
+  }
+
+  /** Whether a page is sent to others for a part, once more. */
+  #maySend(page: Page, key: PartKey): boolean {
+    const times = page.sent.get(key) ?? 0
+    if (times >= limits.sentToOthersMax) return false
+    const [oldest] = page.sent.keys()
+    if (times === 0 && page.sent.size >= limits.sentPartsMax) page.sent.delete(oldest as PartKey)
+    page.sent.set(key, times + 1)
+    return true
+  }
+
+  /** Who has a part whole: neighbours, then others, at least one of which the page is told to connect to. */
+  #holdersFor(page: Page, { key, holders }: PartRecord): PageId[] {
+    const nowMs = this.#components.clock.monotonicMs()
+    const has = (id: PageId): Page[] => {
+      const other = this.#pages.get(id)
+      return other?.canServe && other !== page && other.held.has(key) ? [other] : []
+    }
+    const byLoad = (pages: Page[]): Page[] =>
+      pages.sort((a, b) => a.named.at(nowMs) - b.named.at(nowMs))
+    const near = byLoad([...page.links.keys()].flatMap(has))
+    const far = byLoad(holders.filter((id) => !page.links.has(id)).flatMap(has))
+    const named = [...near, ...far].slice(0, limits.holdersNamedMax)
+    if (near.length === 0) {
+      const other = far.find((one) => this.#isRoomBetween(page, one))
+      if (other === undefined) return []
+      this.#connect(page, [other.id])
+      named.splice(0, named.length, other, ...named.filter((one) => one !== other))
+    }
+    named[0]?.named.add(1, nowMs)
+    return named.map(({ id }) => id)
+  }
+
+  #got(page: Page, { key, bytes, digest }: Got): void {
+    const record = this.#parts.take(key)
+    const isAsked = record.asked.includes(page.id) || this.#trees.isRoot(page, key)
+    const claim = { page: page.id, address: page.address, bytes, digest }
+    const isOneGroup = this.#able.groups < 2
+    const verdict = judge(record.belief, claim, { isAsked, isOneGroup })
+    record.belief = verdict
+    page.held.add(key)
+    this.#parts.addHolder(key, page.id)
+    const { told, state, agreed, liars, isNews } = verdict
+    for (const id of agreed) {
+      const other = this.#pages.get(id)
+      if (other !== undefined) other.agreed += 1
+    }
+    page.agreed += agreed.length
+    this.#components.metrics.claims.inc({ verdict: wordFor(verdict) })
+    for (const id of liars) this.#putOut(this.#pages.get(id), 'its parts are not what others get')
+    const isHolder = this.#leases.holderOf(key) === page.id
+    this.#leases.has(page.id, key)
+    if (isHolder || told !== undefined || state !== 'open') this.#settle(key)
+    if (isNews && told !== undefined) this.#trees.digest({ key, bytes, digest })
+  }
+
+  /** Tells those who wait for a part what has become of it. */
+  #settle(key: PartKey): void {
+    const told = this.#parts.find(key)?.belief.told
+    const holder = told && this.#pages.get(told.page)
+    for (const [id, leftMs] of this.#leases.settle(key)) {
+      const page = this.#pages.get(id)
+      if (page === undefined) continue
+      if (told === undefined || holder === undefined || !page.links.has(holder.id)) {
+        this.#want(page, key, leftMs)
+      } else this.#tellDigest(page, key, told)
+    }
+  }
+
+  #tell(notices: readonly LeaseNotice[]): void {
+    for (const notice of notices) {
+      const page = this.#pages.get(notice.to)
+      if (page === undefined) continue
+      const { key, forMs } = notice
+      if (notice.kind === 'grant') {
+        this.#grant(page, key, forMs, notice.isAlone ? 'alone' : 'lease')
+        continue
+      }
+      const holder = this.#pages.get(notice.holder)
+      if (holder !== undefined && this.#isRoomBetween(page, holder)) {
+        this.#connect(page, [holder.id])
+      }
+      this.#say(page, { kind: 'from', key, peers: [notice.holder], isWhole: false, forMs })
+      this.#answered('coming')
+    }
+  }
+
+  #grant(page: Page, key: PartKey, forMs: number, how: 'lease' | 'alone' | 'check'): void {
+    const isNew = this.#parts.find(key)?.asked.includes(page.id) !== true
+    this.#parts.addAsked(key, page.id)
+    if (how === 'lease' && isNew) {
+      const record = this.#parts.take(key)
+      const isOwed = this.#checks.granted(page, this.#able.size)
+      if (isOwed && record.check === 'none') record.check = 'owed'
+    }
+    this.#say(page, { kind: 'grant', key, forMs })
+    this.#answered(how)
+  }
+
+  #signal(page: Page, { to, step }: SignalTo): void {
+    const { clock, metrics } = this.#components
+    const link = page.links.get(to)
+    const other = this.#pages.get(to)
+    let result = 'unknown'
+    if (link === undefined || other === undefined) {
+      if (other === undefined) this.#say(page, { kind: 'gone', id: to })
+    } else if (!takeToken(link.signals, signalRate, clock.monotonicMs())) result = 'limited'
+    else {
+      const isSent = other.line?.tell({ kind: 'signal', from: page.id, step }) === true
+      result = isSent ? 'relayed' : 'undelivered'
+    }
+    metrics.signals.inc({ result })
+  }
+
+  #report(page: Page, { peer }: Report): void {
+    const other = this.#pages.get(peer)
+    if (other === undefined || !page.links.has(peer) || page.reported.has(peer)) return
+    if (page.reported.size >= limits.reportsPerPageMax) {
+      this.#limit('reports')
+      return
+    }
+    page.reported.add(peer)
+    // Without an address nobody is told apart.
+    if (page.address !== '') other.reportedBy.add(page.address)
+    if (other.reportedBy.size >= 2) this.#putOut(other, 'others report what it sends')
+  }
+
+  #putOut(page: Page | undefined, detail: string): void {
+    if (page === undefined) return
+    const { line } = page
+    this.#parts.disbelieve(page.id)
+    this.leave(page)
+    this.#components.onPutOut(page)
+    line?.putOut({ kind: 'off', reason: 'misbehaved', detail })
+  }
+
+  #seeToNeighbours(page: Page): void {
+    const { clock } = this.#components
+    const nowMs = clock.monotonicMs()
+    if (page.line === undefined || page.links.size >= limits.neighboursMin) return
+    if (page.links.size + 1 >= this.#able.size) return
+    if (nowMs - page.neighboursMs < swarmLimits.stateEveryMs && page.links.size > 0) return
+    this.#findNeighbours(page, limits.neighboursFirst - page.links.size)
+  }
+
+  #findNeighbours(page: Page, count: number): void {
+    const { clock, random } = this.#components
+    page.neighboursMs = clock.monotonicMs()
+    const find = (id: PageId): Page | undefined => this.#pages.get(id)
+    const others = chooseNeighbours(page, count, { pages: this.#able, find, random })
+    this.#connect(
+      page,
+      others.map(({ id }) => id),
+    )
+  }
+
+  #isRoomBetween(page: Page, other: Page): boolean {
+    const { neighboursForPartMax: max } = limits
+    return !page.links.has(other.id) && page.links.size < max && other.links.size < max
+  }
+
+  /** Tells a page to connect to others, where it is not connected. */
+  #connect(page: Page, others: readonly PageId[]): void {
+    const nowMs = this.#components.clock.monotonicMs()
+    const connect = others.filter((id) => {
+      const other = this.#pages.get(id)
+      return other !== undefined && join(page, other, nowMs)
+    })
+    if (connect.length === 0) return
+    this.#say(page, { kind: 'peers', connect })
+    this.#trim(page)
+    for (const id of connect) this.#trim(this.#pages.get(id))
+  }
+
+  /** Ends the oldest connections that no tree needs of a page that has too many. */
+  #trim(page: Page | undefined): void {
+    if (page === undefined) return
+    for (const id of [...page.links.keys()]) {
+      if (page.links.size <= limits.linksMax) return
+      const other = this.#pages.get(id)
+      if (other === undefined || this.#trees.areJoined(page, other)) continue
+      part(page, other)
+      this.#say(page, { kind: 'gone', id })
+      other.line?.tell({ kind: 'gone', id: page.id })
+      this.#limit('links')
+    }
+  }
+
+  #tellDigest(page: Page, key: PartKey, told: { bytes: number; digest: string }): void {
+    const { bytes, digest } = told
+    this.#say(page, { kind: 'digests', parts: [{ key, bytes, digest }] })
+  }
+
+  #say(page: Page, message: EdgeMessage): void {
+    page.line?.tell(message)
+  }
+
+  #answered(how: string): void {
+    this.#components.metrics.answered.inc({ how })
+  }
+
+  #limit(limit: string): void {
+    this.#components.metrics.limited.inc({ limit })
+  }
+
+  /** Sets the timer of what leases wait for. */
+  #arm(): void {
+    const { clock } = this.#components
+    const wakeMs = this.#leases.wakeAtMs
+    if (wakeMs === undefined || wakeMs >= this.#wakeMs) return
+    this.#cancelWake?.()
+    this.#wakeMs = wakeMs
+    this.#cancelWake = clock.after(Math.max(0, wakeMs - clock.monotonicMs()), () => {
+      this.#wakeMs = Number.POSITIVE_INFINITY
+      this.#tell(this.#leases.tick())
+      this.#arm()
+    })
+  }
+}
+
+/** What came of a claim, for the metric. */
+function wordFor({ state, liars, agreed, isNews }: Verdict): string {
+  if (state !== 'open') return state
+  if (liars.length > 0) return 'decided'
+  if (agreed.length > 0) return 'agreed'
+  return isNews ? 'told' : 'unasked'
+}

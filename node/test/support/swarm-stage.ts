@@ -1,0 +1,140 @@
+/** An edge of viewers' swarms behind a real HTTP server, and pages that speak its wire over real sockets and keep what they hear. */
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { type EdgeMessage, type PageMessage, swarmProtocol } from '@kairo/client/protocol'
+import type { Test } from 'tap'
+import { type ClientOptions, WebSocket } from 'ws'
+import { swarmLimits as limits } from '../../src/limits/swarm.ts'
+import { silentLogger } from '../../src/logger.ts'
+import { createRegistry } from '../../src/metrics/registry.ts'
+import { SwarmEdge, type SwarmEdgeInit } from '../../src/signalling/swarm/swarm-edge.ts'
+import { metric, startTestServer, stopTestServer } from './http-exchange.ts'
+import { ManualClock } from './manual-clock.ts'
+import { until } from './until.ts'
+
+/** A message of one kind. */
+export type Told<Kind extends EdgeMessage['kind']> = Extract<EdgeMessage, { kind: Kind }>
+
+/** What a page is. */
+export interface TestPageInit extends ClientOptions {
+  readonly swarm?: string
+  readonly uploadBps?: number
+  readonly canConnect?: boolean
+  readonly session?: string
+  readonly ticket?: string
+}
+
+/** Starts an edge that runs until the test ends, on a clock that stands still. */
+export async function startSwarmEdge(t: Test, init: Partial<SwarmEdgeInit> = {}) {
+  const clock = new ManualClock()
+  const registry = createRegistry()
+  const edge = new SwarmEdge(
+    { clock, registry, logger: silentLogger, random: Math.random },
+    { origins: ['*'], secret: 'a secret of this test', ...init },
+  )
+  const http = await startTestServer({ upgrades: [edge.route] })
+  edge.start()
+  const url = `ws://127.0.0.1:${http.port}/swarm`
+  const pages: TestPage[] = []
+  t.teardown(async () => {
+    for (const page of pages) page.socket.terminate()
+    const stopped = edge.stop()
+    // Those that answer no goodbye are cut.
+    clock.advance(limits.closeGraceMs)
+    await stopped
+    await stopTestServer(http)
+  })
+  const count = (name: string, labels: Record<string, string> = {}): Promise<number> =>
+    metric(registry, `kairo_swarm_${name}`, labels)
+  const connect = async (options: ClientOptions = {}): Promise<TestPage> => {
+    const page = new TestPage(new WebSocket(url, swarmProtocol, options))
+    pages.push(page)
+    await once(page.socket, 'open')
+    return page
+  }
+  return {
+    ...{ clock, http, registry, edge, url, count, connect },
+    /** A page that is in a swarm; a number makes its address another one's. */
+    enter: async ({
+      swarm,
+      uploadBps,
+      canConnect,
+      session,
+      ticket,
+      ...options
+    }: TestPageInit = {}) => {
+      const page = await connect(options)
+      page.say({
+        ...{ kind: 'hello', swarm: swarm ?? 'a film' },
+        ...{ uploadBps: uploadBps ?? 10_000_000, canConnect: canConnect ?? true },
+        ...(session !== undefined && { session }),
+        ...(ticket !== undefined && { ticket }),
+      })
+      page.welcome = await page.hear('welcome')
+      return page
+    },
+    /** Resolves when a metric has this value. */
+    counted: (value: number, name: string, labels: Record<string, string> = {}): Promise<void> =>
+      until(async () => (await count(name, labels)) === value, `${name} to be ${value}`, 10_000),
+  }
+}
+
+/** One page. */
+export class TestPage {
+  readonly socket: WebSocket
+  readonly heard: EdgeMessage[] = []
+  welcome: Told<'welcome'> | undefined
+  /** Close code and reason, once it is closed. */
+  closed: { readonly code: number; readonly reason: string } | undefined
+
+  constructor(socket: WebSocket) {
+    this.socket = socket
+    socket.on('message', (data) => this.heard.push(JSON.parse(String(data)) as EdgeMessage))
+    socket.on('close', (code, reason) => {
+      this.closed = { code, reason: String(reason) }
+    })
+    // A refused or broken connection always closes too.
+    socket.on('error', () => {})
+  }
+
+  get id(): string {
+    return this.welcome?.id ?? ''
+  }
+
+  say(message: PageMessage): void {
+    this.socket.send(JSON.stringify(message))
+  }
+
+  want(key: string, withinMs = 10_000): void {
+    this.say({ kind: 'want', parts: [{ key, withinMs }] })
+  }
+
+  /** Tells that a part came, with the digest of a text. */
+  got(key: string, text = key): void {
+    this.say({ kind: 'got', key, bytes: text.length, digest: digestOf(text) })
+  }
+
+  /** The first message of a kind that came and was not taken before. */
+  async hear<Kind extends EdgeMessage['kind']>(kind: Kind): Promise<Told<Kind>> {
+    const isIt = (message: EdgeMessage): boolean => message.kind === kind
+    await until(() => this.heard.some(isIt), `${kind} of the edge`, 10_000)
+    return this.heard.splice(this.heard.findIndex(isIt), 1)[0] as Told<Kind>
+  }
+
+  /** Resolves once the edge has read all that this page said, and this page all that the edge said to it until then. */
+  async settled(): Promise<void> {
+    this.socket.ping()
+    await once(this.socket, 'pong')
+  }
+
+  /** Resolves with why the edge closed. */
+  async end(): Promise<{ readonly code: number; readonly reason: string }> {
+    await until(() => this.closed !== undefined, 'the end of a connection', 10_000)
+    return this.closed as { readonly code: number; readonly reason: string }
+  }
+}
+
+/** SHA-256 as the wire has it. */
+export function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
+}
