@@ -191,22 +191,26 @@ function askEdge(state: SchedulerState, part: Part): void {
   state.askEdge(part)
 }
 
-/** What is left of the range of a peer that is much slower than another one would be is asked of that one. */
+/**
+ * What is left of the range of a peer that is much slower than another one would be is asked of that one, while there is time. A peer that has sent nothing
+ * is judged by its silence.
+ */
 function planAnew(state: SchedulerState, part: Part): void {
-  if (part.replans >= schedulerLimits.replansMax) return
+  if (part.replans >= schedulerLimits.replansMax || state.nowMs >= latestMs(state, part)) return
   const { whole } = candidates(part, state.peers)
   if (whole.length === 0) return
   for (const pull of part.pulls.values()) {
     const rest = part.restOf(pull)
-    if (pull.isPush || rest === Number.POSITIVE_INFINITY) continue
+    if (pull.isPush || pull.got === 0 || rest === Number.POSITIVE_INFINITY) continue
     if (rest < schedulerLimits.replanBytesMin || !part.holders.get(pull.peer.id)) continue
     const other = best(whole, rest, state.random)
     if (other === undefined || !state.isDue(part, slowMs(pull, rest, other.expectedMs(rest))))
       continue
     part.replans += 1
     state.cancelPull(part, pull)
+    part.spent.add(pull.peer.id)
     const [gap] = part.uncovered()
-    if (gap !== undefined) state.ask(part, other, gap, pull.isLate)
+    if (gap !== undefined) state.ask(part, other, gap, false)
     state.blame(pull.peer, schedulerLimits.comingFault, 'slow', part)
     return
   }
