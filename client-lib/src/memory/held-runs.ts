@@ -26,7 +26,6 @@ export function heldRuns(
 
 function isNext(run: { place: PartPlace; count: number }, place: PartPlace): boolean {
   return (
-    run.place.part === undefined &&
     place.part === undefined &&
     run.place.rendition === place.rendition &&
     run.place.sequence + run.count === place.sequence &&

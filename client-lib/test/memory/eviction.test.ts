@@ -32,24 +32,40 @@ class SlowMemory {
       (at) => !part.bytes.has(at),
     )
     if (news.length === 0) return 0
+    if (!this.#makeRoom(key, news.length, isPeer)) return 0
+    this.parts.set(key, part)
+    for (const at of news) part.bytes.add(at)
+    return news.length
+  }
+
+  /** Whether it was known, or can be so. */
+  setLength(key: string, bytes: number): boolean {
+    const part = this.parts.get(key) ?? { bytes: new Set<number>(), length: undefined }
+    if (part.length !== undefined) return part.length === bytes
+    if (Math.max(-1, ...part.bytes) >= bytes) return false
+    this.#makeRoom(key, 0, false)
+    part.length = bytes
+    this.parts.set(key, part)
+    return true
+  }
+
+  #makeRoom(key: string, count: number, isPeer: boolean): boolean {
     const isWanted = !isPeer || this.pins.includes(key)
     const victims = [...this.parts.keys()]
       .filter((other) => other !== key && !this.pins.includes(other) && this.#size(other) > 0)
       .filter((other) => isWanted || this.#distance(other) >= this.#distance(key))
       .sort((a, b) => this.#distance(b) - this.#distance(a))
-    let excess = this.held + news.length - bytesMax
+    let excess = this.held + count - bytesMax
     const gone: string[] = []
     while (excess > 0 && victims.length > 0) {
       const victim = victims.shift() as string
       gone.push(victim)
       excess -= this.#size(victim)
     }
-    if (excess > 0 && isPeer) return 0
+    if (excess > 0 && isPeer) return false
     for (const victim of gone) this.parts.delete(victim)
     this.evicted.push(...gone)
-    this.parts.set(key, part)
-    for (const at of news) part.bytes.add(at)
-    return news.length
+    return true
   }
 
   #size(key: string): number {
@@ -111,15 +127,7 @@ function run(memory: PartMemory, model: SlowMemory, step: AnyStep): void {
         memory.setBytes(step.key, step.bytes)
         return true
       })
-      const part = model.parts.get(step.key) ?? { bytes: new Set<number>(), length: undefined }
-      const fits =
-        part.length === undefined
-          ? Math.max(-1, ...part.bytes) < step.bytes
-          : part.length === step.bytes
-      assert.equal(set, fits ? true : undefined)
-      if (!fits) return
-      part.length = step.bytes
-      model.parts.set(step.key, part)
+      assert.equal(set ?? false, model.setLength(step.key, step.bytes))
       return
     }
     case 'drop':

@@ -118,6 +118,18 @@ test('a chunk is kept as it came, and read as a view', async (t) => {
   )
 })
 
+test('a part that came in one chunk is joined without its header', async (t) => {
+  const part = new PartBytes()
+  put(part, 0, some(1, 100, 8))
+  part.setLength(100)
+  t.equal(part.join().buffer.byteLength, 100)
+  const whole = some(1, 100, 0)
+  const other = new PartBytes()
+  put(other, 0, whole)
+  other.setLength(100)
+  t.equal(other.join().buffer, whole.buffer, 'and not copied where there is none')
+})
+
 test('a few bytes of a large buffer do not keep it', async (t) => {
   const part = new PartBytes()
   put(part, 0, new Uint8Array(1_000_000).subarray(0, 20_000))
