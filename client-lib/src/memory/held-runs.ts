@@ -4,8 +4,9 @@ import { protocolLimits } from '../protocol/limits.ts'
 import { type PartPlace, partKey } from '../protocol/part-key.ts'
 
 /**
- * Runs of whole segments, and parts one by one, in order.
- * @param distance of how little use a place is: with more runs than a message takes, those of least use are left out
+ * Runs of whole segments, and parts one by one. Those of most use stand first, since the edge listens to the first ones only; with more runs than a
+ * message takes, those of least use are left out.
+ * @param distance of how little use a place is
  */
 export function heldRuns(
   places: readonly PartPlace[],
@@ -19,9 +20,9 @@ export function heldRuns(
   }
   const far = ({ place, count }: { place: PartPlace; count: number }): number =>
     Math.min(distance(place), distance({ ...place, sequence: place.sequence + count - 1 }))
-  const max = protocolLimits.partsPerMessageMax
-  if (runs.length > max) runs.sort((a, b) => far(a) - far(b)).length = max
-  return runs.map(({ place, count }) => ({ key: partKey(place), count }))
+  runs.sort((a, b) => far(a) - far(b))
+  const told = runs.slice(0, protocolLimits.partsPerMessageMax)
+  return told.map(({ place, count }) => ({ key: partKey(place), count }))
 }
 
 function isNext(run: { place: PartPlace; count: number }, place: PartPlace): boolean {

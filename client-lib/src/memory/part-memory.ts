@@ -173,7 +173,7 @@ export class PartMemory {
     else this.#pins.delete(key)
   }
 
-  /** The verified parts, in runs; those that would be evicted last, when there are more runs than a message takes. */
+  /** The verified parts, in runs; those that would be evicted last stand first, and the others are left out when there are more than a message takes. */
   held(): readonly HeldParts[] {
     const sealed = [...this.#parts.values()].filter(({ isSealed }) => isSealed)
     const places = sealed.map(({ place }) => place)

@@ -171,6 +171,12 @@ test('what is held is told in runs', async (t) => {
     { key: 'm/2.0', count: 1 },
     { key: 'm/2.1', count: 1 },
   ])
+  memory.setPlayhead('m', 2)
+  t.strictSame(
+    memory.held().map(({ key }) => key),
+    ['m/2.0', 'm/2.1', 'm/1', 'm/5', 'm/9', 'a/10'],
+    'what is of most use first',
+  )
 })
 
 test('a message takes so many runs, and those furthest away are left out', async (t) => {
