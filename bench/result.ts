@@ -1,13 +1,18 @@
 /** What a bench gives back; `run.ts` prints it. The names of the figures are listed in README.md and do not change. */
 
+/** Figures by name, in groups where there are many. */
+export interface Figures {
+  readonly [name: string]: number | Figures
+}
+
 /** The outcome of one bench. */
 export interface BenchResult {
   /** True when every target was met. */
   readonly ok: boolean
   /** Ours over the rival's on the same work in the same run, each at its median. */
   readonly ratios: Readonly<Record<string, number>>
-  /** Figures of Kairo alone; the unit is at the end of the name. */
-  readonly values: Readonly<Record<string, number>>
+  /** Figures of Kairo alone, or by scenario and side; the unit is at the end of the name. */
+  readonly values: Figures
   /** Version of everything that took part, by name. */
   readonly peers: Readonly<Record<string, string>>
   /** Rivals that are not installed, and so were not measured. */

@@ -10,7 +10,10 @@ export function findChromium(): string | undefined {
 }
 
 /** Starts it: muted pages may play without a click, and pages out of sight are not slowed down. */
-export function launchChromium(executablePath: string): Promise<Browser> {
+export function launchChromium(
+  executablePath: string,
+  more: readonly string[] = [],
+): Promise<Browser> {
   return chromium.launch({
     executablePath,
     args: [
@@ -18,6 +21,7 @@ export function launchChromium(executablePath: string): Promise<Browser> {
       '--autoplay-policy=no-user-gesture-required',
       '--disable-background-timer-throttling',
       '--disable-renderer-backgrounding',
+      ...more,
     ],
   })
 }
