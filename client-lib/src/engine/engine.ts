@@ -86,6 +86,7 @@ export class SwarmEngine implements PartEngine {
       { clock, memory, digests: this.#digests },
       {
         onVerified: (key, digest) => this.#verified(key, digest),
+        onUnknown: (key) => this.#describe([key]),
         onRefused: (key, peers) => this.#refused(key, peers),
       },
     )
@@ -103,7 +104,11 @@ export class SwarmEngine implements PartEngine {
       { ...components, memory },
       {
         ...init,
-        onEvent: (event) => this.#happened(event),
+        onEvent: (event) => {
+          // Another edge knows nothing of what the one before was asked.
+          if (event.type === 'edge' && event.isOpen) this.#describe(this.#verification.unknown)
+          this.#happened(event)
+        },
         onChunk: (peer, key, offset, bytes) => this.#take(peer, key, offset, bytes),
         onLength: (peer, key, bytes) => this.#takeLength(peer, key, bytes),
         onDigests: (parts) => this.#verification.told(this.#digests.add(parts)),
@@ -212,7 +217,8 @@ export class SwarmEngine implements PartEngine {
       case 'ask-peer': {
         const { peer, from, to } = action
         const isAsked = this.#others.ask(peer, key, from, to)
-        if (!isAsked) this.#happened({ type: 'peer-end', peer, key, isCut: true })
+        if (isAsked) this.#describe([key])
+        else this.#happened({ type: 'peer-end', peer, key, isCut: true })
         break
       }
       case 'cancel-peer':
@@ -239,6 +245,12 @@ export class SwarmEngine implements PartEngine {
         if (reason !== 'slow') this.#others.tell({ kind: 'report', peer, reason, key })
       }
     }
+  }
+
+  /** Has the edge say what parts are, unless it has. What is pushed along a tree it says by itself. */
+  #describe(keys: readonly PartKey[]): void {
+    const unknown = keys.filter((key) => this.#digests.get(key) === undefined)
+    if (unknown.length > 0) this.#others.tell({ kind: 'describe', keys: unknown })
   }
 
   #fetch(key: PartKey, from: number): void {

@@ -19,6 +19,8 @@ export interface VerificationComponents {
 export interface VerificationInit {
   /** The part is sealed. `digest`: of one that came by HTTP alone. */
   readonly onVerified: (key: PartKey, digest: string | undefined) => void
+  /** Nothing is known of a part that is all there. */
+  readonly onUnknown: (key: PartKey) => void
   /** The part is dropped. `peers`: who brought some of it; nobody, when nothing is known against its bytes. */
   readonly onRefused: (key: PartKey, peers: readonly string[]) => void
 }
@@ -75,6 +77,11 @@ export class Verification {
     }
   }
 
+  /** Keys of parts that wait for their digest. */
+  get unknown(): readonly PartKey[] {
+    return [...this.#waiting.keys()]
+  }
+
   /** The part is gone. */
   forget(key: PartKey): void {
     this.#waiting.get(key)?.cancelWait()
@@ -89,6 +96,7 @@ export class Verification {
     const unverified = { digest, cancelWait: () => {} }
     this.#waiting.set(key, unverified)
     this.#setTimer(key, unverified, deadlineMs)
+    this.#init.onUnknown(key)
     const [oldest] = this.#waiting.keys()
     if (this.#waiting.size > limits.unverifiedMax) this.#refuse(oldest as PartKey, [])
   }

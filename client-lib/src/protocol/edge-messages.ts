@@ -55,6 +55,12 @@ export interface Want {
   }[]
 }
 
+/** Parts that the page has from a neighbour, or is about to, and does not know: it is told their digests as soon as the edge knows them. */
+export interface Describe {
+  readonly kind: 'describe'
+  readonly keys: readonly PartKey[]
+}
+
 /** The page plays a live rendition at its edge and wants to be in its trees; with `rendition` absent it leaves them. */
 export interface Follow {
   readonly kind: 'follow'
@@ -100,7 +106,16 @@ export interface Report {
 }
 
 /** What a page says. */
-export type PageMessage = Hello | PageState | Want | Follow | Got | Failed | SignalTo | Report
+export type PageMessage =
+  | Hello
+  | PageState
+  | Want
+  | Describe
+  | Follow
+  | Got
+  | Failed
+  | SignalTo
+  | Report
 
 /** The page is in. */
 export interface Welcome {

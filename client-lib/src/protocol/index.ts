@@ -3,6 +3,7 @@
  * docs/protocol/swarm.md is the wire.
  */
 export {
+  type Describe,
   type Digests,
   type EdgeMessage,
   type Failed,

@@ -16,6 +16,7 @@ import { ProtocolError } from './protocol-error.ts'
 import {
   type Fields,
   fieldsOf,
+  keyOf,
   readBoolean,
   readDigest,
   readKey,
@@ -50,6 +51,8 @@ export function readPageMessage(text: string): PageMessage | undefined {
       return readState(fields)
     case 'want':
       return readWant(fields)
+    case 'describe':
+      return { kind, keys: readList(fields, 'keys', limits.partsPerMessageMax, keyOf) }
     case 'follow':
       return readFollow(fields)
     case 'got':

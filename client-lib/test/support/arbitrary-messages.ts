@@ -74,6 +74,7 @@ export const pageMessages: fc.Arbitrary<PageMessage> = tidied<PageMessage>(
       kind: fc.constant('want' as const),
       parts: list(fc.record({ key: keys, withinMs: spans })),
     }),
+    fc.record({ kind: fc.constant('describe' as const), keys: list(keys) }),
     fc.record({
       kind: fc.constant('follow' as const),
       rendition: renditions,

@@ -47,9 +47,11 @@ export const pageSwarmLimits = {
   neighboursFirst: 8,
   /** Connections that a page grows to as others are told of it. */
   neighboursMax: 12,
+  /** Of the first ones, those that are drawn from all: they may grow to `neighboursForPartMax`. */
+  neighboursFar: 2,
   /** A page that has fewer left gets new ones. */
   neighboursMin: 4,
-  /** Connections to a page that has what is wanted go so far beyond. */
+  /** Connections to a page that has what is wanted, and to far ones, go so far beyond. */
   neighboursForPartMax: 16,
   /** Connections with those of trees; fewer than a page takes. The oldest that no tree needs are ended above it. */
   linksMax: 26,
@@ -72,6 +74,8 @@ export const pageSwarmLimits = {
   partsOfAllMax: 500_000,
   /** Pages that hold a part, as far as they are remembered, the newest. */
   holdersMax: 16,
+  /** Pages that wait to be told what a part is. */
+  curiousMax: 1_024,
   /** Pages named to one that wants a part. */
   holdersNamedMax: 4,
   /** How long it is worth waiting for a page that has a part whole. */

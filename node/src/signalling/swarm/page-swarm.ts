@@ -6,6 +6,7 @@
  * - A wanted part is answered, in this order: alone, where pages did not agree what it is; with its digest and up to four pages that have it whole,
  *   neighbours first and those named least lately first; as a check of what another page fetches; else by the leases (lease-book.ts). A page that was sent to others `sentToOthersMax` times for a
  *   part is granted it, or waits for who is.
+ * - `describe` is answered with the digest as soon as it is known.
  * - `got` is what a part is (agreement.ts): those who waited are told its digest, and who has it if they are not connected to it; followers of the live rendition too.
  * - Who lied about a digest, or is reported by two of its neighbours in different address groups, is put out.
  * - Messages of connecting pass only between pages that were told to connect.
@@ -153,6 +154,8 @@ export class PageSwarm {
   take(page: Page, message: Exclude<PageMessage, { kind: 'hello' }>): void {
     if (message.kind === 'want') {
       for (const { key, withinMs } of message.parts) this.#want(page, key, withinMs)
+    } else if (message.kind === 'describe') {
+      for (const key of message.keys) this.#describe(page, key)
     } else if (!page.canConnect) {
       // Everything else is about what goes between pages.
       return
@@ -214,6 +217,14 @@ export class PageSwarm {
       }
     }
     this.#tell(this.#leases.want(page.id, key, withinMs))
+  }
+
+  #describe(page: Page, key: PartKey): void {
+    const record = this.#parts.take(key)
+    const { told } = record.belief
+    if (told !== undefined) this.#tellDigest(page, key, told)
+    else if (record.curious.size < limits.curiousMax) record.curious.add(page.id)
+    else this.#limit('curious')
   }
 
   /** Has a page fetch what another one fetches, if it is one to ask. */
@@ -281,6 +292,12 @@ export class PageSwarm {
     this.#leases.has(page.id, key)
     if (isHolder || told !== undefined || state !== 'open') this.#settle(key)
     if (isNews && told !== undefined) this.#trees.digest({ key, bytes, digest })
+    if (told === undefined) return
+    for (const id of record.curious) {
+      const curious = this.#pages.get(id)
+      if (curious !== undefined) this.#tellDigest(curious, key, told)
+    }
+    record.curious.clear()
   }
 
   /** Tells those who wait for a part what has become of it. */

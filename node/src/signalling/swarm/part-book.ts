@@ -20,6 +20,8 @@ export interface PartRecord {
   nextHolder: number
   /** Whom the edge asked to fetch it, the latest ones. */
   readonly asked: PageId[]
+  /** Who wants to be told what it is. */
+  readonly curious: Set<PageId>
   /** Whether somebody else is to fetch it too, to see that it is what was told; `done` once somebody was asked. */
   check: 'none' | 'owed' | 'done'
 }
@@ -48,6 +50,7 @@ export class PartBook {
     else this.#records.delete(key)
     const record = known ?? {
       ...{ key, belief: noBelief, holders: [], nextHolder: 0, asked: [], check: 'none' },
+      curious: new Set(),
     }
     this.#records.set(key, record)
     return record
