@@ -13,8 +13,6 @@ import { PartBytes } from './part-bytes.ts'
 import { Playheads } from './playheads.ts'
 import { Watchers } from './watchers.ts'
 
-export type { ByteRange } from './byte-runs.ts'
-
 /** How it is set up. */
 export interface PartMemoryInit {
   /** Of all parts together. Parts that are pinned may take more, when they are fetched by HTTP. */
