@@ -255,8 +255,13 @@ export class SwarmEngine implements PartEngine {
 
   #fetch(key: PartKey, from: number): void {
     const source = this.#sources.get(key)
-    if (source !== undefined) this.#fetches.start(source, from)
-    else this.#failed(key, 0, 'no URL is known for it')
+    if (source === undefined) {
+      this.#failed(key, 0, 'no URL is known for it')
+      return
+    }
+    // What comes from a page is not told to others before it is whole: two pages could wait for each other.
+    if (from === 0) this.#others.tellHave(key, this.#memory.bytesOf(key), false)
+    this.#fetches.start(source, from)
   }
 
   #failed(key: PartKey, status: number, text: string): void {
@@ -268,10 +273,6 @@ export class SwarmEngine implements PartEngine {
   #came(key: PartKey, from: number, to: number, peer: string | undefined): void {
     this.#wishes.came(key)
     this.#events.onBytes(key, to - from, peer)
-    // What comes from a page is not told to others before it is whole: two pages could wait for each other.
-    if (peer === undefined && from === 0) {
-      this.#others.tellHave(key, this.#memory.bytesOf(key), false)
-    }
     this.#happened({ type: 'bytes', key, from, to, ...(peer !== undefined && { peer }) })
   }
 
