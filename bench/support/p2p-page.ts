@@ -73,20 +73,30 @@ window.begin = (init) => {
   hls.on(Hls.Events.ERROR, (_, { details, fatal, error }) => {
     if (state.errors.length < 8) state.errors.push(details + (fatal ? ' (fatal)' : '') + ' ' + error?.message)
   })
-  hls.on(Hls.Events.FRAG_LOADED, async (_, { frag, part, payload }) => {
-    if (typeof frag.sn !== 'number') return
-    state.segments += 1
-    if (side === 'plain') state.http += payload.byteLength
-    const name = frag.level + '/' + frag.sn + (part ? '.' + part.index : '') + ' ' + (part ?? frag).relurl
-    const digest = await crypto.subtle.digest('SHA-256', payload)
-    state.digests[name] = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
-  })
+  // Where the player gets its bytes: by its events they are on their way to a worker already.
+  hls.config.fLoader = class extends (hls.config.fLoader ?? hls.config.loader) {
+    load(context, config, callbacks) {
+      const onSuccess = (response, ...more) => {
+        void got(context, response.data)
+        callbacks.onSuccess(response, ...more)
+      }
+      super.load(context, config, { ...callbacks, onSuccess })
+    }
+  }
   setInterval(() => {
     if (state.firstFrameMs !== null && hls.latestLevelDetails?.live) state.latencies.push(hls.latency)
   }, 250)
   hls.loadSource(init.url)
   hls.attachMedia(video)
   video.play().catch((error) => state.errors.push('play: ' + error.message))
+}
+async function got({ frag, part }, data) {
+  if (typeof frag.sn !== 'number') return
+  state.segments += 1
+  if (side === 'plain') state.http += data.byteLength
+  const name = frag.level + '/' + frag.sn + (part ? '.' + part.index : '') + ' ' + (part ?? frag).relurl
+  const digest = await crypto.subtle.digest('SHA-256', data)
+  state.digests[name] = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 const make = {
   plain: (init) => new Hls(init.hls),
