@@ -123,8 +123,12 @@ export class TestPage {
 
   /** Resolves once the edge has read all that this page said, and this page all that the edge said to it until then. */
   async settled(): Promise<void> {
+    let isAnswered = false
+    this.socket.once('pong', () => {
+      isAnswered = true
+    })
     this.socket.ping()
-    await once(this.socket, 'pong')
+    await until(() => isAnswered || this.closed !== undefined, 'an answer of the edge', 10_000)
   }
 
   /** Resolves with why the edge closed. */

@@ -1,8 +1,9 @@
 /**
  * Who connects to whom, when a page enters or has too few left. Pure; it costs the same however many pages there are.
  *
- * Of those with fewer than `neighboursMax` connections: up to a third from the page's own address group; then those that are near a near one, the
- * neighbours with the least round trip of those that it has, or of those just chosen; the rest at random, of some samples those with the fewest connections.
+ * First some at random, even if they have a few connections more than others, so that no way through the swarm is long. Then, of those with fewer than
+ * `neighboursMax` connections: up to a third from the page's own address group; then those that are near a near one, the neighbours with the least round trip
+ * of those that it has, or of those just chosen; the rest at random, of some samples those with the fewest connections. In a swarm of a dozen everybody.
  */
 import type { PageId } from '@kairo/client/protocol'
 import { pageSwarmLimits as limits } from '../../limits/swarm.ts'
@@ -19,30 +20,49 @@ export interface Neighbourhood {
 
 /** Up to `count` new neighbours of a page. */
 export function chooseNeighbours(page: Page, count: number, near: Neighbourhood): Page[] {
-  const { pages, random } = near
+  const { pages } = near
   const chosen = new Set<Page>()
-  const take = (other: Page | undefined, countMax: number): void => {
-    if (other !== undefined && chosen.size < countMax && isFree(page, other)) chosen.add(other)
+  const take = (others: Iterable<Page>, countMax: number, linksMax: number): void => {
+    for (const other of others) {
+      if (chosen.size >= Math.min(countMax, count)) return
+      if (isFree(page, other, linksMax)) chosen.add(other)
+    }
   }
-  const third = Math.ceil(count / 3)
-  let looks = 0
-  for (const other of pages.ofGroup(page.address)) {
-    if (looks === limits.neighboursMax || chosen.size === third) break
-    looks += 1
-    take(other, third)
-  }
-  for (const other of nearOnes([page, ...chosen], near)) take(other, 2 * third)
-  if (pages.size <= limits.neighboursMax + 1) {
-    for (let place = 0; place < pages.size; place += 1) take(pages.at(place), count)
+  const { neighboursMax, neighboursFar } = limits
+  if (pages.size <= neighboursMax + 1) {
+    take(allOf(pages), count, limits.neighboursForPartMax)
     return [...chosen]
   }
+  const samples = sample(limits.samplesPerNeighbour * count, near)
+  take(samples, neighboursFar, limits.neighboursForPartMax)
+  const third = Math.ceil(count / 3)
+  take(some(pages.ofGroup(page.address), neighboursMax), chosen.size + third, neighboursMax)
+  take(nearOnes([page, ...chosen], near), chosen.size + third, neighboursMax)
+  const byLinks = samples.sort((a, b) => a.links.size - b.links.size)
+  take(byLinks, count, neighboursMax)
+  return [...chosen]
+}
+
+/** Different ones, at random. */
+function sample(count: number, { pages, random }: Neighbourhood): Page[] {
   const samples = new Set<Page>()
-  for (let left = limits.samplesPerNeighbour * count; left > 0; left -= 1) {
+  for (let left = count; left > 0; left -= 1) {
     samples.add(pages.at(Math.floor(random() * pages.size)))
   }
-  const byLinks = [...samples].sort((a, b) => a.links.size - b.links.size)
-  for (const other of byLinks) take(other, count)
-  return [...chosen]
+  return [...samples]
+}
+
+function allOf(pages: PageSet): Page[] {
+  return Array.from({ length: pages.size }, (_, place) => pages.at(place))
+}
+
+function* some(pages: Iterable<Page>, countMax: number): Iterable<Page> {
+  let left = countMax
+  for (const page of pages) {
+    if (left === 0) return
+    left -= 1
+    yield page
+  }
 }
 
 /** Neighbours of the nearest neighbour of the first of these pages that has one. */
@@ -64,7 +84,7 @@ function byRtt({ links }: Page): PageId[] {
     .map(([id]) => id)
 }
 
-function isFree(page: Page, other: Page): boolean {
+function isFree(page: Page, other: Page, linksMax: number): boolean {
   const isLinked = other === page || page.links.has(other.id)
-  return !isLinked && other.line !== undefined && other.links.size < limits.neighboursMax
+  return !isLinked && other.line !== undefined && other.links.size < linksMax
 }

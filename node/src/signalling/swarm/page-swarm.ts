@@ -8,6 +8,7 @@
  *   part is granted it, or waits for who is.
  * - `describe` is answered with the digest as soon as it is known.
  * - `got` is what a part is (agreement.ts): those who waited are told its digest, and who has it if they are not connected to it; followers of the live rendition too.
+ * - Nobody is sent to a page that it has reported.
  * - Who lied about a digest, or is reported by two of its neighbours in different address groups, is put out.
  * - Messages of connecting pass only between pages that were told to connect.
  * - Pages that cannot connect get digests of what they want, and nothing else.
@@ -254,7 +255,8 @@ export class PageSwarm {
     const nowMs = this.#components.clock.monotonicMs()
     const has = (id: PageId): Page[] => {
       const other = this.#pages.get(id)
-      return other?.canServe && other !== page && other.held.has(key) ? [other] : []
+      if (!other?.canServe || other === page || page.reported.has(id)) return []
+      return other.held.has(key) ? [other] : []
     }
     const byLoad = (pages: Page[]): Page[] =>
       pages.sort((a, b) => a.named.at(nowMs) - b.named.at(nowMs))
@@ -320,6 +322,10 @@ export class PageSwarm {
       const { key, forMs } = notice
       if (notice.kind === 'grant') {
         this.#grant(page, key, forMs, notice.isAlone ? 'alone' : 'lease')
+        continue
+      }
+      if (page.reported.has(notice.holder)) {
+        this.#grant(page, key, forMs, 'alone')
         continue
       }
       const holder = this.#pages.get(notice.holder)

@@ -65,23 +65,25 @@ function planFlat(
   before: TreePlan,
 ): TreePlan {
   const stripes = flatStripes(servers.length, before)
-  const free = new Set(byScore(servers).map(({ id }) => id))
+  const best = byScore(servers).map(({ id }) => id)
   const kept = before.kind === 'flat' ? (before.seats[0] ?? []) : []
+  const free = new Set(best)
+  let next = 0
   const seats = Array.from({ length: stripes }, (_, stripe) => {
     const id = kept[stripe]
-    return id !== undefined && servers.some((server) => server.id === id) ? id : undefined
+    // Who has several seats keeps one for certain.
+    return id !== undefined && free.delete(id) ? id : undefined
   })
-  for (const id of seats) free.delete(id as PageId)
-  const spare = [...free]
-  const best = byScore(servers).map(({ id }) => id)
-  let next = 0
-  const roots = seats.map((id) => {
-    if (id !== undefined) return id
-    const other = spare.shift()
-    if (other !== undefined) return other
-    const again = best[next % best.length] as PageId
+  const roots = seats.map((id, stripe) => {
+    const spare = id ?? firstOf(free)
+    if (spare !== undefined) {
+      free.delete(spare)
+      return spare
+    }
+    const again = kept[stripe]
+    if (again !== undefined && best.includes(again)) return again
     next += 1
-    return again
+    return best[(next - 1) % best.length] as PageId
   })
   const childrenMax = Math.max(
     limits.flatMax + limits.flatSlack - 1,
