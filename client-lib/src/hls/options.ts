@@ -71,7 +71,7 @@ export function readOptions(options: KairoOptions & { readonly core?: CoreOption
   return {
     edges: [...new Set(read.flatMap(({ url }) => (url === undefined ? [] : [url])))],
     badEdges: read.filter(({ url }) => url === undefined).map(({ text }) => text),
-    swarm: options.swarm ?? core.swarmId,
+    swarm: (options.swarm ?? core.swarmId)?.slice(0, protocolLimits.swarmCharsMax),
     ticket,
     uploadKbps: mayUpload ? options.uploadKbps : 0,
     givesOnCellular: options.givesOnCellular,
