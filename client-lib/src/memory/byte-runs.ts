@@ -12,10 +12,6 @@ export class ByteRuns {
   /** In order; none touches the next one. */
   #runs: ByteRange[] = []
 
-  get count(): number {
-    return this.#runs.length
-  }
-
   /** The end of the last stretch; 0 when there is none. */
   get end(): number {
     return this.#runs.at(-1)?.to ?? 0
@@ -63,16 +59,20 @@ export class ByteRuns {
     return { first, last }
   }
 
-  /** The first stretch that ends behind a byte. */
   #after(at: number): number {
-    let [low, high] = [0, this.#runs.length]
-    // Most often it is the last one, or none.
-    if (high > 0 && (this.#runs[high - 1]?.to ?? 0) <= at) return high
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.#runs[middle]?.to ?? 0) <= at) low = middle + 1
-      else high = middle
-    }
-    return low
+    return firstBehind(this.#runs, at)
   }
+}
+
+/** The first of some ranges, in order, that ends behind a byte; their number when none does. */
+export function firstBehind(ranges: readonly ByteRange[], at: number): number {
+  let [low, high] = [0, ranges.length]
+  // Most often it is none.
+  if ((ranges.at(-1)?.to ?? 0) <= at) return high
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((ranges[middle]?.to ?? 0) <= at) low = middle + 1
+    else high = middle
+  }
+  return low
 }

@@ -2,11 +2,10 @@
 import { assert } from '../errors.ts'
 import { protocolLimits } from '../protocol/limits.ts'
 import { ProtocolError } from '../protocol/protocol-error.ts'
-import { type ByteRange, ByteRuns } from './byte-runs.ts'
+import { type ByteRange, ByteRuns, firstBehind } from './byte-runs.ts'
 import { memoryLimits as limits } from './limits.ts'
 
-interface Piece {
-  readonly from: number
+interface Piece extends ByteRange {
   readonly bytes: Uint8Array
 }
 
@@ -77,7 +76,7 @@ export class PartBytes {
     const kept = isMost ? bytes.subarray(start, end) : bytes.slice(start, end)
     this.#runs.add(range)
     this.#held += kept.length
-    this.#insert({ from: range.from, bytes: kept })
+    this.#insert({ ...range, bytes: kept })
   }
 
   /** Bytes in a row from one on. */
@@ -94,10 +93,10 @@ export class PartBytes {
   read(from: number, bytesMax: number): Uint8Array {
     const count = Math.min(this.available(from), bytesMax)
     if (count <= 0) return new Uint8Array(0)
-    let index = this.#after(from)
+    let index = firstBehind(this.#pieces, from)
     const first = this.#pieces[index]
     const start = from - (first?.from ?? 0)
-    if (first !== undefined && start + count <= first.bytes.length) {
+    if (first !== undefined && from + count <= first.to) {
       return first.bytes.subarray(start, start + count)
     }
     const copy = new Uint8Array(count)
@@ -117,7 +116,7 @@ export class PartBytes {
     const [first] = this.#pieces
     if (!this.#isJoined) {
       const joined = isWhole(first?.bytes, this.#held) ? first?.bytes : this.#copyAll()
-      this.#pieces = [{ from: 0, bytes: joined as Uint8Array }]
+      this.#pieces = [{ from: 0, to: this.#held, bytes: joined as Uint8Array }]
       this.#isJoined = true
     }
     return this.#pieces[0]?.bytes as Uint8Array<ArrayBuffer>
@@ -131,7 +130,7 @@ export class PartBytes {
 
   /** Puts a piece in its place, or together with a neighbour where both are small. */
   #insert(piece: Piece): void {
-    const index = this.#after(piece.from)
+    const index = firstBehind(this.#pieces, piece.from)
     const left = this.#pieces[index - 1]
     const right = this.#pieces[index]
     if (left !== undefined && isNext(left, piece)) {
@@ -139,20 +138,6 @@ export class PartBytes {
     } else if (right !== undefined && isNext(piece, right)) {
       this.#pieces[index] = concat(piece, right)
     } else this.#pieces.splice(index, 0, piece)
-  }
-
-  /** The first piece that ends behind a byte. */
-  #after(at: number): number {
-    let [low, high] = [0, this.#pieces.length]
-    const last = this.#pieces[high - 1]
-    if (last === undefined || last.from + last.bytes.length <= at) return high
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      const { from, bytes } = this.#pieces[middle] as Piece
-      if (from + bytes.length <= at) low = middle + 1
-      else high = middle
-    }
-    return low
   }
 }
 
@@ -163,13 +148,13 @@ function isWhole(bytes: Uint8Array | undefined, length: number): boolean {
 
 /** Whether a piece follows another one without a hole, and the two are small. */
 function isNext(left: Piece, right: Piece): boolean {
-  const bytes = left.bytes.length + right.bytes.length
-  return left.from + left.bytes.length === right.from && bytes <= limits.pieceBytesMin
+  return left.to === right.from && right.to - left.from <= limits.pieceBytesMin
 }
 
 function concat(left: Piece, right: Piece): Piece {
-  const bytes = new Uint8Array(left.bytes.length + right.bytes.length)
+  const { from } = left
+  const bytes = new Uint8Array(right.to - from)
   bytes.set(left.bytes)
   bytes.set(right.bytes, left.bytes.length)
-  return { from: left.from, bytes }
+  return { from, to: right.to, bytes }
 }

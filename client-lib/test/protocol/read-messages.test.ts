@@ -265,6 +265,7 @@ test('texts are what they have to be', async (t) => {
     refuse(readPageMessage, { kind: 'got', key: 'm/1', bytes: 1, digest: wrong })
   }
   const offer = { kind: 'signal', to: 'a'.repeat(16), step: { type: 'offer', text: '' } }
+  refuse(readPageMessage, { kind: 'follow', rendition: 'm', partMs: 0 })
   refuse(readPageMessage, offer)
   refuse(readPageMessage, { ...offer, to: 'a'.repeat(17) })
   refuse(readPageMessage, { ...offer, step: { type: 'rollback', text: 'v=0' } })
