@@ -81,9 +81,10 @@ async function strike(
   await delay(atMs)
   const struck = (await targets(region, group, target)).filter((peerId) => region.runs(peerId))
   if (kind === 'kill') {
-    await Promise.all(struck.map((peerId) => region.kill(peerId)))
+    // Two faults may mean the same member at the same moment: whichever kills it brings it back.
+    const killed = await Promise.all(struck.map((peerId) => region.kill(peerId)))
     await delay(lastsMs)
-    for (const peerId of struck) await region.begin(peerId)
+    for (const [at, peerId] of struck.entries()) if (killed[at]) await region.begin(peerId)
   } else if (kind === 'pause') {
     for (const peerId of struck) region.pause(peerId)
     await delay(lastsMs)

@@ -27,6 +27,8 @@ interface Member {
   readonly founds: boolean
   child: ChildProcess | undefined
   isPaused: boolean
+  /** It was sent what kills it. */
+  isEnding: boolean
   port: number
 }
 
@@ -48,7 +50,14 @@ export class RegionProcesses {
   private constructor(folder: string) {
     this.#folder = folder
     this.#members = ['one', 'two', 'three'].map((peerId, index) => ({
-      ...{ peerId, founds: index === 0, child: undefined, isPaused: false, port: 0 },
+      ...{
+        peerId,
+        founds: index === 0,
+        child: undefined,
+        isPaused: false,
+        isEnding: false,
+        port: 0,
+      },
     }))
     const common = { clock: systemClock, random: Math.random }
     this.#lane = new CallLane({ transport: this.#lines, ...common })
@@ -122,16 +131,19 @@ export class RegionProcesses {
     }
   }
 
-  /** Kills a member: it says nothing any more, and what it had not yet given to the disk is gone. */
-  async kill(peerId: string): Promise<void> {
+  /** Kills a member: it says nothing any more, and what it had not yet given to the disk is gone. False when somebody else does already. */
+  async kill(peerId: string): Promise<boolean> {
     const member = this.#member(peerId)
     const { child } = member
-    if (child === undefined) return
+    if (child === undefined || member.isEnding) return false
+    member.isEnding = true
     const ended = once(child, 'exit')
     child.kill('SIGKILL')
     await ended
     member.child = undefined
+    member.isEnding = false
     member.isPaused = false
+    return true
   }
 
   pause(peerId: string): void {
