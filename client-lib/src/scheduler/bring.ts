@@ -5,9 +5,10 @@
  *    coming in itself for a quarter of one).
  * 2. A fetch under way goes on, unless it is handed over (`hand-over.ts`).
  * 3. HTTP alone where the page takes nothing from peers, or wrong bytes came; HTTP at once with the lease.
- * 4. No time left (`deadline.ts`): HTTP, and the edge is asked besides, so that the fetch can still be handed over.
- * 5. Urgent: the same, at once.
- * 6. What nobody was asked for is asked of holders; a live part waits for its parent's push first. A slow peer's range is planned anew.
+ * 4. Urgent: HTTP at once, and the edge is asked besides, so that the fetch can still be handed over.
+ * 5. No time left (`deadline.ts`): the same; but what is late anyhow, and that nobody was asked for yet, goes the usual way first.
+ * 6. What nobody was asked for is asked of holders; a live part waits for its parent's push first, and the edge is asked first where nobody has the part
+ *    whole. A slow peer's range is planned anew.
  * 7. The root of the stripe: HTTP. Who was handed over and got nothing: HTTP.
  * 8. The edge has named somebody who is not connected yet: wait for that, as long as the edge says. Else it is asked, and waited for `edgeWaitMs`.
  * 9. HTTP.
@@ -15,7 +16,7 @@
  * Where HTTP failed, 4, 5 and 7 do not count until another source was tried, and the part is given up at 9.
  */
 import type { Reason } from './counters.ts'
-import { hasFasterHolder, isWorthWaiting, latestMs, spanOf } from './deadline.ts'
+import { isLate, isWorthWaiting, latestMs, spanOf } from './deadline.ts'
 import { handOver } from './hand-over.ts'
 import { schedulerLimits } from './limits.ts'
 import type { Part, Pull } from './part-state.ts'
@@ -38,7 +39,7 @@ export function bring(state: SchedulerState, part: Part): void {
   }
   const canFetch = !part.isHttpDown && part.failures < schedulerLimits.fetchFailuresMax
   const awaited = isParentAwaited(state, part)
-  const reason = canFetch ? reasonForHttp(state, part) : undefined
+  const reason = canFetch ? reasonForHttp(state, part, awaited) : undefined
   if (reason !== undefined) {
     fetch(state, part, reason)
     if (reason !== 'lease' && !awaited) askEdge(state, part)
@@ -49,6 +50,7 @@ export function bring(state: SchedulerState, part: Part): void {
     return
   }
   if (awaited && part.pulls.size === 0 && !state.isDue(part, halfMs(state, part))) return
+  if (!awaited && canFetch && isEdgeFirst(state, part)) return
   askHolders(state, part)
   if (part.pulls.size > 0) return
   if (canFetch && isOwn(state, part)) fetch(state, part, part.isHandedOver ? 'silent' : 'root')
@@ -58,6 +60,22 @@ export function bring(state: SchedulerState, part: Part): void {
 /** Nobody waits for the parent any more: HTTP failed (else it has taken over by then), and the deadline has passed. */
 function isOver(state: SchedulerState, part: Part, canFetch: boolean): boolean {
   return !canFetch && state.isDue(part, part.wish?.deadlineMs ?? 0)
+}
+
+/**
+ * Whether the edge is to say who is asked, since nobody is known to have the part whole: it spreads those who wait over those who have it coming in, while all
+ * neighbours of a lease's holder would turn to it.
+ */
+function isEdgeFirst(state: SchedulerState, part: Part): boolean {
+  if (part.pulls.size > 0 || part.answer !== undefined || isOwn(state, part)) return false
+  if (candidates(part, state.peers).whole.length > 0) return false
+  askEdge(state, part)
+  return isEdgeAwaited(state, part)
+}
+
+function isEdgeAwaited(state: SchedulerState, part: Part): boolean {
+  if (part.edgeAskedMs === undefined) return false
+  return !state.isDue(part, part.edgeAskedMs + schedulerLimits.edgeWaitMs)
 }
 
 /** Ends what was silent too long: soon where the part is needed, late for a push that nobody waits for. */
@@ -80,18 +98,14 @@ export function judgeSilence(state: SchedulerState, part: Part): void {
 }
 
 /** Why HTTP has to begin now. */
-function reasonForHttp(state: SchedulerState, part: Part): Reason | undefined {
+function reasonForHttp(state: SchedulerState, part: Part, awaited: boolean): Reason | undefined {
   if (part.leaseUntilMs !== undefined) return 'lease'
   if (part.wish === undefined) return undefined
-  if (state.isDue(part, latestMs(state, part)) && !isWorthWaiting(state, part)) {
-    if (part.pulls.size > 0 || !hasFasterHolder(state, part)) return 'deadline'
-    for (const choice of choose(part, state.peers, part.uncovered(), state.random)) {
-      state.ask(part, choice.peer, choice.range, true)
-    }
-    return undefined
-  }
-  if (!part.wish.isUrgent || part.isHandedOver) return undefined
-  return [...part.pulls.values()].some(({ got }) => got > 0) ? undefined : 'urgent'
+  const isDelivered = [...part.pulls.values()].some(({ got }) => got > 0)
+  if (part.wish.isUrgent && !part.isHandedOver && !isDelivered) return 'urgent'
+  if (!state.isDue(part, latestMs(state, part)) || isWorthWaiting(state, part)) return undefined
+  const isOpen = part.pulls.size === 0 && !awaited && !part.isHandedOver
+  return isOpen && isLate(state, part) ? undefined : 'deadline'
 }
 
 /** HTTP from the first missing byte; or the end of it, where HTTP has failed and there is nobody else. */
@@ -144,7 +158,7 @@ function halfMs(state: SchedulerState, part: Part): number {
 
 function askHolders(state: SchedulerState, part: Part): void {
   for (const { peer, range } of choose(part, state.peers, part.uncovered(), state.random)) {
-    state.ask(part, peer, range, false)
+    state.ask(part, peer, range)
   }
 }
 
@@ -156,15 +170,14 @@ function isOwn(state: SchedulerState, part: Part): boolean {
 
 function askElsewhere(state: SchedulerState, part: Part, canFetch: boolean): void {
   if (part.answer !== undefined) {
-    const isHopeful = part.answer.peers.some((id) => !part.spent.has(id))
+    const isHopeful = part.answer.peers.some((id) => !part.spent.has(id) && !state.isBanned(id))
     if (isHopeful && !state.isDue(part, patientMs(state, part, part.answer.untilMs, canFetch)))
       return
     part.answer = undefined
   }
   if (canFetch) {
     if (part.edgeAsks === 0 || !isLive(state, part)) askEdge(state, part)
-    const askedMs = part.edgeAskedMs
-    if (askedMs !== undefined && !state.isDue(part, askedMs + schedulerLimits.edgeWaitMs)) return
+    if (isEdgeAwaited(state, part)) return
   }
   fetch(state, part, part.spent.size > 0 ? 'silent' : state.isEdgeOpen ? 'no-holder' : 'no-edge')
 }
@@ -178,6 +191,9 @@ function isLive(state: SchedulerState, part: Part): boolean {
 function patientMs(state: SchedulerState, part: Part, untilMs: number, canFetch: boolean): number {
   const deadlineMs = part.wish?.deadlineMs ?? untilMs
   if (!canFetch) return Math.min(untilMs, deadlineMs)
+  if (isLate(state, part)) {
+    return Math.min(untilMs, (part.answer?.sinceMs ?? 0) + schedulerLimits.edgeWaitMs)
+  }
   return isLive(state, part)
     ? Math.min(untilMs, (part.wish?.sinceMs ?? 0) + spanOf(part) / 2)
     : untilMs
@@ -210,7 +226,7 @@ function planAnew(state: SchedulerState, part: Part): void {
     state.cancelPull(part, pull)
     part.spent.add(pull.peer.id)
     const [gap] = part.uncovered()
-    if (gap !== undefined) state.ask(part, other, gap, false)
+    if (gap !== undefined) state.ask(part, other, gap)
     state.blame(pull.peer, schedulerLimits.comingFault, 'slow', part)
     return
   }

@@ -48,7 +48,8 @@ export function onFrom(state: SchedulerState, event: EventOf<'from'>): void {
   const part = state.parts.get(event.key)
   if (!part?.isNeeded) return
   const peers = event.peers.slice(0, protocolLimits.peersPerMessageMax)
-  part.answer = { peers, isWhole: event.isWhole, untilMs: event.untilMs }
+  const { isWhole, untilMs } = event
+  part.answer = { peers, isWhole, sinceMs: state.nowMs, untilMs }
   part.edgeAskedMs = undefined
   for (const id of peers) {
     const peer = state.peers.get(id)

@@ -21,7 +21,7 @@ export function handOver(state: SchedulerState, part: Part, fetch: Fetch): boole
   state.counters.handOvers += 1
   state.stopFetch(part)
   const [gap] = part.missing()
-  if (gap !== undefined) state.ask(part, peer, gap, true)
+  if (gap !== undefined) state.ask(part, peer, gap)
   return true
 }
 

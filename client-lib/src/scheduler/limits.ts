@@ -36,11 +36,13 @@ export const schedulerLimits = {
   finishMs: 250,
   /** A fetch is not judged before it has run so long. */
   measureMs: 100,
+  /** Peers that bring a part that is late are not judged before they have sent for so long: the first bytes come in bursts. */
+  judgeMs: 500,
   /** Silences and refusals after which a peer is dropped. */
   faultsMax: 3,
   /** What the silence of a peer counts that has the part coming in itself: its origin may be slow. */
   comingFault: 0.25,
-  /** Ids of peers that sent wrong bytes; they are not asked again. */
+  /** Ids of peers that sent wrong bytes, or nothing; they are not waited for again. */
   bannedMax: 64,
   /** What is assumed of HTTP until it was measured, bits a second. */
   httpBpsFirst: 8_000_000,
@@ -48,6 +50,8 @@ export const schedulerLimits = {
   peerBpsFirst: 8_000_000,
   /** Of a rate: what was measured so long ago (while bytes flowed) counts half. */
   rateHalfMs: 2_000,
+  /** What is assumed of a rate counts as much as a measurement of so long. */
+  rateFirstMs: 100,
   /** A rate counts as measured from so many bytes on. */
   rateBytesMin: 16_384,
   /** The wait for a first byte counts as so much at most: an edge may hold a request until the part is there. */

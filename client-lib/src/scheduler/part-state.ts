@@ -25,8 +25,6 @@ export interface Pull {
   readonly to: number
   readonly isPush: boolean
   readonly sinceMs: number
-  /** HTTP would have come too late already: then silence is the only thing that ends it before its first byte. */
-  readonly isLate: boolean
   firstMs: number | undefined
   lastMs: number
   got: number
@@ -47,6 +45,7 @@ export interface Fetch {
 export interface Answer {
   readonly peers: readonly PeerId[]
   readonly isWhole: boolean
+  readonly sinceMs: number
   readonly untilMs: number
 }
 

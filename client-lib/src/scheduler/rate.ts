@@ -1,19 +1,18 @@
 /** A rate over the time in which bytes flowed: what was measured longer ago counts less, and time in which nothing was asked for does not count. */
 import { schedulerLimits } from './limits.ts'
 
-/** Bits a second. */
+/** Bits a second. What is assumed at first counts as `rateFirstMs` of measurement. */
 export class Rate {
-  readonly #firstBps: number
-  #bits = 0
-  #ms = 0
+  #bits: number
+  #ms = schedulerLimits.rateFirstMs
   #bytes = 0
 
   /** @param firstBps what is assumed until there is a measurement */
   constructor(firstBps: number) {
-    this.#firstBps = firstBps
+    this.#bits = (firstBps * this.#ms) / 1_000
   }
 
-  /** So many bytes came in so much time. */
+  /** So many bytes came in so much time; 0 where nothing came although it was asked for. */
   add(bytes: number, ms: number): void {
     const kept = 0.5 ** (ms / schedulerLimits.rateHalfMs)
     this.#bits = this.#bits * kept + bytes * 8
@@ -27,7 +26,6 @@ export class Rate {
   }
 
   get bps(): number {
-    if (!this.isMeasured) return this.#firstBps
-    return Math.max(1, (this.#bits * 1_000) / Math.max(1, this.#ms))
+    return Math.max(1, (this.#bits * 1_000) / this.#ms)
   }
 }

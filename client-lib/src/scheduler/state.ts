@@ -93,12 +93,14 @@ export class SchedulerState {
 
   stopFetch(part: Part): void {
     if (part.fetch === undefined) return
+    const idleMs = this.nowMs - part.fetch.lastMs
+    this.http.add(0, Math.min(idleMs, schedulerLimits.finishMs) / this.fetches)
     this.endFetch(part)
     this.act({ type: 'stop-fetch', key: part.key })
   }
 
-  ask(part: Part, peer: Peer, range: ByteRange, isLate: boolean): void {
-    this.#addPull(part, peer, range, false, isLate)
+  ask(part: Part, peer: Peer, range: ByteRange): void {
+    this.#addPull(part, peer, range, false)
     this.counters.asks += 1
     const to = range.to >= part.end ? undefined : range.to
     this.act({ type: 'ask-peer', peer: peer.id, key: part.key, from: range.from, to })
@@ -106,13 +108,13 @@ export class SchedulerState {
 
   /** A peer pushes a part from its first byte on. */
   takePush(part: Part, peer: Peer): void {
-    this.#addPull(part, peer, { from: 0, to: Number.POSITIVE_INFINITY }, true, false)
+    this.#addPull(part, peer, { from: 0, to: Number.POSITIVE_INFINITY }, true)
   }
 
-  #addPull(part: Part, peer: Peer, range: ByteRange, isPush: boolean, isLate: boolean): void {
+  #addPull(part: Part, peer: Peer, range: ByteRange, isPush: boolean): void {
     const times = { sinceMs: this.nowMs, firstMs: undefined, lastMs: this.nowMs }
     const { from, to } = range
-    part.pulls.set(peer.id, { peer, from, to, isPush, isLate, ...times, got: 0, isEnded: false })
+    part.pulls.set(peer.id, { peer, from, to, isPush, ...times, got: 0, isEnded: false })
     if (isPush) peer.pushes += 1
     else peer.asks += 1
     peer.parts.add(part)
@@ -220,8 +222,13 @@ export class SchedulerState {
   dropPeer({ id }: Peer, reason: 'bytes' | 'silent' | 'slow', part: Part): void {
     this.counters.dropped[reason] += 1
     this.removePeer(id)
-    if (reason === 'bytes') this.#ban(id)
+    if (reason !== 'slow') this.#ban(id)
     this.act({ type: 'drop-peer', peer: id, reason, key: part.key })
+  }
+
+  /** Whether a peer did harm, and is not taken back. */
+  isBanned(id: PeerId): boolean {
+    return this.#banned.has(id)
   }
 
   #ban(id: PeerId): void {

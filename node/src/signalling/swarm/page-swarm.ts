@@ -209,11 +209,8 @@ export class PageSwarm {
     if (isChecked) return
     if (record !== undefined && told !== undefined) {
       const holders = this.#holdersFor(page, record)
-      if (holders.length > 0 && this.#maySend(page, key)) {
-        this.#tellDigest(page, key, told)
-        const forMs = Math.max(1, Math.min(withinMs, limits.wholeWaitMs))
-        this.#say(page, { kind: 'from', key, peers: holders, isWhole: true, forMs })
-        this.#answered('whole')
+      if (holders.isReached && this.#maySend(page, key)) {
+        this.#sendToHolders(page, record, holders.named, withinMs)
         return
       }
     }
@@ -226,6 +223,16 @@ export class PageSwarm {
     if (told !== undefined) this.#tellDigest(page, key, told)
     else if (record.curious.size < limits.curiousMax) record.curious.add(page.id)
     else this.#limit('curious')
+  }
+
+  /** Tells a page what a part is and who has it whole. */
+  #sendToHolders(page: Page, record: PartRecord, peers: PageId[], withinMs: number): void {
+    const { key } = record
+    const { told } = record.belief
+    if (told !== undefined) this.#tellDigest(page, key, told)
+    const forMs = Math.max(1, Math.min(withinMs, limits.wholeWaitMs))
+    this.#say(page, { kind: 'from', key, peers, isWhole: true, forMs })
+    this.#answered('whole')
   }
 
   /** Has a page fetch what another one fetches, if it is one to ask. */
@@ -250,27 +257,25 @@ export class PageSwarm {
     return true
   }
 
-  /** Who has a part whole: neighbours, then others, at least one of which the page is told to connect to. */
-  #holdersFor(page: Page, { key, holders }: PartRecord): PageId[] {
+  /** Who has a part whole: neighbours, then others; where there are only others, the page is told to connect to one that has room. */
+  #holdersFor(page: Page, { key, holders }: PartRecord): { named: PageId[]; isReached: boolean } {
     const nowMs = this.#components.clock.monotonicMs()
     const has = (id: PageId): Page[] => {
       const other = this.#pages.get(id)
-      if (!other?.canServe || other === page || page.reported.has(id)) return []
-      return other.held.has(key) ? [other] : []
+      return other?.canServe && other !== page && other.held.has(key) ? [other] : []
     }
     const byLoad = (pages: Page[]): Page[] =>
       pages.sort((a, b) => a.named.at(nowMs) - b.named.at(nowMs))
     const near = byLoad([...page.links.keys()].flatMap(has))
     const far = byLoad(holders.filter((id) => !page.links.has(id)).flatMap(has))
-    const named = [...near, ...far].slice(0, limits.holdersNamedMax)
-    if (near.length === 0) {
-      const other = far.find((one) => this.#isRoomBetween(page, one))
-      if (other === undefined) return []
-      this.#connect(page, [other.id])
-      named.splice(0, named.length, other, ...named.filter((one) => one !== other))
+    const reached = near[0] ?? far.find((one) => this.#isRoomBetween(page, one))
+    if (reached !== undefined) {
+      if (near.length === 0) this.#connect(page, [reached.id])
+      reached.named.add(1, nowMs)
     }
-    named[0]?.named.add(1, nowMs)
-    return named.map(({ id }) => id)
+    const named = [...new Set([...(reached ? [reached] : []), ...near, ...far])]
+    const isReached = reached !== undefined
+    return { named: named.slice(0, limits.holdersNamedMax).map(({ id }) => id), isReached }
   }
 
   #got(page: Page, { key, bytes, digest }: Got): void {
@@ -302,16 +307,19 @@ export class PageSwarm {
     record.curious.clear()
   }
 
-  /** Tells those who wait for a part what has become of it. */
+  /**
+   * Tells those who wait for a part what has become of it. Who is not connected to its holder gets no lease of its own at once: it is on its way through
+   * the swarm.
+   */
   #settle(key: PartKey): void {
-    const told = this.#parts.find(key)?.belief.told
-    const holder = told && this.#pages.get(told.page)
+    const record = this.#parts.take(key)
+    const { told } = record.belief
     for (const [id, leftMs] of this.#leases.settle(key)) {
       const page = this.#pages.get(id)
       if (page === undefined) continue
-      if (told === undefined || holder === undefined || !page.links.has(holder.id)) {
-        this.#want(page, key, leftMs)
-      } else this.#tellDigest(page, key, told)
+      if (told === undefined) this.#want(page, key, leftMs)
+      else if (page.links.has(told.page)) this.#tellDigest(page, key, told)
+      else this.#sendToHolders(page, record, this.#holdersFor(page, record).named, leftMs)
     }
   }
 
@@ -407,8 +415,15 @@ export class PageSwarm {
   }
 
   #isRoomBetween(page: Page, other: Page): boolean {
-    const { neighboursForPartMax: max } = limits
-    return !page.links.has(other.id) && page.links.size < max && other.links.size < max
+    return !page.links.has(other.id) && this.#hasRoom(page) && this.#hasRoom(other)
+  }
+
+  /** Whether a page can have one connection more, if need be in the place of an old one. */
+  #hasRoom({ links }: Page): boolean {
+    if (links.size < limits.linksMax) return true
+    const keptMs = this.#components.clock.monotonicMs() - limits.linkKeptMs
+    for (const { sinceMs } of links.values()) if (sinceMs <= keptMs) return true
+    return false
   }
 
   /** Tells a page to connect to others, where it is not connected. */
