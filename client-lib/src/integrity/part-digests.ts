@@ -1,6 +1,5 @@
 /** What parts are: their lengths and digests, as the edge says or HTTP proved; and the making of digests. */
 import { KairoError } from '../errors.ts'
-import { base64url } from '../protocol/base64url.ts'
 import type { Digests } from '../protocol/edge-messages.ts'
 import type { PartKey } from '../protocol/part-key.ts'
 import { integrityLimits } from './limits.ts'
@@ -63,4 +62,10 @@ export function canDigest(): boolean {
 export async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   if (!canDigest()) throw new KairoError('ERR_UNSUPPORTED', 'no WebCrypto without https')
   return base64url(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)))
+}
+
+/** Without padding (RFC 4648, section 5). */
+function base64url(bytes: Uint8Array): string {
+  const text = btoa(String.fromCharCode(...bytes))
+  return text.replace(/[+/=]/g, (letter) => ({ '+': '-', '/': '_' })[letter] ?? '')
 }

@@ -1,5 +1,4 @@
 /** The name of a rendition: by what it is, so that viewers who got its playlist from different hosts, or in another order, mean the same. */
-import { base64url } from './base64url.ts'
 
 /**
  * What the master playlist says of a rendition (RFC 8216 4.3.4). Only that: what a player finds out later, as from the media itself, is not known
@@ -52,7 +51,7 @@ function codecsOf(codecs = ''): string {
 }
 
 /**
- * 64 bits of a text, as 11 characters: two runs over its UTF-16 units, each with a multiplier and a start of its own, mixed at the end as in MurmurHash3. It
+ * 64 bits of a text, as 14 digits: two runs over its UTF-16 units, each with a multiplier and a start of its own, mixed at the end as in MurmurHash3. It
  * spreads well and keeps nothing secret.
  */
 function hash(text: string): string {
@@ -67,14 +66,11 @@ function hash(text: string): string {
   }
   a ^= Math.imul(b, 0xc2b2_ae35)
   b ^= Math.imul(a, 0x27d4_eb2f)
-  const words = new DataView(new ArrayBuffer(8))
-  words.setUint32(0, mix(a))
-  words.setUint32(4, mix(b))
-  return base64url(new Uint8Array(words.buffer))
+  return mix(a) + mix(b)
 }
 
-function mix(word: number): number {
+function mix(word: number): string {
   const first = Math.imul(word ^ (word >>> 16), 0x85eb_ca6b)
   const second = Math.imul(first ^ (first >>> 13), 0xc2b2_ae35)
-  return second ^ (second >>> 16)
+  return ((second ^ (second >>> 16)) >>> 0).toString(36).padStart(7, '0')
 }
