@@ -48,4 +48,6 @@ export const meshLimits = {
   partsPerMessage: 128,
   /** What may be sent after a pause, as time at the permitted rate: hidden pages have timers once a second. */
   burstMs: 1_000,
+  /** The longest wait for a turn, however low the cap: browsers take a longer timer than 24 days for none. */
+  turnMsMax: 60_000,
 } as const

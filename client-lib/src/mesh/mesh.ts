@@ -196,7 +196,7 @@ export class Mesh {
     }
     const { events, isRelayed } = this.#init
     try {
-      const neighbour: Neighbour = new Neighbour(
+      const neighbour = new Neighbour(
         { ...this.#components, turns: this.#turns, holdings: this.#holdings },
         {
           ...{ peer, isOffering, events },
@@ -204,7 +204,7 @@ export class Mesh {
             iceServers: this.#iceServers,
             ...(isRelayed === true && { iceTransportPolicy: 'relay' }),
           },
-          onEnded: (reason) => this.#ended(peer, neighbour, reason),
+          onEnded: (reason) => this.#ended(peer, reason),
         },
       )
       this.#neighbours.set(peer, neighbour)
@@ -217,9 +217,7 @@ export class Mesh {
     }
   }
 
-  #ended(peer: PageId, neighbour: Neighbour, reason: DownReason): void {
-    // It may have been replaced.
-    if (this.#neighbours.get(peer) !== neighbour) return
+  #ended(peer: PageId, reason: DownReason): void {
     this.#neighbours.delete(peer)
     if (reason === 'bytes') this.#counters.faults += 1
     if (reason === 'failed') this.#counters.failures += 1

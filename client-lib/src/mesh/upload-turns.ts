@@ -37,6 +37,7 @@ export class UploadTurns {
   set bps(bps: number) {
     this.#bps = bps
     this.#bucket.set(...bucketOf(bps))
+    this.#stopTimer()
     this.give()
   }
 
@@ -49,6 +50,7 @@ export class UploadTurns {
   /** It has nothing to send any more. */
   leave(sender: Sender): void {
     this.#waiting.delete(sender)
+    if (this.#waiting.size === 0) this.#stopTimer()
   }
 
   /** Lets those who wait send what the cap allows now. */
@@ -71,17 +73,23 @@ export class UploadTurns {
   /** No more turns. */
   close(): void {
     this.#waiting.clear()
-    this.#cancelTimer?.()
+    this.#stopTimer()
     this.#bps = 0
   }
 
-  /** One timer at a time, for when a whole chunk may go. */
+  /** One timer at a time, for when a whole chunk may go; messages that come meanwhile leave it alone. */
   #wait(): void {
+    if (this.#waiting.size === 0 || this.#cancelTimer !== undefined) return
+    const ms = Math.ceil(this.#bucket.msUntil(protocolLimits.chunkBytesMax))
+    this.#cancelTimer = this.#clock.after(Math.min(limits.turnMsMax, Math.max(1, ms)), () => {
+      this.#cancelTimer = undefined
+      this.give()
+    })
+  }
+
+  #stopTimer(): void {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
-    if (this.#waiting.size === 0) return
-    const ms = Math.max(1, Math.ceil(this.#bucket.msUntil(protocolLimits.chunkBytesMax)))
-    this.#cancelTimer = this.#clock.after(ms, () => this.give())
   }
 }
 

@@ -86,6 +86,10 @@ test('what comes after a cancel is ignored, after a cut it is not', async (t) =>
   t.strictSame(told, [['end', key, true]])
   chunk(1, 0, 10)
   t.strictSame(told.at(-1), ['chunk', key, 0, 10])
+  inbox.ask(key, 0, 10)
+  end(2, undefined, true)
+  chunk(2, 0, 10)
+  t.strictSame(told.at(-1), ['chunk', key, 0, 10], 'and no second end, when it is all after all')
   t.equal(inbox.asks, 0)
 })
 
@@ -103,6 +107,16 @@ test('chunks may come before the push that they belong to', async (t) => {
     ['length', key, 20],
     ['end', key, false],
   ])
+})
+
+test('chunks that were kept make room when their push is named', async (t) => {
+  const { told, sent, chunk, push } = stage()
+  for (let no = firstPushNo; no < firstPushNo + 3; no += 1) {
+    for (let at = 0; at < limits.earlyChunksMax; at += 1) chunk(no, at, 1)
+    push(no)
+  }
+  t.strictSame(sent, [])
+  t.equal(told.length, 3 * (limits.earlyChunksMax + 1))
 })
 
 test('too many of them cost the push, and a peer that goes on its connection', async (t) => {
@@ -243,7 +257,9 @@ test('a length that is refused ends nothing twice', async (t) => {
   inbox.ask(key, 0)
   inbox.takeChunk({ no: 0, offset: 0, bytes: new Uint8Array(10) })
   inbox.takeEnd({ kind: 'end', no: 0, bytes: 10, isCut: false })
-  t.strictSame(told, ['ask', 'cancel'])
+  inbox.ask(key, 0)
+  inbox.takeEnd({ kind: 'end', no: 1, bytes: 10, isCut: true })
+  t.strictSame(told, ['ask', 'cancel', 'ask', 'cancel'])
 })
 
 test('whatever a peer sends, nothing but a fault comes of it', async () => {

@@ -85,6 +85,8 @@ test('pages come up, and know how far away the other is', async (t) => {
   t.equal(stage.network.connections.length, 2)
   a.mesh.connect(['b'])
   t.equal(stage.network.connections.length, 2, 'once')
+  const [, chunks] = stage.network.connections[0]?.channels ?? []
+  t.equal(chunks?.bufferedAmountLowThreshold, limits.lowBytes)
   await stage.clock.pass(limits.pingEveryMs)
   t.strictSame(a.all('rtt'), [['b', 0]])
   const [figures] = a.mesh.figures()
@@ -139,6 +141,24 @@ test('what this page holds is told once, and to those who come later', async (t)
   t.strictSame(c.all('have').at(-1), ['a', 'r/1', 5, true], 'more is known of it')
 })
 
+test('what is lost is sent no further', async (t) => {
+  const stage = new TestStage()
+  const [a, b] = await stage.two({ uploadBps: 80_000 })
+  a.memory.setBytes('r/1', 100_000)
+  a.memory.write('r/1', 0, new Uint8Array(100_000))
+  b.mesh.ask('a', 'r/1', 0)
+  await calm()
+  a.mesh.tellLost(['r/1'])
+  await calm()
+  t.strictSame(b.all('end'), [['a', 'r/1', true]])
+  b.mesh.ask('a', 'r/1', 0)
+  await calm()
+  t.equal(a.mesh.figures()[0]?.sends, 1)
+  a.mesh.drop('b')
+  await calm()
+  t.equal(stage.clock.timers, 0, 'nor to a peer that is gone')
+})
+
 test('a page that gives nothing has nothing, until it gives again', async (t) => {
   const stage = new TestStage()
   const [a, b] = await stage.two()
@@ -185,6 +205,35 @@ test('both are told to offer: one connection, and nobody was ever down', async (
       .length,
     2,
   )
+})
+
+test('both have told their offers: the one that sorts first stands', async (t) => {
+  const stage = new TestStage()
+  const pages = [stage.add('a'), stage.add('b')]
+  for (const page of pages) {
+    const tell = page.onStep
+    page.onStep = (to, step) => void settle().then(() => tell(to, step))
+  }
+  pages[0]?.mesh.connect(['b'])
+  pages[1]?.mesh.connect(['a'])
+  await calm()
+  await calm()
+  t.strictSame(pages[0]?.told, [['up', 'b', 0]])
+  t.strictSame(pages[1]?.told, [['up', 'a', 0]])
+  t.strictSame(
+    stage.network.connections.map(({ connectionState }) => connectionState),
+    ['connected', 'closed', 'connected'],
+  )
+})
+
+test('a connection that is dropped at once tells no offer', async (t) => {
+  const stage = new TestStage()
+  const [a, b] = [stage.add('a'), stage.add('b')]
+  a.mesh.connect(['b'])
+  a.mesh.drop('b')
+  await calm()
+  t.strictSame([a.told, b.told], [[['down', 'b', 'dropped']], []])
+  t.equal(stage.network.connections.length, 1)
 })
 
 test('an offer that comes before the own one is told is taken', async (t) => {
@@ -400,7 +449,6 @@ test('candidates wait for their description; there is a bound', async (t) => {
 test('a browser without WebRTC has a mesh in which nobody comes up', async (t) => {
   const stage = new TestStage()
   const a = stage.add('a')
-  stage.network.createConnection(stage.network.connections)
   const broken = new Mesh(
     {
       ...{ clock: stage.clock, random: () => 0, memory: a.memory },

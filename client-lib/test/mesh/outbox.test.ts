@@ -284,6 +284,24 @@ test('without its timer the cap is served by whatever happens', async (t) => {
   memory.drop('r/1')
 })
 
+test('a higher cap counts at once', async (t) => {
+  const { clock, outbox, turns, channel, got, fill } = stage(8_000)
+  fill('r/1', 200_000)
+  outbox.takeAsk(ask(0, 'r/1'))
+  channel.flow()
+  t.equal(got.chunks.length, 1)
+  turns.bps = 80_000_000
+  clock.advance(100)
+  channel.flow()
+  t.equal(got.bytesBy(0).to, 200_000)
+  fill('r/2', 200_000)
+  turns.bps = 1
+  outbox.takeAsk(ask(1, 'r/2'))
+  t.equal(clock.timers, 1)
+  outbox.close()
+  t.equal(clock.timers, 0, 'nobody waits any more')
+})
+
 test('a cap of nothing ends what is under way, and refuses what comes', async (t) => {
   const { clock, turns, outbox, channel, got, fill } = stage()
   fill('r/1', 1_000_000)
