@@ -5,7 +5,7 @@ import { test } from 'tap'
 import { PartMemory } from '../../src/memory/part-memory.ts'
 import { ProtocolError } from '../../src/protocol/protocol-error.ts'
 
-const numRuns = 300 * Number(process.env.KAIRO_FUZZ_RUNS ?? 1)
+const numRuns = 150 * Number(process.env.KAIRO_FUZZ_RUNS ?? 1)
 const bytesMax = 300
 
 interface SlowPart {

@@ -7,7 +7,7 @@ import { PartBytes } from '../../src/memory/part-bytes.ts'
 import { protocolLimits } from '../../src/protocol/limits.ts'
 import { ProtocolError } from '../../src/protocol/protocol-error.ts'
 
-const numRuns = 100 * Number(process.env.KAIRO_FUZZ_RUNS ?? 1)
+const numRuns = 40 * Number(process.env.KAIRO_FUZZ_RUNS ?? 1)
 
 /** As {@link PartBytes}, a byte at a time. */
 class SlowBytes {

@@ -18,7 +18,7 @@ const traits: fc.Arbitrary<RenditionTraits> = fc.record(
     height: fc.oneof(fc.integer(), fc.double()),
     bitrate: fc.oneof(fc.integer(), fc.double()),
     language: fc.string(),
-    name: fc.string({ unit: 'binary' }),
+    name: fc.string({ unit: 'grapheme' }),
     channels: fc.string(),
     group: fc.string(),
   },
@@ -111,7 +111,7 @@ test('renditions that differ have names that do', async (t) => {
 
 test('names that differ in little do not meet', async (t) => {
   const names = new Set<string>()
-  for (let at = 0; at < 40_000; at += 1)
+  for (let at = 0; at < 10_000; at += 1)
     names.add(renditionName({ kind: 'audio', name: `Audio ${at}` }))
-  t.equal(names.size, 40_000)
+  t.equal(names.size, 10_000)
 })
