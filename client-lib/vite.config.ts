@@ -1,5 +1,5 @@
 /**
- * How the library is built for browsers: two modules and a script, each whole in itself, since a page takes one of them. Two things make them smaller than a
+ * How the library is built for browsers: two modules and a script, each whole in itself, since a page takes one of them, and the overlay for who looks. Two things make them smaller than a
  * minifier does by itself: limits become numbers where they are used, and names of properties that are nobody else's become short.
  */
 import { globSync, readFileSync } from 'node:fs'
@@ -10,6 +10,7 @@ import { build, type InlineConfig, type Plugin, type Rolldown } from 'vite'
 export const bundles = [
   { file: 'kairo-client.js', entry: 'index.ts', format: 'es' },
   { file: 'kairo-compat.js', entry: 'compat.ts', format: 'es' },
+  { file: 'kairo-overlay.js', entry: 'seeing/overlay.ts', format: 'es' },
   { file: 'kairo-client.iife.js', entry: 'script-tag.ts', format: 'iife' },
 ] as const
 

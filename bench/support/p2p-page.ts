@@ -29,7 +29,7 @@ export interface PageReading {
   readonly latencyS: number | null
   readonly positionS: number
   readonly segments: number
-  /** SHA-256 of what the player was handed, hex, by URL (with the number of the part). */
+  /** SHA-256 of what the player was handed, hex, by the URL's path, and the range. */
   readonly digests: Readonly<Record<string, string>>
   readonly errors: readonly string[]
   /** Why P2P does what it does; only ours says so. */
@@ -90,11 +90,11 @@ window.begin = (init) => {
   hls.attachMedia(video)
   video.play().catch((error) => state.errors.push('play: ' + error.message))
 }
-async function got({ frag, part }, data) {
+async function got({ frag, url, rangeStart, rangeEnd }, data) {
   if (typeof frag.sn !== 'number') return
   state.segments += 1
   if (side === 'plain') state.http += data.byteLength
-  const name = frag.level + '/' + frag.sn + (part ? '.' + part.index : '') + ' ' + (part ?? frag).relurl
+  const name = new URL(url).pathname + (rangeEnd ? ' ' + rangeStart + '-' + rangeEnd : '')
   const digest = await crypto.subtle.digest('SHA-256', data)
   state.digests[name] = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -203,7 +203,7 @@ function wrongSegments(readings: readonly PageReading[], media: P2pMedia): numbe
   let wrong = 0
   for (const { digests } of readings) {
     for (const [name, digest] of Object.entries(digests)) {
-      const file = name.split(' ')[1] ?? ''
+      const file = name.split('/').at(-1) ?? ''
       const right = media.digests.get(file) ?? known.get(name) ?? digest
       known.set(name, right)
       if (digest !== right) wrong += 1

@@ -1,5 +1,6 @@
 /** hls.js with a swarm: figures over the picture, a sentence below it, and a switch for the viewer. */
-import { KairoEngine, showOverlay } from '@kairo/client'
+import { KairoEngine } from '@kairo/client'
+import { showOverlay } from '@kairo/client/overlay'
 import Hls from 'hls.js'
 
 const video = document.querySelector('video') as HTMLVideoElement

@@ -9,11 +9,9 @@ export type {
   PageEvents,
   PeerDetails,
   Segment,
-  SegmentAbortDetails,
+  SegmentDetails,
   SegmentErrorDetails,
   SegmentLoadDetails,
-  SegmentStartDetails,
   StreamType,
 } from './hls/page-events.ts'
-export { showOverlay } from './seeing/overlay.ts'
 export type { KairoStats, PeerStats } from './seeing/stats.ts'

@@ -20,42 +20,27 @@ export interface Segment {
   readonly endTime: number
 }
 
-/** The player began to load one; who will bring it is not decided yet. */
-export interface SegmentStartDetails {
+/** A load of the player. */
+export interface SegmentDetails {
   readonly segment: Segment
-  /** Always `http`: what is there already, or comes from others, is said when it is loaded. */
+  readonly streamType: StreamType
+  /** Who brought the larger share; `http` where that is not known (yet). */
   readonly downloadSource: DownloadSource
+  /** Several pages may bring some of it. */
   readonly peerId: undefined
 }
 
 /** The player has it, checked. */
-export interface SegmentLoadDetails {
+export interface SegmentLoadDetails extends SegmentDetails {
   readonly segmentUrl: string
   readonly bytesLength: number
-  /** Whoever brought the larger share. */
-  readonly downloadSource: DownloadSource
-  /** Several pages may have brought some of it. */
-  readonly peerId: undefined
-  readonly streamType: StreamType
   readonly httpBytes: number
   readonly peerBytes: number
 }
 
 /** It does not come; hls.js tries again as its policy says. */
-export interface SegmentErrorDetails {
+export interface SegmentErrorDetails extends SegmentDetails {
   readonly error: Error
-  readonly segment: Segment
-  readonly downloadSource: DownloadSource
-  readonly peerId: undefined
-  readonly streamType: StreamType
-}
-
-/** The player does not want it any more. */
-export interface SegmentAbortDetails {
-  readonly segment: Segment
-  readonly downloadSource: undefined
-  readonly peerId: undefined
-  readonly streamType: StreamType
 }
 
 /** Another page of the swarm. */
@@ -67,10 +52,12 @@ export interface PeerDetails {
 
 /** The listeners by event. */
 export interface PageEvents {
-  onSegmentStart: (details: SegmentStartDetails) => void
+  /** Who will bring it is not decided yet. */
+  onSegmentStart: (details: SegmentDetails) => void
   onSegmentLoaded: (details: SegmentLoadDetails) => void
   onSegmentError: (details: SegmentErrorDetails) => void
-  onSegmentAbort: (details: SegmentAbortDetails) => void
+  /** The player does not want it any more. */
+  onSegmentAbort: (details: SegmentDetails) => void
   onPeerConnect: (details: PeerDetails) => void
   onPeerClose: (details: PeerDetails) => void
   /** A page sent bytes that are not what they should be; its connection ends. */

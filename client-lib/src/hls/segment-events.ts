@@ -14,21 +14,18 @@ export class SegmentEvents {
   tell(context: FragmentLoaderContext, outcome: LoadOutcome): void {
     const segment = segmentOf(context)
     const streamType: StreamType = context.frag.type === 'main' ? 'main' : 'secondary'
-    const peerId = undefined
-    if (outcome.type === 'start') {
-      this.#listeners.tell('onSegmentStart', { segment, downloadSource: 'http', peerId })
-    } else if (outcome.type === 'abort') {
-      const details = { segment, downloadSource: undefined, peerId, streamType }
-      this.#listeners.tell('onSegmentAbort', details)
-    } else if (outcome.type === 'error') {
+    const details = { segment, streamType, downloadSource: 'http', peerId: undefined } as const
+    const { type } = outcome
+    if (type === 'start') this.#listeners.tell('onSegmentStart', details)
+    else if (type === 'abort') this.#listeners.tell('onSegmentAbort', details)
+    else if (type === 'error') {
       const error = new Error(`${outcome.status} ${outcome.text}`)
-      const details = { error, segment, downloadSource: 'http', peerId, streamType } as const
-      this.#listeners.tell('onSegmentError', details)
+      this.#listeners.tell('onSegmentError', { ...details, error })
     } else {
       const { bytes, httpBytes, peerBytes } = outcome.arrival
       this.#listeners.tell('onSegmentLoaded', {
-        ...{ segmentUrl: segment.url, bytesLength: bytes.length, httpBytes, peerBytes },
-        ...{ downloadSource: peerBytes > httpBytes ? 'p2p' : 'http', peerId, streamType },
+        ...{ ...details, httpBytes, peerBytes, segmentUrl: segment.url, bytesLength: bytes.length },
+        downloadSource: peerBytes > httpBytes ? 'p2p' : 'http',
       })
     }
   }

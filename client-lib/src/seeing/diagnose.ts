@@ -19,42 +19,32 @@ export interface Situation {
 
 /** The sentence. */
 export function diagnose(situation: Situation): string {
-  return hindrance(situation) ?? outcome(situation)
-}
-
-function hindrance(situation: Situation): string | undefined {
-  const { badEdges, off, allowed, stats } = situation
-  if (!situation.hasSource)
-    return 'Nothing has been loaded: no source was given to a player that this engine is bound to.'
-  if (situation.edges === 0 && badEdges.length > 0)
-    return `No P2P: "${badEdges[0]}" is no address of an edge.`
-  if (situation.edges === 0) return 'No P2P: no edge is named in the settings.'
-  if (!situation.canConnect) return 'No P2P: this browser has no WebRTC, or it is turned off.'
-  if (!allowed.mayTake) return `No P2P: ${allowed.why}.`
-  if (off !== undefined) return `No P2P: the edge refused this page (${off}).`
-  if (!stats.isEdgeOpen && stats.peers.length === 0) {
-    return `No P2P: the edge ${stats.edge ?? ''} cannot be reached; it is tried again.`
-  }
-  return undefined
-}
-
-function outcome({ stats, swarm, allowed }: Situation): string {
-  const { peers, httpBytes, peerBytes, refusedParts } = stats
-  const bytes = httpBytes + peerBytes
-  if (peerBytes === 0) {
-    if (peers.length === 0) {
-      return `No P2P yet: nobody else is connected in the swarm "${swarm}". Either nobody watches this now, or networks keep the pages apart.`
-    }
-    if (bytes === 0) return `${peers.length} pages are connected; nothing has been loaded yet.`
-    if (refusedParts > 0)
-      return `No P2P: ${refusedParts} parts of others were not what they should be. Do all viewers of "${swarm}" see the same media?`
-    return `No P2P yet: ${peers.length} pages are connected, but none had in time what this one plays.`
-  }
+  const { stats, allowed } = situation
+  const { peers, httpBytes, peerBytes } = stats
+  if (peerBytes === 0) return `No P2P: ${hindrance(situation)}.`
   const percent = Math.round(offloadOf(stats) * 100)
-  const given = allowed.mayGive ? '' : ` Nothing is sent to others: ${allowed.why}.`
-  return `${percent} % of ${megabytes(bytes)} came from other pages; ${peers.length} are connected now.${given}`
+  const megabytes = ((httpBytes + peerBytes) / 1e6).toFixed(1)
+  const given = allowed.mayGive ? '' : ` Nothing is sent to them: ${allowed.why}.`
+  return `${percent} % of ${megabytes} MB came from other pages; ${peers.length} are connected now.${given}`
 }
 
-function megabytes(bytes: number): string {
-  return `${(bytes / 1_000_000).toFixed(1)} MB`
+function hindrance({ stats, swarm, ...of }: Situation): string {
+  const { edge, isEdgeOpen, peers, httpBytes, refusedParts } = stats
+  if (!of.hasSource) return 'no player that this engine is bound to has loaded anything'
+  if (of.edges === 0 && of.badEdges.length > 0)
+    return `"${of.badEdges[0]}" is no address of an edge`
+  if (of.edges === 0) return 'no edge is named in the settings'
+  if (!of.canConnect) return 'this browser has no WebRTC'
+  if (!of.allowed.mayTake) return `${of.allowed.why}`
+  if (of.off !== undefined) return `the edge refused this page (${of.off})`
+  const pages = `${peers.length} other pages in swarm "${swarm}" are connected`
+  if (peers.length === 0) {
+    return isEdgeOpen
+      ? `${pages}; nobody watches the same now, or networks keep the pages apart`
+      : `the edge ${edge} cannot be reached; it is tried again`
+  }
+  if (httpBytes === 0) return `${pages}, and nothing has been loaded yet`
+  if (refusedParts > 0)
+    return `${pages}, but ${refusedParts} parts had wrong bytes; is it the same media?`
+  return `${pages}, but none had in time what this one plays`
 }
