@@ -47,14 +47,16 @@ export const pageSwarmLimits = {
   neighboursFirst: 8,
   /** Connections that a page grows to as others are told of it. */
   neighboursMax: 12,
-  /** Of the first ones, those that are drawn from all: they may grow to `neighboursForPartMax`. */
+  /** Of the first ones, those that are drawn from all: they may grow to `neighboursFarMax`. */
   neighboursFar: 2,
   /** A page that has fewer left gets new ones. */
   neighboursMin: 4,
-  /** Connections to a page that has what is wanted, and to far ones, go so far beyond. */
-  neighboursForPartMax: 16,
-  /** Connections with those of trees; fewer than a page takes. The oldest that no tree needs are ended above it. */
+  /** To those that are drawn from all they may grow so far. */
+  neighboursFarMax: 16,
+  /** Connections with those of trees, and to pages that have what is wanted; fewer than a page takes. The oldest that no tree needs are ended above it. */
   linksMax: 26,
+  /** A connection so old may be ended for a new one to a page that has what is wanted: nothing keeps those together that play other parts. */
+  linkKeptMs: 30_000,
   /** Pages looked at, at random, for each that is wanted. */
   samplesPerNeighbour: 4,
   /** A connection that neither side tells of for so long was not made, or is gone. */

@@ -2,7 +2,13 @@
  * What one page says that it holds whole: the runs of its last state, and single parts told of since. Only the first runs are listened to, and of what is
  * new only the newest parts are handed on, so that a message costs the same whatever it claims.
  */
-import { type HeldParts, type PartKey, partKey, readPartKey } from '@kairo/client/protocol'
+import {
+  type HeldParts,
+  type PartKey,
+  type PartPlace,
+  partKey,
+  readPartKey,
+} from '@kairo/client/protocol'
 import { pageSwarmLimits as limits } from '../../limits/swarm.ts'
 
 interface Run {
@@ -19,10 +25,9 @@ export class HeldIndex {
   #parts = new Set<PartKey>()
   readonly #since = new Set<PartKey>()
 
-  /** Whether the page holds a part, as far as it told. */
-  has(key: PartKey): boolean {
+  /** Whether the page holds a part, as far as it told; `place` is what the key names. */
+  has(key: PartKey, place: PartPlace | undefined): boolean {
     if (this.#since.has(key) || this.#parts.has(key)) return true
-    const place = readPartKey(key)
     if (place === undefined || place.part !== undefined) return false
     return isIn(this.#runs.get(place.rendition), place.sequence)
   }

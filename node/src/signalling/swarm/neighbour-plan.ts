@@ -30,11 +30,11 @@ export function chooseNeighbours(page: Page, count: number, near: Neighbourhood)
   }
   const { neighboursMax, neighboursFar } = limits
   if (pages.size <= neighboursMax + 1) {
-    take(allOf(pages), count, limits.neighboursForPartMax)
+    take(allOf(pages), count, limits.neighboursFarMax)
     return [...chosen]
   }
   const samples = sample(limits.samplesPerNeighbour * count, near)
-  take(samples, neighboursFar, limits.neighboursForPartMax)
+  take(samples, neighboursFar, limits.neighboursFarMax)
   const third = Math.ceil(count / 3)
   take(some(pages.ofGroup(page.address), neighboursMax), chosen.size + third, neighboursMax)
   take(nearOnes([page, ...chosen], near), chosen.size + third, neighboursMax)

@@ -13,25 +13,24 @@
  * - Messages of connecting pass only between pages that were told to connect.
  * - Pages that cannot connect get digests of what they want, and nothing else.
  */
-import type {
-  EdgeMessage,
-  Got,
-  PageId,
-  PageMessage,
-  PageState,
-  PartKey,
-  Report,
-  SignalTo,
+import {
+  type EdgeMessage,
+  type Got,
+  type PageId,
+  type PageMessage,
+  type PageState,
+  type PartKey,
+  type Report,
+  readPartKey,
 } from '@kairo/client/protocol'
 import type { CancelTimer, Clock } from '../../clock.ts'
-import { pageSwarmLimits as limits, swarmLimits } from '../../limits/swarm.ts'
-import { takeToken } from '../../token-buckets.ts'
+import { pageSwarmLimits as limits } from '../../limits/swarm.ts'
 import { judge, type Verdict } from './agreement.ts'
 import { Checks } from './checks.ts'
 import { LeaseBook, type LeaseNotice } from './lease-book.ts'
 import { LiveTrees } from './live-trees.ts'
-import { chooseNeighbours } from './neighbour-plan.ts'
-import { join, type Page, part, signalRate } from './page.ts'
+import type { Page } from './page.ts'
+import { PageLinks } from './page-links.ts'
 import { PageSet } from './page-set.ts'
 import { PartBook, type PartRecord, type PartsOfAll } from './part-book.ts'
 import type { SwarmMetrics } from './swarm-metrics.ts'
@@ -55,6 +54,7 @@ export class PageSwarm {
   /** Those that are there and can connect. */
   readonly #able = new PageSet()
   readonly #leases: LeaseBook
+  readonly #links: PageLinks
   readonly #trees: LiveTrees
   readonly #parts: PartBook
   readonly #checks: Checks
@@ -68,9 +68,12 @@ export class PageSwarm {
     const onLimit = (limit: string): void => metrics.limited.inc({ limit })
     const onEnd = (end: string): void => metrics.leases.inc({ end })
     this.#leases = new LeaseBook({ clock, onEnd, onLimit })
+    const areJoined = (a: Page, b: Page): boolean => this.#trees.areJoined(a, b)
+    const find = (id: PageId): Page | undefined => this.#pages.get(id)
+    this.#links = new PageLinks({ clock, metrics, random, able: this.#able, find, areJoined })
     this.#trees = new LiveTrees({
       clock,
-      connect: (page, others) => this.#connect(page, others),
+      connect: (page, others) => this.#links.connect(page, others),
       onPlan: () => metrics.plans.inc(),
       onLimit,
     })
@@ -110,8 +113,7 @@ export class PageSwarm {
     if (!page.canConnect) return
     this.#able.add(page)
     this.#leases.enter(page.id, page.canServe)
-    const wanted = limits.neighboursFirst - page.links.size
-    if (wanted > 0) this.#findNeighbours(page, wanted)
+    this.#links.enter(page)
   }
 
   /** The connection of a page broke: it may come back, so its neighbours are not told yet. */
@@ -127,13 +129,7 @@ export class PageSwarm {
 
   /** Neighbours are told that a page is gone. */
   forsake(page: Page): void {
-    for (const id of [...page.links.keys()]) {
-      const other = this.#pages.get(id)
-      if (other === undefined) continue
-      part(page, other)
-      other.line?.tell({ kind: 'gone', id: page.id })
-      this.#seeToNeighbours(other)
-    }
+    this.#links.forsake(page)
   }
 
   /** A page is gone for good. */
@@ -163,7 +159,7 @@ export class PageSwarm {
     } else if (message.kind === 'state') this.#takeState(page, message)
     else if (message.kind === 'got') this.#got(page, message)
     else if (message.kind === 'failed') this.#tell(this.#leases.failed(page.id, message.key))
-    else if (message.kind === 'signal') this.#signal(page, message)
+    else if (message.kind === 'signal') this.#links.signal(page, message)
     else if (message.kind === 'report') this.#report(page, message)
     else if (message.rendition === undefined) this.#trees.leave(page)
     else this.#trees.follow(page, message.rendition, message.partMs)
@@ -171,27 +167,16 @@ export class PageSwarm {
   }
 
   #takeState(page: Page, { held, uploadBps, neighbours }: PageState): void {
-    const nowMs = this.#components.clock.monotonicMs()
     const couldServe = page.canServe
     page.uploadBps = uploadBps
     if (page.canServe !== couldServe) {
       this.#leases.enter(page.id, page.canServe)
       this.#trees.changed(page)
     }
-    for (const { id, rttMs } of neighbours) {
-      const link = page.links.get(id)
-      if (link === undefined) continue
-      link.seenMs = nowMs
-      link.rttMs = rttMs
-    }
-    for (const [id, { seenMs }] of page.links) {
-      const other = this.#pages.get(id)
-      if (other !== undefined && nowMs - seenMs >= limits.linkMsMax) part(page, other)
-    }
+    this.#links.refresh(page, neighbours)
     const { fresh, isAll } = page.held.replace(held)
     if (!isAll) this.#limit('held')
     for (const key of fresh) this.#parts.addHolder(key, page.id)
-    this.#seeToNeighbours(page)
   }
 
   #want(page: Page, key: PartKey, withinMs: number): void {
@@ -260,17 +245,18 @@ export class PageSwarm {
   /** Who has a part whole: neighbours, then others; where there are only others, the page is told to connect to one that has room. */
   #holdersFor(page: Page, { key, holders }: PartRecord): { named: PageId[]; isReached: boolean } {
     const nowMs = this.#components.clock.monotonicMs()
+    const place = readPartKey(key)
     const has = (id: PageId): Page[] => {
       const other = this.#pages.get(id)
-      return other?.canServe && other !== page && other.held.has(key) ? [other] : []
+      return other?.canServe && other !== page && other.held.has(key, place) ? [other] : []
     }
     const byLoad = (pages: Page[]): Page[] =>
       pages.sort((a, b) => a.named.at(nowMs) - b.named.at(nowMs))
     const near = byLoad([...page.links.keys()].flatMap(has))
     const far = byLoad(holders.filter((id) => !page.links.has(id)).flatMap(has))
-    const reached = near[0] ?? far.find((one) => this.#isRoomBetween(page, one))
+    const reached = near[0] ?? far.find((one) => this.#links.isRoomBetween(page, one))
     if (reached !== undefined) {
-      if (near.length === 0) this.#connect(page, [reached.id])
+      if (near.length === 0) this.#links.connect(page, [reached.id])
       reached.named.add(1, nowMs)
     }
     const named = [...new Set([...(reached ? [reached] : []), ...near, ...far])]
@@ -337,8 +323,8 @@ export class PageSwarm {
         continue
       }
       const holder = this.#pages.get(notice.holder)
-      if (holder !== undefined && this.#isRoomBetween(page, holder)) {
-        this.#connect(page, [holder.id])
+      if (holder !== undefined && this.#links.isRoomBetween(page, holder)) {
+        this.#links.connect(page, [holder.id])
       }
       this.#say(page, { kind: 'from', key, peers: [notice.holder], isWhole: false, forMs })
       this.#answered('coming')
@@ -355,21 +341,6 @@ export class PageSwarm {
     }
     this.#say(page, { kind: 'grant', key, forMs })
     this.#answered(how)
-  }
-
-  #signal(page: Page, { to, step }: SignalTo): void {
-    const { clock, metrics } = this.#components
-    const link = page.links.get(to)
-    const other = this.#pages.get(to)
-    let result = 'unknown'
-    if (link === undefined || other === undefined) {
-      if (other === undefined) this.#say(page, { kind: 'gone', id: to })
-    } else if (!takeToken(link.signals, signalRate, clock.monotonicMs())) result = 'limited'
-    else {
-      const isSent = other.line?.tell({ kind: 'signal', from: page.id, step }) === true
-      result = isSent ? 'relayed' : 'undelivered'
-    }
-    metrics.signals.inc({ result })
   }
 
   #report(page: Page, { peer }: Report): void {
@@ -392,65 +363,6 @@ export class PageSwarm {
     this.leave(page)
     this.#components.onPutOut(page)
     line?.putOut({ kind: 'off', reason: 'misbehaved', detail })
-  }
-
-  #seeToNeighbours(page: Page): void {
-    const { clock } = this.#components
-    const nowMs = clock.monotonicMs()
-    if (page.line === undefined || page.links.size >= limits.neighboursMin) return
-    if (page.links.size + 1 >= this.#able.size) return
-    if (nowMs - page.neighboursMs < swarmLimits.stateEveryMs && page.links.size > 0) return
-    this.#findNeighbours(page, limits.neighboursFirst - page.links.size)
-  }
-
-  #findNeighbours(page: Page, count: number): void {
-    const { clock, random } = this.#components
-    page.neighboursMs = clock.monotonicMs()
-    const find = (id: PageId): Page | undefined => this.#pages.get(id)
-    const others = chooseNeighbours(page, count, { pages: this.#able, find, random })
-    this.#connect(
-      page,
-      others.map(({ id }) => id),
-    )
-  }
-
-  #isRoomBetween(page: Page, other: Page): boolean {
-    return !page.links.has(other.id) && this.#hasRoom(page) && this.#hasRoom(other)
-  }
-
-  /** Whether a page can have one connection more, if need be in the place of an old one. */
-  #hasRoom({ links }: Page): boolean {
-    if (links.size < limits.linksMax) return true
-    const keptMs = this.#components.clock.monotonicMs() - limits.linkKeptMs
-    for (const { sinceMs } of links.values()) if (sinceMs <= keptMs) return true
-    return false
-  }
-
-  /** Tells a page to connect to others, where it is not connected. */
-  #connect(page: Page, others: readonly PageId[]): void {
-    const nowMs = this.#components.clock.monotonicMs()
-    const connect = others.filter((id) => {
-      const other = this.#pages.get(id)
-      return other !== undefined && join(page, other, nowMs)
-    })
-    if (connect.length === 0) return
-    this.#say(page, { kind: 'peers', connect })
-    this.#trim(page)
-    for (const id of connect) this.#trim(this.#pages.get(id))
-  }
-
-  /** Ends the oldest connections that no tree needs of a page that has too many. */
-  #trim(page: Page | undefined): void {
-    if (page === undefined) return
-    for (const id of [...page.links.keys()]) {
-      if (page.links.size <= limits.linksMax) return
-      const other = this.#pages.get(id)
-      if (other === undefined || this.#trees.areJoined(page, other)) continue
-      part(page, other)
-      this.#say(page, { kind: 'gone', id })
-      other.line?.tell({ kind: 'gone', id: page.id })
-      this.#limit('links')
-    }
   }
 
   #tellDigest(page: Page, key: PartKey, told: { bytes: number; digest: string }): void {

@@ -19,7 +19,9 @@ export interface PageLine {
 
 /** Two pages that were told to connect; both have it under the other one's id. */
 export interface Link {
-  /** When it was told, or last told of by one of both; monotonic milliseconds. */
+  /** When it was told; monotonic milliseconds. */
+  readonly sinceMs: number
+  /** When one of both last told of it. */
   seenMs: number
   /** Round trip as one of both measured it; undefined until then. */
   rttMs: number | undefined
@@ -84,7 +86,12 @@ export class Page {
 /** Joins two pages, unless they are; true when that is new. */
 export function join(a: Page, b: Page, nowMs: number): boolean {
   if (a === b || a.links.has(b.id)) return false
-  const link = { seenMs: nowMs, rttMs: undefined, signals: fullBucket(signalRate, nowMs) }
+  const link = {
+    sinceMs: nowMs,
+    seenMs: nowMs,
+    rttMs: undefined,
+    signals: fullBucket(signalRate, nowMs),
+  }
   a.links.set(b.id, link)
   b.links.set(a.id, link)
   return true

@@ -125,9 +125,7 @@ function planGroups(
     ? before.seats.map((group) => group.map((id) => (serving.has(id) ? id : undefined)))
     : []
   const seated = new Set(seats.flat())
-  const free = byScore(servers)
-    .map(({ id }) => id)
-    .filter((id) => !seated.has(id))
+  const free = byScore(servers.filter(({ id }) => !seated.has(id))).map(({ id }) => id)
   const guestsBefore = isKept ? before.guests : new Map<PageId, number>()
   const groups = fillSeats(seats, new Set(free), { stripes, guestsBefore })
   const inGroups = new Set(groups.flat())

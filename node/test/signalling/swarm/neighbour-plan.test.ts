@@ -63,7 +63,7 @@ test('any swarm: bounds hold, and whoever can gets neighbours', async () => {
       for (const id of page.links.keys()) {
         const other = near.find(id)
         if (other === page || other?.line === undefined) return false
-        if (other.links.size > limits.neighboursForPartMax) return false
+        if (other.links.size > limits.neighboursFarMax) return false
       }
     }
     return true
@@ -84,7 +84,7 @@ test('those of the same address, and those near a near one, are chosen', async (
     ([id]) => id !== one.id && !one.links.has(id),
   )
   for (const [id, { signals }] of candidates) {
-    friend?.links.set(id, { seenMs: 0, rttMs: 2, signals })
+    friend?.links.set(id, { sinceMs: 0, seenMs: 0, rttMs: 2, signals })
     near.find(id)?.links.delete(near.find(id)?.links.keys().next().value ?? '')
   }
   const chosen = chooseNeighbours(one, 6, near).map(({ id }) => id)
