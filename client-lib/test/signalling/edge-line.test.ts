@@ -271,6 +271,7 @@ test('an edge that takes nothing, or answers nothing, is left', async (t) => {
   clock.advance(limits.silentMs)
   t.ok(line.send(want))
   last().hear(gone)
+  clock.advance(1)
   ask()
   clock.advance(limits.silentMs + 1)
   t.ok(line.send(failed))
