@@ -6,7 +6,7 @@
  * 2. A fetch under way goes on, unless it is handed over (`hand-over.ts`).
  * 3. HTTP alone where the page takes nothing from peers, or wrong bytes came; HTTP at once with the lease.
  * 4. Urgent: HTTP at once, and the edge is asked besides, so that the fetch can still be handed over.
- * 5. No time left (`deadline.ts`): the same; but what is late anyhow, and that nobody was asked for yet, goes the usual way first.
+ * 5. No time left (`deadline.ts`): the same; but what is late anyhow goes the usual way until one peer has failed.
  * 6. What nobody was asked for is asked of holders; a live part waits for its parent's push first, and the edge is asked first where nobody has the part
  *    whole. A slow peer's range is planned anew.
  * 7. The root of the stripe: HTTP. Who was handed over and got nothing: HTTP.
@@ -67,7 +67,8 @@ function isOver(state: SchedulerState, part: Part, canFetch: boolean): boolean {
  * neighbours of a lease's holder would turn to it.
  */
 function isEdgeFirst(state: SchedulerState, part: Part): boolean {
-  if (part.pulls.size > 0 || part.answer !== undefined || isOwn(state, part)) return false
+  if (part.pulls.size > 0 || part.spent.size > 0 || part.answer !== undefined) return false
+  if (isOwn(state, part) || isLive(state, part)) return false
   if (candidates(part, state.peers).whole.length > 0) return false
   askEdge(state, part)
   return isEdgeAwaited(state, part)
@@ -104,8 +105,8 @@ function reasonForHttp(state: SchedulerState, part: Part, awaited: boolean): Rea
   const isDelivered = [...part.pulls.values()].some(({ got }) => got > 0)
   if (part.wish.isUrgent && !part.isHandedOver && !isDelivered) return 'urgent'
   if (!state.isDue(part, latestMs(state, part)) || isWorthWaiting(state, part)) return undefined
-  const isOpen = part.pulls.size === 0 && !awaited && !part.isHandedOver
-  return isOpen && isLate(state, part) ? undefined : 'deadline'
+  const isNew = part.pulls.size === 0 && part.spent.size === 0 && !part.isHandedOver
+  return isNew && !awaited && isLate(state, part) ? undefined : 'deadline'
 }
 
 /** HTTP from the first missing byte; or the end of it, where HTTP has failed and there is nobody else. */
@@ -157,7 +158,9 @@ function halfMs(state: SchedulerState, part: Part): number {
 }
 
 function askHolders(state: SchedulerState, part: Part): void {
-  for (const { peer, range } of choose(part, state.peers, part.uncovered(), state.random)) {
+  const withinMs = (part.wish?.deadlineMs ?? Number.POSITIVE_INFINITY) - state.nowMs
+  const gaps = part.uncovered()
+  for (const { peer, range } of choose(part, state.peers, gaps, withinMs, state.random)) {
     state.ask(part, peer, range)
   }
 }

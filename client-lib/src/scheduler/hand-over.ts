@@ -1,9 +1,9 @@
 /**
  * A fetch that begins at once, because there is nothing to play or no time, may turn out not to be needed: the edge names another page that has the part or
- * its lease, or a neighbour has it whole. The fetch is left to it when the rest would take longer than `finishMs` as fast as this fetch has been so far;
- * not before it has run `measureMs`, not where the peer was measured to be slower, and once a part at most. The lease's holder and the root of the part's
- * stripe never hand over; neither is a fetch handed over to a neighbour that merely has the part coming in, unless the edge (or the tree) names it: it might
- * wait for this page.
+ * its lease, or a neighbour has it whole. The fetch is left to it when the rest would take longer than `finishMs`, as fast as it has been since its first
+ * byte; not before `measureMs` from there, not where the peer is slower by measure (or by what is assumed of it), and once a part at most. A fetch without
+ * a byte is left after `finishMs`. The lease's holder and the root of the part's stripe never hand over; neither is a fetch left to a neighbour that merely
+ * has the part coming in, unless the edge (or the tree) names it: it might wait for this page.
  */
 import { schedulerLimits } from './limits.ts'
 import type { Fetch, Part } from './part-state.ts'
@@ -16,7 +16,8 @@ export function handOver(state: SchedulerState, part: Part, fetch: Fetch): boole
   if (part.leaseUntilMs !== undefined || part.isDuty) return false
   const rest = part.restOf(fetch)
   const peer = heir(state, part, rest)
-  if (peer === undefined || !state.isDue(part, slowMs(fetch, rest, peer))) return false
+  if (peer === undefined || (rest === Number.POSITIVE_INFINITY && fetch.got > 0)) return false
+  if (!state.isDue(part, slowMs(fetch, rest, peer))) return false
   part.isHandedOver = true
   state.counters.handOvers += 1
   state.stopFetch(part)
@@ -26,12 +27,11 @@ export function handOver(state: SchedulerState, part: Part, fetch: Fetch): boole
 }
 
 /** When the fetch will have shown, if no further byte comes, that the peer is better. */
-function slowMs(fetch: Fetch, rest: number, peer: Peer): number {
-  if (fetch.got === 0) return fetch.sinceMs + schedulerLimits.finishMs
-  if (rest === Number.POSITIVE_INFINITY) return rest
-  const finishMs = (schedulerLimits.finishMs * fetch.got) / rest
-  const peerMs = peer.rate.isMeasured ? (fetch.got * 8_000) / peer.expectedBps : 0
-  return fetch.sinceMs + Math.max(schedulerLimits.measureMs, finishMs, peerMs)
+function slowMs({ sinceMs, firstMs, got }: Fetch, rest: number, peer: Peer): number {
+  if (firstMs === undefined) return sinceMs + schedulerLimits.finishMs
+  const finishMs = (schedulerLimits.finishMs * got) / rest
+  const peerMs = (got * 8_000) / peer.expectedBps
+  return firstMs + Math.max(schedulerLimits.measureMs, finishMs, peerMs)
 }
 
 function heir(state: SchedulerState, part: Part, rest: number): Peer | undefined {

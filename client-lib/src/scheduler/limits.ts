@@ -51,7 +51,7 @@ export const schedulerLimits = {
   /** Of a rate: what was measured so long ago (while bytes flowed) counts half. */
   rateHalfMs: 2_000,
   /** What is assumed of a rate counts as much as a measurement of so long. */
-  rateFirstMs: 100,
+  rateFirstMs: 50,
   /** A rate counts as measured from so many bytes on. */
   rateBytesMin: 16_384,
   /** The wait for a first byte counts as so much at most: an edge may hold a request until the part is there. */

@@ -53,6 +53,7 @@ function onHttpBytes(state: SchedulerState, part: Part, bytes: number): void {
   if (fetch === undefined) return
   state.http.add(bytes, activeMs(state, fetch) / Math.max(1, state.fetches))
   fetch.got += bytes
+  fetch.firstMs ??= state.nowMs
   fetch.lastMs = state.nowMs
 }
 
@@ -61,6 +62,7 @@ function onPeerBytes(state: SchedulerState, part: Part, id: string, bytes: numbe
   const pull = part.pulls.get(id)
   if (pull !== undefined) {
     const { peer } = pull
+    peer.hasGiven = true
     const share = Math.max(1, peer.asks + peer.pushes)
     if (part.holders.get(id)) peer.rate.add(bytes, activeMs(state, pull) / share)
     pull.got += bytes

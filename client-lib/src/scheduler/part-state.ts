@@ -37,6 +37,7 @@ export interface Fetch {
   readonly to: number
   readonly sinceMs: number
   readonly why: Reason
+  firstMs: number | undefined
   lastMs: number
   got: number
 }

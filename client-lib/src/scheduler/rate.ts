@@ -4,7 +4,7 @@ import { schedulerLimits } from './limits.ts'
 /** Bits a second. What is assumed at first counts as `rateFirstMs` of measurement. */
 export class Rate {
   #bits: number
-  #ms = schedulerLimits.rateFirstMs
+  #ms: number = schedulerLimits.rateFirstMs
   #bytes = 0
 
   /** @param firstBps what is assumed until there is a measurement */

@@ -2,7 +2,8 @@
  * Peers as sources: what each has shown so far, and which of them is asked for what.
  *
  * - A holder can be asked when it is up, has not failed at the part, has nothing of it under way and has a free place (`asksPerPeerMax`).
- * - Whole holders come before those that have the part coming in; among these the edge's order counts first, since it names the lease's holder.
+ * - Whole holders come before those that have the part coming in, as long as they can be expected to bring it in time: many may have turned to one. Among
+ *   those that have it coming in the edge's order counts first, since it knows the lease's holder and who else waits.
  * - Else the one that would be done first counts: round trip, bytes by its measured rate shared among what it does already, made worse by faults.
  *   Among those that are nearly as good one is drawn, so that not all pages turn to the same peer.
  * - Much that is missing is split over up to three whole holders by the rates that can be expected of them, in whole chunks.
@@ -24,6 +25,8 @@ export class Peer {
   asks = 0
   pushes = 0
   faults = 0
+  /** It has brought something: if it is silent now, it is busy, not idle. */
+  hasGiven = false
 
   constructor(id: PeerId, rttMs: number) {
     this.id = id
@@ -80,11 +83,12 @@ export function best(
   return good.length < 2 ? good[0] : good[Math.floor(random() * good.length)]
 }
 
-/** Who is asked for what of `gaps`; what nobody is left for is not in it. */
+/** Who is asked for what of `gaps`, to be there within a time; what nobody is left for is not in it. */
 export function choose(
   part: Part,
   peers: ReadonlyMap<PeerId, Peer>,
   gaps: readonly ByteRange[],
+  withinMs: number,
   random: () => number,
 ): Choice[] {
   const choices: Choice[] = []
@@ -103,12 +107,20 @@ export function choose(
       }
     }
     const expected = Number.isFinite(bytes) ? bytes : schedulerLimits.partBytesFirst
-    const peer = best(whole, expected, random) ?? ordered[0] ?? best(coming, expected, random)
+    const first = best(whole, expected, random)
+    const isEnough = first !== undefined && first.expectedMs(expected) <= withinMs
+    const other = isEnough ? undefined : (ordered[0] ?? best(coming, expected, random))
+    const peer = isBetter(other, first, expected) ? other : first
     if (peer === undefined) break
     for (const list of [whole, coming, ordered]) remove(list, peer)
     choices.push({ peer, range: gap })
   }
   return choices
+}
+
+function isBetter(one: Peer | undefined, other: Peer | undefined, bytes: number): boolean {
+  if (one === undefined || other === undefined) return other === undefined
+  return one.expectedMs(bytes) < other.expectedMs(bytes)
 }
 
 function fastest(peers: readonly Peer[], count: number): Peer[] {

@@ -76,7 +76,8 @@ export class SchedulerState {
   }
 
   startFetch(part: Part, { from, to }: ByteRange, why: Reason): void {
-    part.fetch = { from, to, sinceMs: this.nowMs, why, lastMs: this.nowMs, got: 0 }
+    const times = { sinceMs: this.nowMs, firstMs: undefined, lastMs: this.nowMs }
+    part.fetch = { from, to, why, ...times, got: 0 }
     this.fetches += 1
     this.counters.fetches[why] += 1
     const isPartial = to < part.end
@@ -216,7 +217,8 @@ export class SchedulerState {
   /** A peer did wrong; beyond `faultsMax` it is dropped. */
   blame(peer: Peer, fault: number, reason: 'bytes' | 'silent' | 'slow', part: Part): void {
     peer.faults += fault
-    if (peer.faults >= schedulerLimits.faultsMax) this.dropPeer(peer, reason, part)
+    if (peer.faults < schedulerLimits.faultsMax) return
+    this.dropPeer(peer, reason === 'silent' && peer.hasGiven ? 'slow' : reason, part)
   }
 
   dropPeer({ id }: Peer, reason: 'bytes' | 'silent' | 'slow', part: Part): void {

@@ -64,8 +64,8 @@ test('no byte is asked for twice, nobody who is down is asked, nothing waits for
 })
 
 /**
- * One part, and an origin as fast as it is thought to be. Peers that slacken after HTTP should have begun have as long as HTTP would take; two peers in a
- * row that were asked when it was late already (the heir of a fetch, a faster holder) have their patience.
+ * One part, and an origin as fast as it is thought to be. Peers that slacken after HTTP should have begun have as long as HTTP would take. A part that is late
+ * anyhow may wait for the edge twice, and for one peer's patience; so may the heir of a fetch.
  */
 test('a part is there by its deadline, or when HTTP alone would have brought it, and little later', async () => {
   const single = fc.record({
@@ -101,7 +101,9 @@ test('a part is there by its deadline, or when HTTP alone would have brought it,
       const [part] = world.parts.values()
       if (part?.doneMs === undefined) throw new Error('never')
       const httpMs = (part.kib * 1_024 * 8) / plan.httpKbps + 80
-      const patienceMs = 2 * (400 + 4 * Math.max(...plan.peers.map(({ rttMs }) => rttMs), 0))
+      const patienceMs =
+        2 * schedulerLimits.edgeWaitMs +
+        2 * (400 + 4 * Math.max(...plan.peers.map(({ rttMs }) => rttMs), 0))
       const alone = Math.max(part.deadlineMs, part.wantedMs + httpMs)
       const bound = alone + httpMs + schedulerLimits.marginMs + patienceMs
       if (part.doneMs > bound) {

@@ -133,6 +133,42 @@ test('the deadline is stronger than what the edge said', async (t) => {
   t.match(lines[0], /^28\d\d fetch v\/1 0-$/, '1 s for the bytes, 150 ms of margin before 3 s')
 })
 
+test('where nobody has it whole the edge is asked before those that have it coming in', async (t) => {
+  const bench = page('a', 'b')
+  bench.has('a', key, false)
+  t.same(bench.want(key, 10_000), ['ask-edge v/1<10000'])
+  t.same(bench.pass(300), ['250 ask a v/1 0-'], 'it does not answer')
+  bench.has('a', 'v/2', false)
+  bench.want('v/2', 10_000)
+  const from = { type: 'from', key: 'v/2', isWhole: false, untilMs: 60_000 } as const
+  t.same(bench.tell({ ...from, peers: ['b', 'a'] }), ['ask b v/2 0-'])
+})
+
+test('a whole holder that would be too late by measure is passed over for one that has it coming in', async (t) => {
+  const bench = page('a', 'b')
+  measurePeer(bench, 'a', 1_000_000)
+  bench.tell({ type: 'length', key, bytes: 250_000 })
+  bench.has('a', key)
+  bench.has('b', key, false)
+  t.same(bench.want(key, 1_200), ['ask b v/1 0-'])
+})
+
+test('late, but not urgent: the edge has a short time to name somebody, then HTTP', async (t) => {
+  const bench = page()
+  bench.tell({ type: 'length', key, bytes: 10 * mebibyte })
+  t.same(bench.want(key, 2_000), ['ask-edge v/1<2000'])
+  bench.tell({ type: 'from', key, peers: ['b'], isWhole: false, untilMs: 60_000 })
+  t.same(bench.pass(1_000), ['250 ask-edge v/1<1750', '500 fetch v/1 0-'])
+})
+
+test('a fast fetch is not left to a peer of which nothing is known', async (t) => {
+  const bench = page('a')
+  bench.want(key, 1_000, true)
+  bench.tell({ type: 'length', key, bytes: 10 * mebibyte })
+  bench.has('a', key)
+  t.same(bench.flow(key, 0, 2 * mebibyte, 1_000), [], '17 Mbit/s, 4 s to go')
+})
+
 test('a silent peer is left after 400 ms and four round trips, and what came of it stays', async (t) => {
   const bench = page('a', 'b')
   bench.tell({ type: 'length', key, bytes: mebibyte / 8 })
@@ -158,8 +194,8 @@ test('a silent peer is left after 400 ms and four round trips, and what came of 
 test('any byte is a sign of life', async (t) => {
   const bench = page('a')
   bench.tell({ type: 'length', key, bytes: 100_000 })
-  bench.has('a', key, false)
   bench.want(key, 60_000)
+  bench.tell({ type: 'from', key, peers: ['a'], isWhole: false, untilMs: 60_000 })
   for (let at = 0; at < 20; at++) {
     t.same(bench.pass(450), [])
     bench.bytes(key, at, at + 1, 'a')
@@ -217,8 +253,8 @@ test('urgent, a tight origin: the fetch is left to the holder that the edge name
   bench.tell({ type: 'length', key, bytes: mebibyte })
   bench.flow(key, 0, 5_000, 80)
   t.same(bench.tell({ type: 'from', key, peers: ['a'], isWhole: false, untilMs: 9_000 }), [])
-  t.same(bench.pass(50), ['100 stop-fetch v/1', '100 ask a v/1 5000-'])
-  t.same(bench.pass(2_000), ['580 cancel a v/1', '580 fetch v/1 5000-'], 'silent: HTTP again')
+  t.same(bench.pass(50), ['110 stop-fetch v/1', '110 ask a v/1 5000-'])
+  t.same(bench.pass(2_000), ['590 cancel a v/1', '590 fetch v/1 5000-'], 'silent: HTTP again')
   t.same(bench.flow(key, 5_000, 6_000, 5_000), [], 'and not back')
   t.equal(bench.scheduler.figures().counters.handOvers, 1)
 })
@@ -246,10 +282,10 @@ test('handed over: the holder brings it faster than HTTP was, though the deadlin
   bench.tell({ type: 'length', key, bytes: mebibyte })
   bench.tell({ type: 'from', key, peers: ['a'], isWhole: false, untilMs: 60_000 })
   t.same(
-    bench.flow(key, 0, 6_250, 100).map((text) => text.replace(/^\d+ /, '')),
-    ['stop-fetch v/1', 'ask a v/1 5625-'],
+    bench.flow(key, 0, 6_875, 110).map((text) => text.replace(/^\d+ /, '')),
+    ['stop-fetch v/1', 'ask a v/1 6250-'],
   )
-  t.same(bench.flow(key, 5_625, mebibyte, 4_000, 'a'), ['verify v/1'])
+  t.same(bench.flow(key, 6_250, mebibyte, 4_000, 'a'), ['verify v/1'])
 })
 
 test('much that is missing is split over whole holders by rate', async (t) => {

@@ -49,6 +49,8 @@ export interface SwarmFigures {
 interface Lease {
   readonly holder: SwarmPage
   readonly untilMs: number
+  /** Who gets the part from the holder, or from each other: in the order of a tree. */
+  readonly waiters: SwarmPage[]
 }
 
 const leaseMs = 8_000
@@ -144,12 +146,15 @@ export class SwarmWorld {
     const lease = this.#leases.get(key)
     const isLeased = lease !== undefined && !lease.holder.isGone && lease.untilMs > this.nowMs
     if (whole.length === 0 && !isLeased) {
-      this.#leases.set(key, { holder: page, untilMs })
+      this.#leases.set(key, { holder: page, untilMs, waiters: [page] })
       page.tell({ type: 'grant', key, untilMs })
       return
     }
     const start = Math.floor(this.#random() * whole.length)
-    const named = whole.length > 0 ? [...whole, ...whole].slice(start, start + 3) : [lease?.holder]
+    const named =
+      whole.length > 0
+        ? [...whole, ...whole].slice(start, start + 3)
+        : sources(lease, page, this.plan.treeDegree)
     const others = named.filter((other) => other !== undefined && other !== page)
     for (const other of others) if (other !== undefined) this.connect(page, other)
     const peers = others.flatMap((other) => other?.id ?? [])
@@ -234,4 +239,13 @@ export class SwarmWorld {
     }
     this.after(this.plan.partMs, () => this.#publish())
   }
+}
+
+/** Whom a page is told to wait for: one that came before it, and the holder. */
+function sources(lease: Lease | undefined, page: SwarmPage, degree: number): SwarmPage[] {
+  if (lease === undefined) return []
+  const { waiters, holder } = lease
+  if (!waiters.includes(page)) waiters.push(page)
+  const before = waiters[Math.floor((waiters.indexOf(page) - 1) / degree)]
+  return before === undefined || before.isGone ? [holder] : [before, holder]
 }
