@@ -74,6 +74,8 @@ async function buildOf({ file, entry, format }: Bundle): Promise<InlineConfig> {
   }
 }
 
+const comments = /\/\*[\s\S]*?\*\/|\/\/.*$/gm
+
 /** Every word that is a name somewhere outside: in the files above, in hls.js, in browsers; and every one that is a text in the sources. */
 function outerNames(): string[] {
   // TypeScript 7 has its library beside the program, which is another package on each platform.
@@ -82,7 +84,8 @@ function outerNames(): string[] {
   if (library.length === 0 || hls.length === 0) throw new Error('the types of browsers are missing')
   const words = new Set<string>()
   for (const file of [...library, ...hls, ...outerFiles]) {
-    for (const [word] of readFileSync(file, 'utf8').matchAll(/[A-Za-z_$][\w$]*/g)) words.add(word)
+    const code = readFileSync(file, 'utf8').replace(comments, '')
+    for (const [word] of code.matchAll(/[A-Za-z_$][\w$]*/g)) words.add(word)
   }
   for (const file of globSync(folder('src/**/*.ts'))) {
     for (const [, word] of readFileSync(file, 'utf8').matchAll(/'([A-Za-z_$][\w$]*)'/g)) {
