@@ -229,6 +229,24 @@ test('the viewer’s switch, and the cap', async (t) => {
   hls.destroy()
 })
 
+test('the browser is listened to as long as there is a swarm', async (t) => {
+  const listening = new Set<string>()
+  const document = {
+    visibilityState: 'visible',
+    addEventListener: (name: string) => listening.add(name),
+    removeEventListener: (name: string) => listening.delete(name),
+  }
+  const { components } = toldComponents(true, { document })
+  const engine = new HlsEngine({ edge }, components)
+  const hls = new Hls({ ...silently, ...engine.getConfigForHlsJs() })
+  engine.bindHls(hls)
+  t.equal(listening.size, 0)
+  hls.loadSource('/a.m3u8')
+  t.equal(listening.size, 1)
+  hls.destroy()
+  t.equal(listening.size, 0)
+})
+
 test('a class of players with an engine each', async (t) => {
   const HlsWithKairo = KairoEngine.injectMixin(Hls)
   let ready: KairoEngine | undefined

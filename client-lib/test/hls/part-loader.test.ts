@@ -48,6 +48,11 @@ interface Told {
   readonly code?: number
 }
 
+/** An ArrayBuffer's bytes, which tap does not compare. */
+function bytesOf(data: unknown): number[] {
+  return [...new Uint8Array(data as ArrayBuffer)]
+}
+
 function setUp(of: { isBound?: boolean } = {}) {
   const clock = new ManualClock(10_000)
   const engine = new ToldEngine()
@@ -136,7 +141,8 @@ test('an arrival: bytes as they are, stats, destroyed within the call', async (t
   const bytes = Uint8Array.of(1, 2, 3)
   const came = arrival({ bytes, firstMs: 10_100, lastMs: 10_400, bps: 1_000 })
   engine.last.callbacks.onArrival(came)
-  t.same(told, [{ how: 'success', data: bytes.buffer, code: 200 }])
+  t.match(told, [{ how: 'success', code: 200 }])
+  t.same(bytesOf(told[0]?.data), [1, 2, 3])
   t.match(stats, { loaded: 3, total: 3, aborted: false, retry: 0, bwEstimate: 1_000 })
   t.same(stats.loading, { start: 10_000, first: 10_100, end: 10_400 })
   t.equal(host.loaders.size, 0)
@@ -153,7 +159,7 @@ test('bytes that are a view of a larger buffer are handed over without the rest'
   load()
   const bytes = new Uint8Array([9, 1, 2, 9]).subarray(1, 3)
   engine.last.callbacks.onArrival(arrival({ bytes }))
-  t.same(told[0]?.data, Uint8Array.of(1, 2).buffer)
+  t.same(bytesOf(told[0]?.data), [1, 2])
 })
 
 test('progressive players get all of it as progress, then again', async (t) => {
@@ -164,7 +170,7 @@ test('progressive players get all of it as progress, then again', async (t) => {
     onProgress: (_, __, data) => seen.push(data),
   })
   engine.last.callbacks.onArrival(arrival({ bytes: Uint8Array.of(5) }))
-  t.same(seen, [Uint8Array.of(5).buffer])
+  t.same(seen.map(bytesOf), [[5]])
 })
 
 test('a failure is told at once, with its status; hls.js retries', async (t) => {

@@ -3,6 +3,7 @@ import Hls, { type HlsConfig, type LevelDetails } from 'hls.js'
 import type { SwarmEngineFigures, SwarmEngineInit } from '../../src/engine/engine.ts'
 import type { KairoComponents, Swarm } from '../../src/hls/hls-engine.ts'
 import { newStats } from '../../src/hls/load-stats.ts'
+import type { BrowserObjects } from '../../src/manners/browser-objects.ts'
 import { detailsOf, levelOf } from './hls-parts.ts'
 import { ManualClock } from './manual-clock.ts'
 import { ToldEngine } from './told-engine.ts'
@@ -43,11 +44,11 @@ export class ToldSwarm extends ToldEngine implements Swarm {
 }
 
 /** Components whose swarms can be told. */
-export function toldComponents(canConnect = true) {
+export function toldComponents(canConnect = true, browser: BrowserObjects = {}) {
   const swarms: ToldSwarm[] = []
   const clock = new ManualClock()
   const components: KairoComponents = {
-    ...{ clock, browser: {} },
+    ...{ clock, browser },
     createSwarm: canConnect
       ? (init) => {
           const swarm = new ToldSwarm(init)
