@@ -7,6 +7,8 @@ export const meshLimits = {
   /** Offers that may come at once, and a second: each makes a connection, which is a few milliseconds of work. */
   offersBurst: 64,
   offersPerSecond: 4,
+  /** Between two offers of one page; a page that was reloaded takes longer to come back. */
+  offerAgainMs: 1_000,
   /** Candidates of the other side that are kept or taken; a machine has a few addresses, each for UDP and TCP. */
   candidatesMax: 64,
   /** Between two measurements of the round trip; shortened by up to a tenth, so that those of many peers do not fall together. */

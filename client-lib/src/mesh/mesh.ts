@@ -70,6 +70,8 @@ export class Mesh {
   readonly #turns: UploadTurns
   readonly #holdings = new Holdings()
   readonly #offers: TokenBucket
+  /** When the last offer of a page was taken, the oldest first. */
+  readonly #offeredMs = new Map<PageId, number>()
   #iceServers: RTCIceServer[]
   #counters = { refused: 0, faults: 0, failures: 0 }
   #isClosed = false
@@ -91,7 +93,7 @@ export class Mesh {
   takeStep(from: PageId, step: Step): void {
     const known = this.#neighbours.get(from)
     if (step.type !== 'offer') known?.takeStep(step)
-    else if (!this.#offers.take(1)) this.#refuse()
+    else if (!this.#mayOffer(from)) this.#refuse()
     else this.#takeOffer(from, step, known)
   }
 
@@ -173,6 +175,18 @@ export class Mesh {
 
   #all(): readonly Neighbour[] {
     return [...this.#neighbours.values()]
+  }
+
+  /** One that offers again and again uses up nothing of what is for others. */
+  #mayOffer(from: PageId): boolean {
+    const nowMs = this.#components.clock.nowMs()
+    const lastMs = this.#offeredMs.get(from) ?? Number.NEGATIVE_INFINITY
+    if (nowMs - lastMs < limits.offerAgainMs || !this.#offers.take(1)) return false
+    this.#offeredMs.delete(from)
+    this.#offeredMs.set(from, nowMs)
+    const [oldest] = this.#offeredMs.keys()
+    if (this.#offeredMs.size > limits.offersBurst) this.#offeredMs.delete(oldest as PageId)
+    return true
   }
 
   #takeOffer(from: PageId, step: Step, known: Neighbour | undefined): void {

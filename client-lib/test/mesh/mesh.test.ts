@@ -398,12 +398,19 @@ test('there are bounds for connections and offers', async (t) => {
   t.equal(a.mesh.counters().refused, 1)
   const b = stage.add('b')
   const offer: Step = { type: 'offer', text: 'v=0\r\nm=application 9 x\r\n' }
-  for (let sent = 0; sent < 2 * limits.offersBurst; sent += 1) b.mesh.takeStep('x', offer)
-  t.equal(stage.network.connections.length, limits.linksMax + limits.offersBurst)
-  t.equal(b.mesh.counters().refused, limits.offersBurst)
+  const made = (): number => stage.network.connections.length - limits.linksMax
+  const offerAnd = (id: string): void => {
+    b.mesh.takeStep(id, offer)
+    b.mesh.drop(id)
+  }
+  for (let sent = 0; sent < 100; sent += 1) offerAnd('x')
+  t.equal(made(), 1, 'one page has no more than one a second')
+  for (let sent = 0; sent < limits.offersBurst; sent += 1) offerAnd(`y${sent}`)
+  t.equal(made(), limits.offersBurst)
+  t.equal(b.mesh.counters().refused, 100)
   stage.clock.advance(1_000)
-  b.mesh.takeStep('x', offer)
-  t.equal(stage.network.connections.length, limits.linksMax + limits.offersBurst + 1)
+  offerAnd('x')
+  t.equal(made(), limits.offersBurst + 1)
   a.mesh.close()
   b.mesh.close()
   t.equal(stage.clock.timers, 0)
