@@ -104,7 +104,11 @@ export class Inbox {
     this.#early.delete(no)
     this.#earlyChunks -= early.length
     const incoming = this.#open(no, key, 0)
-    if (this.#pushes > limits.pushesMax) {
+    const [oldest] = this.#pushes(true)
+    if (oldest !== undefined && this.#pushes(true).length > limits.pushesMax) {
+      this.#finish(oldest, true)
+    }
+    if (this.#pushes(false).length > limits.pushesMax) {
       this.#cancel(incoming)
     } else {
       this.#init.onPush(key)
@@ -154,12 +158,11 @@ export class Inbox {
     this.#finishIfAll(incoming)
   }
 
-  get #pushes(): number {
-    let pushes = 0
-    for (const { no, isEnded } of this.#incoming.values()) {
-      if (no >= firstPushNo && !isEnded) pushes += 1
-    }
-    return pushes
+  /** Those that go on, or those that are ended and of which chunks are still to come; the oldest first. */
+  #pushes(areEnded: boolean): readonly Incoming[] {
+    return [...this.#incoming.values()].filter(
+      ({ no, isEnded }) => no >= firstPushNo && isEnded === areEnded,
+    )
   }
 
   #open(

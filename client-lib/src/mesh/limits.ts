@@ -30,7 +30,7 @@ export const meshLimits = {
   messageChars: 1_024,
   /** Asks of one peer under way. */
   asksMax: 32,
-  /** Pushes of one peer under way: stripes times the parts that overlap. */
+  /** Pushes of one peer under way: stripes times the parts that overlap; as many may have ended before their chunks came. */
   pushesMax: 32,
   /** Asks and pushes that ended, of which bytes may still be on their way. */
   closedMax: 256,

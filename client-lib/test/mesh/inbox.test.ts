@@ -144,6 +144,19 @@ test('pushes beyond the bound are cancelled; those that only wait for chunks do 
   t.strictSame(sent, [{ kind: 'cancel', no: firstPushNo + limits.pushesMax + 1 }])
 })
 
+test('pushes whose chunks never come are given up, the oldest first', async (t) => {
+  const { told, chunk, push, end } = stage()
+  for (let no = firstPushNo; no <= firstPushNo + limits.pushesMax; no += 1) {
+    push(no, `r/${no}`)
+    end(no, 10)
+  }
+  t.notOk(told.some(([name]) => name === 'end'))
+  push(firstPushNo + limits.pushesMax + 1)
+  t.strictSame(told.at(-2), ['end', `r/${firstPushNo}`, true])
+  chunk(firstPushNo, 0, 10)
+  t.strictSame(told.at(-1), ['chunk', `r/${firstPushNo}`, 0, 10], 'late is better than never')
+})
+
 test('a push is cancelled by its key', async (t) => {
   const { told, sent, inbox, chunk, push } = stage()
   push(firstPushNo)
