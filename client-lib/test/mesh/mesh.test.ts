@@ -230,6 +230,7 @@ test('a connection that is dropped at once tells no offer', async (t) => {
   const stage = new TestStage()
   const [a, b] = [stage.add('a'), stage.add('b')]
   a.mesh.connect(['b'])
+  t.notOk(a.mesh.ask('b', 'r/1', 0), 'nobody is asked before it is up')
   a.mesh.drop('b')
   await calm()
   t.strictSame([a.told, b.told], [[['down', 'b', 'dropped']], []])
