@@ -57,16 +57,19 @@ export class UploadTurns {
   give(): void {
     if (this.#isGiving || this.#bps === 0) return
     this.#isGiving = true
-    while (this.#bucket.tokens > 0) {
-      const [sender] = this.#waiting
-      if (sender === undefined) break
-      this.#waiting.delete(sender)
-      const bytes = sender.sendNext()
-      if (bytes === 0) continue
-      this.#bucket.spend(bytes)
-      this.#waiting.add(sender)
+    try {
+      while (this.#bucket.tokens > 0) {
+        const [sender] = this.#waiting
+        if (sender === undefined) break
+        this.#waiting.delete(sender)
+        const bytes = sender.sendNext()
+        if (bytes === 0) continue
+        this.#bucket.spend(bytes)
+        this.#waiting.add(sender)
+      }
+    } finally {
+      this.#isGiving = false
     }
-    this.#isGiving = false
     this.#wait()
   }
 
