@@ -49,7 +49,7 @@ export async function run({ isQuick }: BenchOptions): Promise<BenchResult> {
   }
   progress('making the stream and the bundle')
   const media = await makeP2pMedia()
-  const bundle = await buildBundle(bundles[3], false)
+  const bundle = await buildBundle(bundles[2], false)
   const tracker = await startWebtorrentTracker()
   const kairo = await startKairo(['--test-stream'])
   const browser = await launchChromium(chromium, peerConnectionArgs)

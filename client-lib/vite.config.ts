@@ -10,8 +10,8 @@ import { build, type InlineConfig, type Plugin, type Rolldown } from 'vite'
 export const bundles = [
   { file: 'kairo-client.js', entry: 'index.ts', format: 'es' },
   { file: 'kairo-compat.js', entry: 'compat.ts', format: 'es' },
-  { file: 'kairo-overlay.js', entry: 'seeing/overlay.ts', format: 'es' },
   { file: 'kairo-client.iife.js', entry: 'script-tag.ts', format: 'iife' },
+  { file: 'kairo-overlay.js', entry: 'seeing/overlay.ts', format: 'es' },
 ] as const
 
 /** One of them. */
