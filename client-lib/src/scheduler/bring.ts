@@ -13,7 +13,7 @@
  * 8. The edge has named somebody who is not connected yet: wait for that, as long as the edge says. Else it is asked, and waited for `edgeWaitMs`.
  * 9. HTTP.
  *
- * Where HTTP failed, 4, 5 and 7 do not count until another source was tried, and the part is given up at 9.
+ * Where HTTP failed, 4, 5 and 7 do not count until another source was tried, and the part is given up at 9; where it failed again, after the deadline too.
  */
 import type { Reason } from './counters.ts'
 import { isLate, isWorthWaiting, latestMs, spanOf } from './deadline.ts'
@@ -49,12 +49,22 @@ export function bring(state: SchedulerState, part: Part): void {
     planAnew(state, part)
     return
   }
+  if (isHopeless(state, part)) {
+    giveUp(state, part)
+    return
+  }
   if (awaited && part.pulls.size === 0 && !state.isDue(part, halfMs(state, part))) return
   if (!awaited && canFetch && isEdgeFirst(state, part)) return
   askHolders(state, part)
   if (part.pulls.size > 0) return
   if (canFetch && isOwn(state, part)) fetch(state, part, part.isHandedOver ? 'silent' : 'root')
   else if (!awaited || isOver(state, part, canFetch)) askElsewhere(state, part, canFetch)
+}
+
+/** HTTP has failed as often as it may, nobody sends, and the deadline has passed: peers that come and go cannot keep the player waiting for ever. */
+function isHopeless(state: SchedulerState, part: Part): boolean {
+  if (part.failures < schedulerLimits.fetchFailuresMax || part.pulls.size > 0) return false
+  return state.isDue(part, part.wish?.deadlineMs ?? 0)
 }
 
 /** Nobody waits for the parent any more: HTTP failed (else it has taken over by then), and the deadline has passed. */
@@ -179,13 +189,14 @@ function askElsewhere(state: SchedulerState, part: Part, canFetch: boolean): voi
     part.answer = undefined
   }
   if (canFetch) {
-    if (part.edgeAsks === 0 || !isLive(state, part)) askEdge(state, part)
+    const isShort = isLive(state, part) || isLate(state, part)
+    if (part.edgeAsks === 0 || !isShort) askEdge(state, part)
     if (isEdgeAwaited(state, part)) return
   }
   fetch(state, part, part.spent.size > 0 ? 'silent' : state.isEdgeOpen ? 'no-holder' : 'no-edge')
 }
 
-/** A part whose deadline is too near to ask twice. */
+/** A part of the live edge, whose deadline is near. */
 function isLive(state: SchedulerState, part: Part): boolean {
   return part.isRecent && state.stripes.hasTree(part)
 }

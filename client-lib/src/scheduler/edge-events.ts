@@ -47,7 +47,7 @@ export function onGrant(state: SchedulerState, { key, untilMs }: EventOf<'grant'
 export function onFrom(state: SchedulerState, event: EventOf<'from'>): void {
   const part = state.parts.get(event.key)
   if (!part?.isNeeded) return
-  const peers = event.peers.slice(0, protocolLimits.peersPerMessageMax)
+  const peers = [...new Set(event.peers)].slice(0, protocolLimits.peersPerMessageMax)
   const { isWhole, untilMs } = event
   part.answer = { peers, isWhole, sinceMs: state.nowMs, untilMs }
   part.edgeAskedMs = undefined

@@ -115,6 +115,15 @@ test('somebody else fetches: the page asks it as soon as it is connected', async
   t.same(bench.up('b'), ['ask b v/2 0-'])
 })
 
+test('a peer that the edge names twice is asked once', async (t) => {
+  const bench = page('a')
+  bench.tell({ type: 'length', key, bytes: 1_000 })
+  bench.bytes(key, 300, 600)
+  bench.want(key, 10_000)
+  const from = { type: 'from', key, isWhole: false, untilMs: 4_000 } as const
+  t.same(bench.tell({ ...from, peers: ['a', 'a'] }), ['ask a v/1 0-300'])
+})
+
 test('somebody who never connects is waited for as long as the edge said, then it is asked again', async (t) => {
   const bench = page()
   bench.want(key, 10_000)
@@ -158,7 +167,7 @@ test('late, but not urgent: the edge has a short time to name somebody, then HTT
   bench.tell({ type: 'length', key, bytes: 10 * mebibyte })
   t.same(bench.want(key, 2_000), ['ask-edge v/1<2000'])
   bench.tell({ type: 'from', key, peers: ['b'], isWhole: false, untilMs: 60_000 })
-  t.same(bench.pass(1_000), ['250 ask-edge v/1<1750', '500 fetch v/1 0-'])
+  t.same(bench.pass(1_000), ['250 fetch v/1 0-'])
 })
 
 test('a fast fetch is not left to a peer of which nothing is known', async (t) => {
@@ -380,6 +389,25 @@ test('HTTP failed and a neighbour has it: it is asked; when it fails too HTTP is
     ['cancel a v/1', 'fetch v/1 0-'],
   )
   t.same(bench.tell({ type: 'fetch-failed', key }), ['give-up v/1'])
+})
+
+test('HTTP failed twice and peers come and go: the part is given up after its deadline', async (t) => {
+  const bench = page('a')
+  bench.has('a', key)
+  bench.want(key, 5_000, true)
+  bench.tell({ type: 'fetch-failed', key })
+  bench.pass(500)
+  bench.up('b')
+  bench.has('b', key)
+  t.same(bench.tell({ type: 'fetch-failed', key }), ['ask b v/1 0-'])
+  const lines: string[] = []
+  for (let at = 0; at < 20; at++) {
+    lines.push(...bench.tell({ type: 'peer-down', peer: 'b' }), ...bench.pass(10))
+    bench.up('b')
+    lines.push(...bench.has('b', key), ...bench.pass(400))
+  }
+  t.match(lines.at(-1), /give-up v\/1/)
+  t.ok(bench.scheduler.figures().counters.givenUp === 1 && lines.length < 20)
 })
 
 test('HTTP that ends too early is asked for the rest', async (t) => {
