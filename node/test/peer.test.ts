@@ -3,12 +3,14 @@ import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
+import { swarmProtocol } from '@kairo/client/protocol'
 import { type Test, test } from 'tap'
 import { WebSocket } from 'ws'
 import { settingsFixed } from '../src/config/load.ts'
 import { createPeer, loadSettings, type Peer, silentLogger } from '../src/index.ts'
 import { httpRequest } from './support/http-get.ts'
 import { announce, TrackerClient, twenty } from './support/signalling-stage.ts'
+import { TestPage } from './support/swarm-stage.ts'
 
 type Flags = Record<string, string | string[] | boolean>
 
@@ -67,7 +69,10 @@ async function started(t: Test, flags: Flags = {}): Promise<Api> {
 }
 
 test('what anyone may ask', async (t) => {
-  const open = { corsOrigins: ['https://site.example'], signallingOrigins: ['*'] }
+  const open = {
+    ...{ corsOrigins: ['https://site.example'], signallingOrigins: ['*'] },
+    iceServers: ['stun:stun.example:3478'],
+  }
   const { peer, anonymous } = await started(t, open)
   const { peerId, multiaddrs } = peer.addresses()
   t.match(JSON.parse((await anonymous('/api/peer')).text), {
@@ -95,9 +100,23 @@ test('what anyone may ask', async (t) => {
   })
   const page = await pageAt(peer, 'https://any.example')
   t.match(await page.ask(announce(twenty('swarm'), twenty('a'))), { incomplete: 1 })
+  const viewer = await swarmPageAt(peer)
+  const iceServers = [{ urls: ['stun:stun.example:3478'] }]
+  t.match(viewer.welcome, { iceServers })
   await peer.stop()
   t.strictSame(await page.end(), { code: 1001, reason: 'stop' }, 'a stop says goodbye to pages')
+  t.strictSame(await viewer.end(), { code: 1001, reason: 'stop' })
 })
+
+/** A page in a swarm of this peer. */
+async function swarmPageAt(peer: Peer): Promise<TestPage> {
+  const url = `${peer.addresses().http.replace('http', 'ws')}/swarm`
+  const page = new TestPage(new WebSocket(url, swarmProtocol, { origin: 'https://any.example' }))
+  await once(page.socket, 'open')
+  page.say({ kind: 'hello', swarm: 'a film', uploadBps: 0, canConnect: true })
+  page.welcome = await page.hear('welcome')
+  return page
+}
 
 /** A page of some origin that is connected to the WebTorrent tracker; rejects when it is refused. */
 async function pageAt(peer: Peer, origin: string): Promise<TrackerClient> {
@@ -252,10 +271,11 @@ test('peers that start together share out the ports that all of them saw free', 
   t.ok(addresses.includes(`http://127.0.0.1:${port}`), 'one has the port that all wanted')
 })
 
-test('a peer without RTMP takes no publishers, one without a tracker no pages', async (t) => {
-  const off = { rtmp: 'off', webtorrentTracker: false }
+test('a peer without RTMP takes no publishers, one without a tracker and swarms no pages', async (t) => {
+  const off = { rtmp: 'off', webtorrentTracker: false, swarm: false }
   const { peer, call } = await started(t, off)
   await t.rejects(pageAt(peer, 'https://any.example'), /404/)
+  await t.rejects(swarmPageAt(peer), /404/)
   t.equal(peer.addresses().rtmp, null)
   t.match((await call('GET', '/api/keys')).json, { keys: [{ pushUrl: null }] })
 })

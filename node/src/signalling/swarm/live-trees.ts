@@ -238,6 +238,7 @@ function isSame(
   a: readonly StripePlace[] = noPlaces,
   b: readonly StripePlace[] = noPlaces,
 ): boolean {
+  if (a === b) return true
   return (
     a.length === b.length &&
     a.every((place, at) => {

@@ -22,14 +22,16 @@ import {
   type PartKey,
   type Report,
   readPartKey,
+  type Want,
 } from '@kairo/client/protocol'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { pageSwarmLimits as limits } from '../../limits/swarm.ts'
+import { takeToken } from '../../token-buckets.ts'
 import { judge, type Verdict } from './agreement.ts'
 import { Checks } from './checks.ts'
 import { LeaseBook, type LeaseNotice } from './lease-book.ts'
 import { LiveTrees } from './live-trees.ts'
-import type { Page } from './page.ts'
+import { type Page, wantRate } from './page.ts'
 import { PageLinks } from './page-links.ts'
 import { PageSet } from './page-set.ts'
 import { PartBook, type PartRecord, type PartsOfAll } from './part-book.ts'
@@ -150,7 +152,7 @@ export class PageSwarm {
   /** Takes what a page says, once it is in. */
   take(page: Page, message: Exclude<PageMessage, { kind: 'hello' }>): void {
     if (message.kind === 'want') {
-      for (const { key, withinMs } of message.parts) this.#want(page, key, withinMs)
+      this.#takeWant(page, message)
     } else if (message.kind === 'describe') {
       for (const key of message.keys) this.#describe(page, key)
     } else if (!page.canConnect) {
@@ -177,6 +179,14 @@ export class PageSwarm {
     const { fresh, isAll } = page.held.replace(held)
     if (!isAll) this.#limit('held')
     for (const key of fresh) this.#parts.addHolder(key, page.id)
+  }
+
+  #takeWant(page: Page, { parts }: Want): void {
+    const nowMs = this.#components.clock.monotonicMs()
+    for (const { key, withinMs } of parts) {
+      if (takeToken(page.wants, wantRate, nowMs)) this.#want(page, key, withinMs)
+      else this.#limit('wants')
+    }
   }
 
   #want(page: Page, key: PartKey, withinMs: number): void {

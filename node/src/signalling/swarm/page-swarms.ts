@@ -95,7 +95,7 @@ export class PageSwarms {
     page.line = line
     this.#swarms.set(name, swarm)
     metrics.entered.inc({ how: id === undefined ? 'new' : 'resumed' })
-    return { page, swarm, session: tokens.session({ id: page.id, swarm: name }) }
+    return { page, swarm, session: tokens.session(page.id, name) }
   }
 
   /** The connection of a page is over: it left, or it `mayReturn`. */
@@ -146,8 +146,7 @@ export class PageSwarms {
   /** The id that a page may have again. */
   #idOf({ session, swarm }: Hello): PageId | undefined {
     if (session === undefined) return undefined
-    const known = this.#components.tokens.readSession(session)
-    return known?.swarm === swarm ? known.id : undefined
+    return this.#components.tokens.readSession(session, swarm)
   }
 
   #create(name: string): PageSwarm {

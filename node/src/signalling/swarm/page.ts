@@ -39,7 +39,11 @@ export interface PageInit {
   readonly enteredMs: number
 }
 
+/** How often two pages may have messages of connecting passed on. */
 export const signalRate = { burst: limits.signalBurst, perSecond: limits.signalsPerSecond }
+
+/** How many parts a page may want. */
+export const wantRate = { burst: limits.wantBurst, perSecond: limits.wantsPerSecond }
 
 /** One page. */
 export class Page {
@@ -52,6 +56,7 @@ export class Page {
   line: PageLine | undefined
   readonly links = new Map<PageId, Link>()
   readonly held = new HeldIndex()
+  readonly wants: TokenBucket
   /** How often it was named to others as one to get a part from, lately. */
   readonly named = new DecayingCount(leaseLimits.grantedHalfMs)
   /** Parts for which it was sent to others, and how often. */
@@ -74,6 +79,7 @@ export class Page {
     this.canConnect = init.canConnect
     this.uploadBps = init.uploadBps
     this.enteredMs = init.enteredMs
+    this.wants = fullBucket(wantRate, init.enteredMs)
     this.neighboursMs = init.enteredMs
   }
 

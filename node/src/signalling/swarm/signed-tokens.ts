@@ -8,11 +8,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import { parseJson } from '../../json.ts'
 
-const sessionSchema = z.object({ id: z.string(), swarm: z.string() })
+const sessionSchema = z.object({ id: z.string(), tag: z.string() })
 const ticketSchema = z.object({ swarm: z.string(), exp: z.number() })
-
-/** Whose session it is. */
-export type Session = z.output<typeof sessionSchema>
 
 /** Signs and reads them. */
 export class SignedTokens {
@@ -25,14 +22,15 @@ export class SignedTokens {
     this.#ticketKey = secret
   }
 
-  /** A session to show after a break. */
-  session({ id, swarm }: Session): string {
-    return signed({ id, swarm }, this.#sessionKey)
+  /** The session of a page in a swarm, to show after a break; equally short whatever the swarm's name is. */
+  session(id: string, swarm: string): string {
+    return signed({ id, tag: this.#tagOf(swarm) }, this.#sessionKey)
   }
 
-  /** The session of a text; undefined for what this edge never signed. */
-  readSession(text: string): Session | undefined {
-    return sessionSchema.safeParse(payloadOf(text, this.#sessionKey)).data
+  /** Whose session of a swarm it is; undefined for what this edge never signed. */
+  readSession(text: string, swarm: string): string | undefined {
+    const { data } = sessionSchema.safeParse(payloadOf(text, this.#sessionKey))
+    return data?.tag === this.#tagOf(swarm) ? data.id : undefined
   }
 
   /** Whether a ticket lets into a swarm. */
@@ -40,6 +38,10 @@ export class SignedTokens {
     if (ticket === undefined) return false
     const { data } = ticketSchema.safeParse(payloadOf(ticket, this.#ticketKey))
     return data !== undefined && data.swarm === swarm && nowMs < data.exp * 1_000
+  }
+
+  #tagOf(swarm: string): string {
+    return mac(this.#sessionKey, `swarm ${swarm}`).toString('base64url', 0, 12)
   }
 }
 

@@ -131,7 +131,8 @@ function planGroups(
   const inGroups = new Set(groups.flat())
   const left = followers.map(({ id }) => id).filter((id) => !inGroups.has(id))
   const guests = seatGuests(left, groups, guestsBefore)
-  return { kind: 'groups', stripes, seats: groups, guests, places: placesOf(groups, guests, left) }
+  const places = placesOf(groups, guests, left, isKept ? before : noTrees)
+  return { kind: 'groups', stripes, seats: groups, guests, places }
 }
 
 function groupStripes(servers: number, { kind, stripes }: TreePlan): number {
@@ -210,33 +211,59 @@ function placesOf(
   groups: readonly (readonly PageId[])[],
   guests: ReadonlyMap<PageId, number>,
   left: readonly PageId[],
+  before: TreePlan,
 ): Map<PageId, readonly StripePlace[]> {
   const places = new Map<PageId, readonly StripePlace[]>()
-  const guestsOf = groups.map((): PageId[] => [])
-  for (const [id, group] of guests) guestsOf[group]?.push(id)
+  const guestsOf = guestsByGroup(guests, groups.length)
+  const guestsBefore = guestsByGroup(before.guests, before.seats.length)
+  const stays = groups.map((group, at) => isSameList(group, before.seats[at]))
   for (const [at, group] of groups.entries()) {
-    const above = at === 0 ? undefined : groups[Math.floor((at - 1) / limits.branches)]
+    const own = guestsOf[at] as PageId[]
+    const above = Math.floor((at - 1) / limits.branches)
     const first = at * limits.branches + 1
+    const around = [
+      at,
+      ...(at === 0 ? [] : [above]),
+      ...Array.from({ length: limits.branches }, (_, n) => first + n),
+    ]
+    // What is around did not change: neither did the places, and nobody has to compare them.
+    const isUntouched =
+      isSameList(own, guestsBefore[at]) &&
+      around.every((other) => stays[other] ?? before.seats[other] === undefined)
+    if (isUntouched) {
+      for (const id of [...group, ...own]) places.set(id, before.places.get(id) ?? [])
+      continue
+    }
     const below = groups.slice(first, first + limits.branches)
     const leaves = group.map((parent) => ({ parent, children: [] }))
     for (const [seat, id] of group.entries()) {
       const children = [
         ...below.map((other) => other[seat] as PageId),
         ...group.filter((other) => other !== id),
-        ...(guestsOf[at] as PageId[]),
+        ...own,
       ]
-      const parent = above?.[seat]
-      const own = parent === undefined ? { children } : { parent, children }
+      const parent = at === 0 ? undefined : groups[above]?.[seat]
+      const place = parent === undefined ? { children } : { parent, children }
       places.set(
         id,
-        leaves.map((leaf, stripe) => (stripe === seat ? own : leaf)),
+        leaves.map((leaf, stripe) => (stripe === seat ? place : leaf)),
       )
     }
-    for (const id of guestsOf[at] as PageId[]) places.set(id, leaves)
+    for (const id of own) places.set(id, leaves)
   }
   const all = (groups[0] ?? []).map(() => alone)
   for (const id of left) if (!guests.has(id)) places.set(id, all)
   return places
+}
+
+function guestsByGroup(guests: ReadonlyMap<PageId, number>, groups: number): PageId[][] {
+  const lists = Array.from({ length: groups }, (): PageId[] => [])
+  for (const [id, group] of guests) lists[group]?.push(id)
+  return lists
+}
+
+function isSameList(a: readonly PageId[], b: readonly PageId[] | undefined): boolean {
+  return a.length === b?.length && a.every((id, at) => id === b[at])
 }
 
 /** Groups directly below a group. */

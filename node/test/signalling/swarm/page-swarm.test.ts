@@ -291,6 +291,28 @@ test('messages of connecting are bounded a pair', async (t) => {
   t.equal(await swarm.count('signals_total', { result: 'undelivered' }), 0, 'spent')
 })
 
+test('messages of connecting go to nobody else', async (t) => {
+  const swarm = new ScriptedSwarm()
+  const pages = swarm.enterMany(40)
+  const [first] = pages as [ScriptedPage]
+  const far = pages.find(({ id }) => id !== first.id && !first.entry.page.links.has(id))
+  quiet(...pages)
+  far?.say({ kind: 'signal', to: first.id, step: { type: 'offer', text: 'v=0' } })
+  t.strictSame([first.heard, far?.heard], [[], []])
+  t.equal(await swarm.count('signals_total', { result: 'unknown' }), 1)
+})
+
+test('parts that a page wants are bounded', async (t) => {
+  const swarm = new ScriptedSwarm()
+  const page = swarm.enter()
+  for (let said = 0; said <= limits.wantBurst; said += 1) page.want(`v/${said}`)
+  t.equal(page.take('grant').length, limits.wantBurst)
+  t.equal(await swarm.count('limited_total', { limit: 'wants' }), 1)
+  swarm.clock.advance(1_000)
+  for (let said = 0; said < limits.wantsPerSecond; said += 1) page.want(`w/${said}`)
+  t.equal(page.take('grant').length, limits.wantsPerSecond)
+})
+
 test('what a page says that it holds is bounded', async (t) => {
   const swarm = new ScriptedSwarm()
   const [a, b] = [swarm.enter(), swarm.enter()]

@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { protocolLimits } from '@kairo/client/protocol'
 import fc from 'fast-check'
 import { test } from 'tap'
 import { SignedTokens } from '../../../src/signalling/swarm/signed-tokens.ts'
@@ -26,26 +27,29 @@ test('tickets', async (t) => {
   t.notOk(admits(ticket({ swarm: 'a film', exp: '1_800_000_000' })))
   t.notOk(admits(ticket('no JSON')))
   t.notOk(admits(undefined))
-  t.notOk(admits(tokens.session({ id: 'a', swarm: 'a film' })), 'a session is none')
+  t.notOk(admits(tokens.session('a', 'a film')), 'a session is none')
 })
 
 test('sessions', async (t) => {
   const tokens = new SignedTokens('secret')
-  const session = tokens.session({ id: 'a', swarm: 'é' })
-  t.strictSame(tokens.readSession(session), { id: 'a', swarm: 'é' })
-  t.strictSame(new SignedTokens('secret').readSession(session), { id: 'a', swarm: 'é' })
-  t.equal(new SignedTokens('other').readSession(session), undefined)
-  t.equal(tokens.readSession(ticket({ id: 'a', swarm: 'é' })), undefined, 'a ticket is none')
+  const session = tokens.session('a', 'é')
+  t.equal(tokens.readSession(session, 'é'), 'a')
+  t.equal(new SignedTokens('secret').readSession(session, 'é'), 'a', 'after a restart, too')
+  t.equal(tokens.readSession(session, 'e'), undefined)
+  t.equal(new SignedTokens('other').readSession(session, 'é'), undefined)
+  t.equal(tokens.readSession(ticket({ id: 'a', tag: 'é' }), 'é'), undefined, 'a ticket is none')
+  const long = tokens.session('a'.repeat(16), '\uffff'.repeat(protocolLimits.swarmCharsMax))
+  t.ok(long.length <= protocolLimits.sessionCharsMax)
   const change = fc.record({ at: fc.nat(session.length - 1), letter: fc.constantFrom(...'aB0_-.') })
   const property = fc.property(change, ({ at, letter }) => {
     const changed = session.slice(0, at) + letter + session.slice(at + 1)
-    const read = tokens.readSession(changed)
+    const read = tokens.readSession(changed, 'é')
     // The last letter of a base64url text may have spare bits.
     return changed === session || at === session.length - 1 || read === undefined
   })
   fc.assert(property, { numRuns: fuzzRuns(200) })
   fc.assert(
-    fc.property(fc.string(), (text) => tokens.readSession(text) === undefined),
+    fc.property(fc.string(), (text) => tokens.readSession(text, 'é') === undefined),
     { numRuns: fuzzRuns(200) },
   )
 })
