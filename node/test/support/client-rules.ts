@@ -19,7 +19,7 @@ export const clientRules = new PackageRules({
     manners: ['words'],
     engine: [...['words', 'protocol', 'scheduler', 'memory', 'integrity', 'signalling', 'mesh']],
     seeing: ['words', 'protocol', 'engine'],
-    hls: ['words', 'protocol', 'engine', 'manners', 'seeing'],
+    hls: ['words', 'protocol', 'integrity', 'engine', 'manners', 'seeing'],
     entries: ['words', 'protocol', 'engine', 'manners', 'seeing', 'hls'],
   },
   packageRooms: { 'hls.js': ['hls', 'entries'] },

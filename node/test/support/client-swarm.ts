@@ -1,4 +1,5 @@
 /** Pages of Chromium that play one stream with the client library, an origin that counts and may be slow, and edges for them. */
+import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
@@ -7,7 +8,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Browser, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { buildClient } from '../../../scripts/build-client.mjs'
+import { buildBundle, bundles } from '../../../client-lib/vite.config.ts'
 import { partnerPath } from './needs.ts'
 import type { SlowOrigin } from './slow-origin.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -28,6 +29,8 @@ const PLAY = `({ edges, url, hlsConfig }) => {
   const HlsWithKairo = Kairo.KairoEngine.injectMixin(Hls)
   const hls = new HlsWithKairo({
     ...hlsConfig,
+    // A worker would be given the bytes before the page sees them.
+    enableWorker: false,
     kairo: {
       edges,
       swarm: 'test',
@@ -40,12 +43,10 @@ const PLAY = `({ edges, url, hlsConfig }) => {
     },
   })
   window.hls = hls
-  hls.on(Hls.Events.ERROR, (_name, { fatal, details }) => { state.errors.push((fatal ? 'fatal ' : '') + details) })
+  hls.on(Hls.Events.ERROR, (_name, { fatal, details, error }) => { state.errors.push((fatal ? "fatal " : "") + details + " " + (error?.stack ?? "")) })
   hls.on(Hls.Events.FRAG_LOADED, (_name, { frag, payload }) => {
     if (typeof frag.sn !== 'number') return
-    // The bytes are given away to a worker in a moment.
-    const copy = payload.slice(0)
-    crypto.subtle.digest('SHA-256', copy).then((digest) => {
+    crypto.subtle.digest('SHA-256', payload.slice(0)).then((digest) => {
       state.segments[frag.sn] = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
     })
   })
@@ -132,11 +133,18 @@ export async function makeClientFiles(t: Test): Promise<ClientFiles> {
     files: new Map<string, Buffer>([
       ['/', Buffer.from(PAGE)],
       ['/hls.js', await readFile(hls)],
-      ['/client.js', Buffer.from(await buildClient('script'))],
+      ['/client.js', Buffer.from(await buildScript())],
       ...media,
     ]),
     digests: Object.fromEntries(digests),
   }
+}
+
+/** The library as a page without a bundler takes it. */
+async function buildScript(): Promise<string> {
+  const bundle = bundles.find(({ format }) => format === 'iife')
+  assert(bundle !== undefined, 'there is a build for script tags')
+  return await buildBundle(bundle, false)
 }
 
 /** Opens pages, each in a context of its own, as different people have them. */
