@@ -258,6 +258,7 @@ export class HlsEngine {
       playhead: () => this.#player?.playhead(),
       loaders: new Set(),
       onLoad: (context, outcome) => told.tell(context, outcome),
+      onPlain: (bytes) => this.#came('', bytes, undefined),
     }
   }
 }

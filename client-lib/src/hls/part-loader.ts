@@ -34,6 +34,8 @@ export interface LoaderHost {
   /** Loaders under way, to be told of bytes and of a playhead that moved. */
   readonly loaders: Set<PartLoader>
   onLoad(context: FragmentLoaderContext, outcome: LoadOutcome): void
+  /** Media came past the engine. */
+  onPlain(bytes: number): void
 }
 
 /** A loader for one fragment or part. */
@@ -137,7 +139,12 @@ export class PartLoader implements Loader<FragmentLoaderContext> {
     // hls.js has taken this loader's stats to be the fragment's already.
     plain.stats = this.stats
     this.#plain = plain
-    plain.load(context, config, callbacks as LoaderCallbacks<LoaderContext>)
+    const onSuccess: typeof callbacks.onSuccess = (response, stats, of, details) => {
+      const { frag } = context
+      if (frag.sn !== 'initSegment' && frag.type !== 'subtitle') this.#host.onPlain(stats.loaded)
+      callbacks.onSuccess(response, stats, of, details)
+    }
+    plain.load(context, config, { ...callbacks, onSuccess } as LoaderCallbacks<LoaderContext>)
   }
 
   #deadline(): Deadline {

@@ -4,7 +4,7 @@ import type { Events, Fragment, FragmentLoaderContext, HlsListeners, LevelDetail
 import type { PartEngine, PartSource } from '../engine/part-request.ts'
 import { type Playhead, readPlayhead } from './deadline.ts'
 import { PlaylistWatch } from './playlist-watch.ts'
-import { renditionOf, sourceOfContext } from './renditions.ts'
+import { hasParts, renditionOf, sourceOfContext } from './renditions.ts'
 
 /** Who is told. */
 export interface PlayerInit {
@@ -100,9 +100,11 @@ export class Player {
     const engine = this.#init.engine()
     const rendition = renditionOf(this.#hls, type, number)
     if (engine === undefined || rendition === undefined) return
+    const { lowLatencyMode } = this.#hls.config
+    if (type === 'audio' && hasParts(details, lowLatencyMode)) return
     // First what plays: a part that is new may be this page's to fetch only since it plays there.
     this.#plays()
-    this.#watch.listed(engine, rendition, details, this.#hls.config.lowLatencyMode)
+    this.#watch.listed(engine, rendition, details, lowLatencyMode)
   }
 
   #plays(): void {

@@ -40,13 +40,17 @@ export function sourceOf(
   return { key, url: located.url, range: { from, to } }
 }
 
-/** Where lies what a loader was asked for; undefined when it is nothing for the swarm: init segments, subtitles, a test of the bandwidth. */
+/**
+ * Where lies what a loader was asked for; undefined when it is nothing for the swarm: init segments, subtitles, a test of the bandwidth, and parts of sound. Those
+ * are a kilobyte or less each, many a second, and in no tree: asking who has one takes longer than it does, and they would hold up the picture.
+ */
 export function sourceOfContext(
   tracks: Tracks | undefined,
   { frag, part, url, rangeStart, rangeEnd }: FragmentLoaderContext,
 ): PartSource | undefined {
   const { sn, type, level, bitrateTest } = frag
   if (typeof sn !== 'number' || bitrateTest || !isWeb(url)) return undefined
+  if (part !== null && type !== 'main') return undefined
   const rendition = renditionOf(tracks, type, level)
   if (rendition === undefined) return undefined
   const byteRange: [number, number] | [] = rangeEnd ? [rangeStart ?? 0, rangeEnd] : []

@@ -1,5 +1,5 @@
 // The engine of a player, with hls.js's own player as far as Node has it.
-import Hls, { type HlsConfig } from 'hls.js'
+import Hls, { type HlsConfig, type LevelDetails } from 'hls.js'
 import { test } from 'tap'
 import { HlsJsP2PEngine } from '../../src/compat.ts'
 import { HlsEngine, type KairoConfig } from '../../src/hls/hls-engine.ts'
@@ -122,6 +122,25 @@ test('new live parts, and what plays, are told', async (t) => {
   t.equal(swarm().played.at(-1)?.sequence, 13)
   hls.destroy()
   t.equal(swarm().played.at(-1), undefined)
+})
+
+test('parts of sound are left to hls.js', async (t) => {
+  const { hls, swarm } = setUp()
+  hls.loadSource('/a.m3u8')
+  listed(hls)
+  Object.defineProperty(hls, 'allAudioTracks', { value: [{ id: 0, attrs: {} }] })
+  const tell = (details: LevelDetails): void => {
+    hls.emit(Hls.Events.AUDIO_TRACK_UPDATED, Hls.Events.AUDIO_TRACK_UPDATED, {
+      ...{ details, id: 0, groupId: 'a' },
+    })
+  }
+  tell(detailsOf({ first: 10, segments: 5, parts: { 15: 1 } }))
+  tell(detailsOf({ first: 10, segments: 5, parts: { 15: 2 } }))
+  t.same(swarm().listed, [])
+  tell(detailsOf({ first: 10, segments: 5 }))
+  tell(detailsOf({ first: 10, segments: 6 }))
+  t.match(swarm().listed, [[{ key: /^a_.*\/15$/ }]])
+  hls.destroy()
 })
 
 test('the media element moves deadlines, and says whether it plays', async (t) => {

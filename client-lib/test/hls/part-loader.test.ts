@@ -30,8 +30,10 @@ class PlainLoader implements Loader<LoaderContext> {
   constructor() {
     PlainLoader.made.push(this)
   }
-  load(context: LoaderContext): void {
+  callbacks: LoaderCallbacks<LoaderContext> | undefined
+  load(context: LoaderContext, _: unknown, callbacks: LoaderCallbacks<LoaderContext>): void {
     this.context = context
+    this.callbacks = callbacks
     this.calls.push('load')
   }
   abort(): void {
@@ -57,6 +59,7 @@ function setUp(of: { isBound?: boolean } = {}) {
   const clock = new ManualClock(10_000)
   const engine = new ToldEngine()
   const outcomes: LoadOutcome[] = []
+  const plain: number[] = []
   const playhead = { positionS: 20, bufferedS: 8, rate: 1 }
   const host: LoaderHost = {
     clock,
@@ -65,6 +68,7 @@ function setUp(of: { isBound?: boolean } = {}) {
     playhead: () => playhead,
     loaders: new Set(),
     onLoad: (_, outcome) => outcomes.push(outcome),
+    onPlain: (bytes) => plain.push(bytes),
   }
   const told: Told[] = []
   const config = { ...defaults, loader: PlainLoader } as unknown as HlsConfig
@@ -90,7 +94,7 @@ function setUp(of: { isBound?: boolean } = {}) {
   }
   const load = (context: ContextOf = {}, more: Partial<LoaderConfiguration> = {}): void =>
     loader.load(contextOf(context), { ...loaderConfig, ...more }, callbacks)
-  return { clock, engine, outcomes, playhead, host, told, loader, callbacks, load }
+  return { clock, engine, outcomes, plain, playhead, host, told, loader, callbacks, load }
 }
 
 test('media goes to the engine: key, URL, deadline', async (t) => {
@@ -131,6 +135,22 @@ test('what is nothing for the swarm goes to the loader of hls.js, on the same st
   const { load } = setUp({ isBound: false })
   load()
   t.same(PlainLoader.made.at(-1)?.calls, ['load'], 'without an engine, too')
+})
+
+test('media that comes past the engine is counted', async (t) => {
+  for (const [context, counted] of [
+    [{ bitrateTest: true }, [7]],
+    [{ sn: 'initSegment' }, []],
+    [{ type: 'subtitle' }, []],
+  ] as const) {
+    const { load, plain, told, loader } = setUp()
+    load(context)
+    loader.stats.loaded = 7
+    const { callbacks } = PlainLoader.made.at(-1) as PlainLoader
+    callbacks?.onSuccess({ url: '', data: 'x' }, loader.stats, contextOf(context), null)
+    t.same(plain, counted)
+    t.equal(told.length, 1)
+  }
 })
 
 test('an arrival: bytes as they are, stats, destroyed within the call', async (t) => {

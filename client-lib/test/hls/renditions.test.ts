@@ -53,4 +53,7 @@ test('the place of what a loader was asked for', async (t) => {
     `${renditionOf(tracks, 'main', 0)}/7.0`,
   )
   t.equal(sourceOfContext(tracks, contextOf({ sn: 'initSegment' })), undefined)
+  t.match(sourceOfContext(tracks, contextOf({ type: 'audio', level: 3 }))?.key, /^a_.*\/7$/)
+  const part = contextOf({ type: 'audio', level: 3, part: 1 })
+  t.equal(sourceOfContext(tracks, part), undefined, 'parts of sound are too small')
 })
