@@ -64,7 +64,7 @@ export const pageSwarmLimits = {
   /** Messages of connecting passed on between two pages, at once and a second: an offer, an answer, two times twenty candidates, twice. */
   signalBurst: 128,
   signalsPerSecond: 4,
-  /** Parts that a page wants, at once and a second: a player is some windows ahead at its start, then wants a few parts a second. */
+  /** Parts that a page asks about, at once and a second: a player is some windows ahead at its start, then wants a few parts a second. */
   wantBurst: 512,
   wantsPerSecond: 64,
   /** Runs of parts that a page holds, as far as they are listened to. */

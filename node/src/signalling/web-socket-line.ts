@@ -81,10 +81,6 @@ export class WebSocketLine {
     })
   }
 
-  get isEnding(): boolean {
-    return this.#isEnding
-  }
-
   /** True when the client has said or answered something since the last {@link ping}; else its line is cut. */
   isThere(): boolean {
     if (this.#isEnding) return false

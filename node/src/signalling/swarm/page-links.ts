@@ -46,10 +46,13 @@ export class PageLinks {
       link.seenMs = nowMs
       link.rttMs = rttMs
     }
-    for (const [id, { seenMs }] of page.links) {
+    for (const [id, { seenMs }] of [...page.links]) {
       if (nowMs - seenMs < limits.linkMsMax) continue
       const other = this.#components.find(id)
-      if (other !== undefined) part(page, other)
+      if (other === undefined) continue
+      part(page, other)
+      // What a tree needs is tried again.
+      if (this.#components.areJoined(page, other)) this.connect(page, [id])
     }
     this.#seeToNeighbours(page)
   }

@@ -22,7 +22,6 @@ import {
   type PartKey,
   type Report,
   readPartKey,
-  type Want,
 } from '@kairo/client/protocol'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { pageSwarmLimits as limits } from '../../limits/swarm.ts'
@@ -152,9 +151,10 @@ export class PageSwarm {
   /** Takes what a page says, once it is in. */
   take(page: Page, message: Exclude<PageMessage, { kind: 'hello' }>): void {
     if (message.kind === 'want') {
-      this.#takeWant(page, message)
+      const parts = this.#affordable(page, message.parts)
+      for (const { key, withinMs } of parts) this.#want(page, key, withinMs)
     } else if (message.kind === 'describe') {
-      for (const key of message.keys) this.#describe(page, key)
+      for (const key of this.#affordable(page, message.keys)) this.#describe(page, key)
     } else if (!page.canConnect) {
       // Everything else is about what goes between pages.
       return
@@ -181,12 +181,14 @@ export class PageSwarm {
     for (const key of fresh) this.#parts.addHolder(key, page.id)
   }
 
-  #takeWant(page: Page, { parts }: Want): void {
+  /** The first parts that a page asks about, as many as it may. */
+  #affordable<T>(page: Page, parts: readonly T[]): T[] {
     const nowMs = this.#components.clock.monotonicMs()
-    for (const { key, withinMs } of parts) {
-      if (takeToken(page.wants, wantRate, nowMs)) this.#want(page, key, withinMs)
-      else this.#limit('wants')
-    }
+    return parts.filter(() => {
+      if (takeToken(page.wants, wantRate, nowMs)) return true
+      this.#limit('wants')
+      return false
+    })
   }
 
   #want(page: Page, key: PartKey, withinMs: number): void {
@@ -258,7 +260,8 @@ export class PageSwarm {
     const place = readPartKey(key)
     const has = (id: PageId): Page[] => {
       const other = this.#pages.get(id)
-      return other?.canServe && other !== page && other.held.has(key, place) ? [other] : []
+      if (!other?.canServe || other === page || page.reported.has(id)) return []
+      return other.held.has(key, place) ? [other] : []
     }
     const byLoad = (pages: Page[]): Page[] =>
       pages.sort((a, b) => a.named.at(nowMs) - b.named.at(nowMs))

@@ -42,7 +42,7 @@ export interface PageInit {
 /** How often two pages may have messages of connecting passed on. */
 export const signalRate = { burst: limits.signalBurst, perSecond: limits.signalsPerSecond }
 
-/** How many parts a page may want. */
+/** How many parts a page may ask about. */
 export const wantRate = { burst: limits.wantBurst, perSecond: limits.wantsPerSecond }
 
 /** One page. */

@@ -158,6 +158,37 @@ test('two of one household decide nothing about another one', async (t) => {
   t.strictSame(q.take('digests'), [], 'who was not asked is not believed alone')
 })
 
+test('nobody is sent to a page that it reported', async (t) => {
+  const swarm = new ScriptedSwarm()
+  const [mute, other, page] = [swarm.enter(), swarm.enter(), swarm.enter()]
+  mute.want('v/1')
+  mute.got('v/1')
+  mute.want('v/2')
+  other.state({ held: [{ key: 'v/1', count: 1 }] })
+  page.say({ kind: 'report', peer: mute.id, reason: 'silent', key: 'v/0' })
+  quiet(page)
+  page.want('v/1')
+  t.match(page.take('from'), [{ peers: [other.id] }])
+  other.leave()
+  quiet(page)
+  page.want('v/1')
+  page.want('v/2')
+  t.strictSame(kinds(page), ['grant', 'grant'])
+})
+
+test('who asks what a part is hears it as soon as it is known', async (t) => {
+  const swarm = new ScriptedSwarm()
+  const [a, b, c] = [swarm.enter(), swarm.enter(), swarm.enter()]
+  quiet(a, b, c)
+  b.say({ kind: 'describe', keys: ['v/1'] })
+  a.want('v/1')
+  t.strictSame(b.heard, [])
+  a.got('v/1')
+  t.match(b.heard, [{ kind: 'digests', parts: [{ key: 'v/1', digest: digestOf('v/1') }] }])
+  c.say({ kind: 'describe', keys: ['v/1'] })
+  t.strictSame(kinds(c), ['digests'])
+})
+
 test("what varies from page to page is nobody's to share", async (t) => {
   const swarm = new ScriptedSwarm()
   const pages = swarm.enterMany(4)
