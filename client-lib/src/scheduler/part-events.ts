@@ -137,7 +137,6 @@ export function onVerified(state: SchedulerState, { key }: EventOf<'verified'>):
   part.wish = undefined
   part.leaseUntilMs = undefined
   part.isDuty = false
-  part.isDutyOver = true
   state.touch(part)
 }
 

@@ -29,6 +29,7 @@ test('parts are bounded over all peers; those that are wanted stay', async (t) =
 
 test('a part is given up at once when there is no room for it', async (t) => {
   const bench = new SchedulerBench()
+  bench.tell({ type: 'edge', isOpen: true })
   for (let at = 0; at < schedulerLimits.partsMax; at++) bench.want(`v/${at}`, 1_000_000)
   t.same(bench.want('v/x', 1_000_000), ['give-up v/x'])
   t.same(bench.tell({ type: 'bytes', key: 'v/y', from: 0, to: 1 }), [])

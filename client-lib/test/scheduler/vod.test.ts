@@ -200,6 +200,16 @@ test('a silent peer is left after 400 ms and four round trips, and what came of 
   )
 })
 
+test('a peer that sends nothing at all is silent, not slow', async (t) => {
+  const bench = page('a', 'b')
+  bench.tell({ type: 'length', key, bytes: mebibyte / 8 })
+  bench.has('a', key)
+  bench.want(key, 10_000)
+  bench.has('b', key)
+  t.same(bench.pass(500), ['480 cancel a v/1', '480 ask b v/1 0-'])
+  t.equal(bench.scheduler.figures().counters.silences, 1)
+})
+
 test('any byte is a sign of life', async (t) => {
   const bench = page('a')
   bench.tell({ type: 'length', key, bytes: 100_000 })
@@ -268,6 +278,20 @@ test('urgent, a tight origin: the fetch is left to the holder that the edge name
   t.equal(bench.scheduler.figures().counters.handOvers, 1)
 })
 
+test('a part that came back to HTTP is not handed over again', async (t) => {
+  const bench = page('a')
+  bench.tell({ type: 'length', key, bytes: mebibyte })
+  bench.has('a', key)
+  bench.want(key, 1_000, true)
+  const lines = bench.flow(key, 0, 8_000, 200)
+  lines.push(...bench.flow(key, 8_000, 9_000, 3_000, 'a'))
+  lines.push(...bench.flow(key, 9_000, 10_000, 3_000))
+  t.same(
+    lines.map((text) => text.replace(/^\d+ /, '').split(' ')[0]),
+    ['stop-fetch', 'ask', 'cancel', 'fetch'],
+  )
+})
+
 test('urgent, a fast origin: the fetch goes on', async (t) => {
   const bench = page('a')
   bench.want(key, 1_000, true)
@@ -310,6 +334,17 @@ test('much that is missing is split over whole holders by rate', async (t) => {
   t.equal(lines[1], `ask b v/1 ${cut}-`)
   t.equal(cut % 16_384, 0, 'whole chunks')
   t.ok(Math.abs(cut / mebibyte - 0.75) < 0.05, `${cut}`)
+})
+
+test('the last of several brings the odd end, too', async (t) => {
+  for (const odd of [1, 8_191, 8_193, 16_383]) {
+    const bench = page('a', 'b', 'c')
+    for (const peer of ['a', 'b', 'c']) bench.has(peer, key)
+    bench.tell({ type: 'length', key, bytes: mebibyte + odd })
+    const lines = bench.want(key, 20_000)
+    t.equal(lines.length, 3)
+    t.match(lines[2], /^ask c v\/1 \d+-$/)
+  }
 })
 
 test('a small part is not split', async (t) => {
