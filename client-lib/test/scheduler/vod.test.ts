@@ -178,6 +178,15 @@ test('a fast fetch is not left to a peer of which nothing is known', async (t) =
   t.same(bench.flow(key, 0, 2 * mebibyte, 1_000), [], '17 Mbit/s, 4 s to go')
 })
 
+test('a fetch that begins makes HTTP slower for the parts that wait, so it has to begin earlier', async (t) => {
+  const bench = page()
+  bench.tell({ type: 'length', key, bytes: 1_000_000 })
+  bench.want(key, 4_000)
+  bench.tell({ type: 'from', key, peers: ['b'], isWhole: false, untilMs: 60_000 })
+  bench.want('v/2', 1_000, true)
+  t.same(bench.pass(3_000), ['1850 fetch v/1 0-'], 'not at 2850')
+})
+
 test('a silent peer is left after 400 ms and four round trips, and what came of it stays', async (t) => {
   const bench = page('a', 'b')
   bench.tell({ type: 'length', key, bytes: mebibyte / 8 })
@@ -437,9 +446,10 @@ test('HTTP failed twice and peers come and go: the part is given up after its de
   t.same(bench.tell({ type: 'fetch-failed', key }), ['ask b v/1 0-'])
   const lines: string[] = []
   for (let at = 0; at < 20; at++) {
-    lines.push(...bench.tell({ type: 'peer-down', peer: 'b' }), ...bench.pass(10))
-    bench.up('b')
-    lines.push(...bench.has('b', key), ...bench.pass(400))
+    const [one, other] = at % 2 === 0 ? ['b', 'c'] : ['c', 'b']
+    bench.up(other as string)
+    lines.push(...bench.has(other as string, key))
+    lines.push(...bench.tell({ type: 'peer-down', peer: one as string }), ...bench.pass(400))
   }
   t.match(lines.at(-1), /give-up v\/1/)
   t.ok(bench.scheduler.figures().counters.givenUp === 1 && lines.length < 20)
