@@ -61,6 +61,23 @@ test('what a tree needs is not let go', async (t) => {
   for (const id of needed) t.ok(links.has(id))
 })
 
+test('of old connections those that a tree needs are not let go', async (t) => {
+  const swarm = new ScriptedSwarm()
+  const few = swarm.enterMany(treeLimits.flatMax)
+  const [holder, ...others] = few as [ScriptedPage, ...ScriptedPage[]]
+  for (const page of few) page.say({ kind: 'follow', rendition: 'live', partMs: 200 })
+  swarm.clock.advance(treeLimits.planMsMin)
+  holder.want('v/1')
+  holder.got('v/1')
+  const many = swarm.enterMany(60)
+  swarm.clock.advance(limits.linkKeptMs)
+  const { links } = holder.entry.page
+  for (const page of many) if (!links.has(page.id)) page.want('v/1')
+  t.equal(links.size, limits.linksMax)
+  t.ok((await swarm.count('limited_total', { limit: 'links' })) > others.length)
+  for (const { id } of others) t.ok(links.has(id))
+})
+
 test('pages of a swarm, and pages that may come back', async (t) => {
   const swarm = new ScriptedSwarm()
   const alone = { canConnect: false }
