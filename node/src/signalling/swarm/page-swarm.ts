@@ -4,8 +4,8 @@
  *
  * - A page that enters is told of up to `neighboursFirst` others and makes the offers; it is told of new ones when fewer than `neighboursMin` are left.
  * - A wanted part is answered, in this order: alone, where pages did not agree what it is; with its digest and up to four pages that have it whole,
- *   neighbours first and those named least lately first; as a check of what another page fetches; else by the leases (lease-book.ts). A page that was sent to others `sentToOthersMax` times for a
- *   part is granted it, or waits for who is.
+ *   neighbours first and those named least lately first; as a check of what another page fetches; else by the leases (lease-book.ts).
+ *   A page that was sent to others `sentToOthersMax` times for a part is granted it, or waits for who is.
  * - `describe` is answered with the digest as soon as it is known.
  * - `got` is what a part is (agreement.ts): those who waited are told its digest, and who has it if they are not connected to it; followers of the live rendition too.
  * - Nobody is sent to a page that it has reported.

@@ -1,4 +1,7 @@
-/** One page at `/swarm`: it says hello within `helloMsMax`, is let in or told why not, and then speaks with its swarm. What is no message of a correct page ends the connection; kinds of later versions are skipped. */
+/**
+ * One page at `/swarm`: it says hello within `helloMsMax`, is let in or told why not, and then speaks with its swarm. What is no message of a correct page
+ * ends the connection; kinds of later versions are skipped.
+ */
 import {
   type EdgeMessage,
   type Hello,
