@@ -25,9 +25,16 @@ const sourceRoot = join(root, 'node/src')
 const sources = readSources(sourceRoot, '.')
 const byPath = new Map(sources.map((file) => [file.path, file]))
 /** Everything written by hand in TypeScript or plain JavaScript, by its path in the repository. */
-const written = ['node/src', 'node/test', 'node/web', 'tracker', 'client-lib', 'bench', 'scripts'].flatMap(
-  (folder) =>
-    ['.ts', '.tsx', '.mjs', '.js'].flatMap((extension) => readSources(root, folder, extension)),
+const written = [
+  'node/src',
+  'node/test',
+  'node/web',
+  'tracker',
+  'client-lib',
+  'bench',
+  'scripts',
+].flatMap((folder) =>
+  ['.ts', '.tsx', '.mjs', '.js'].flatMap((extension) => readSources(root, folder, extension)),
 )
 
 const targetsOf = (file: SourceFile, typesToo: boolean): string[] =>

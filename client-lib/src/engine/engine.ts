@@ -208,7 +208,7 @@ export class SwarmEngine implements PartEngine {
     const { key } = action as { readonly key: PartKey }
     switch (action.type) {
       case 'fetch':
-        this.#fetch(key, action.from)
+        this.#fetch(key, action.from, action.to)
         break
       case 'stop-fetch':
         this.#fetches.stop(key)
@@ -253,7 +253,7 @@ export class SwarmEngine implements PartEngine {
     if (unknown.length > 0) this.#others.tell({ kind: 'describe', keys: unknown })
   }
 
-  #fetch(key: PartKey, from: number): void {
+  #fetch(key: PartKey, from: number, to: number | undefined): void {
     const source = this.#sources.get(key)
     if (source === undefined) {
       this.#failed(key, 0, 'no URL is known for it')
@@ -261,7 +261,7 @@ export class SwarmEngine implements PartEngine {
     }
     // What comes from a page is not told to others before it is whole: two pages could wait for each other.
     if (from === 0) this.#others.tellHave(key, this.#memory.bytesOf(key), false)
-    this.#fetches.start(source, from)
+    this.#fetches.start(source, from, to)
   }
 
   #failed(key: PartKey, status: number, text: string): void {

@@ -28,6 +28,12 @@ export interface FetchesInit {
   readonly request?: (url: string) => RequestInit
 }
 
+/** Bytes of a part. */
+interface Wanted {
+  readonly from: number
+  readonly to: number | undefined
+}
+
 interface Running {
   readonly abort: AbortController
   cancelWatch: CancelTimer
@@ -54,14 +60,14 @@ export class Fetches {
     return this.#running.has(key)
   }
 
-  /** Requests a part from a byte of it on, to its end. One that runs for it goes on instead. */
-  start(source: PartSource, from: number): void {
+  /** Requests a part from a byte of it on, up to another one or its end. One that runs for it goes on instead. */
+  start(source: PartSource, from: number, to?: number): void {
     const { key } = source
     if (this.#running.has(key)) return
     const running: Running = { abort: new AbortController(), cancelWatch: () => {} }
     this.#running.set(key, running)
     this.#watch(running)
-    this.#run(source, from, running).then(
+    this.#run(source, { from, to }, running).then(
       () => this.#over(key, running) && this.#init.onEnd(key),
       (error: unknown) => {
         // A stopped request ends with an error that means nothing.
@@ -97,13 +103,15 @@ export class Fetches {
     )
   }
 
-  async #run({ key, url, range }: PartSource, from: number, running: Running): Promise<void> {
+  async #run({ key, url, range }: PartSource, { from, to }: Wanted, running: Running) {
     const { fetch, memory, clock } = this.#components
     const base = range?.from ?? 0
+    /** First byte of the part that is not asked for; undefined: its end, where that is. */
+    const end = to ?? (range && range.to - range.from)
     const init = this.#init.request?.(url) ?? {}
     const headers = new Headers(init.headers)
-    const isRange = from > 0 || range !== undefined
-    if (isRange) headers.set('range', `bytes=${base + from}-${range ? range.to - 1 : ''}`)
+    const isRange = from > 0 || end !== undefined
+    if (isRange) headers.set('range', `bytes=${base + from}-${end ? base + end - 1 : ''}`)
     if (range) this.#tellLength(key, range.to - range.from)
     const response = await fetch(url, { ...init, headers, signal: running.abort.signal })
     if (!response.ok || response.body === null) {
@@ -113,7 +121,8 @@ export class Fetches {
     }
     // Where a server that knows no ranges begins: at the resource's first byte.
     let at = response.status === 206 ? from : -base
-    if (!range) this.#readLength(key, response, at)
+    const isToEnd = end === undefined || response.status !== 206
+    if (range === undefined && isToEnd) this.#readLength(key, response, at)
     const reader = response.body.getReader()
     const rate = { bytes: 0, sinceMs: clock.nowMs() }
     for (;;) {
@@ -121,17 +130,17 @@ export class Fetches {
       if (running.abort.signal.aborted) throw running.abort.signal.reason
       if (done) break
       this.#watch(running)
-      const bytes = this.#within(value, at, memory.bytesOf(key))
+      const bytes = this.#within(value, at, end ?? memory.bytesOf(key))
       this.#measure(rate, value.length)
       at += value.length
       if (bytes.length > 0) this.#write(key, at - value.length < 0 ? 0 : at - value.length, bytes)
-      if (range && at >= range.to - range.from) {
+      if (end !== undefined && at >= end) {
         reader.cancel().catch(() => {})
         break
       }
     }
-    if (!range && memory.bytesOf(key) === undefined) this.#tellLength(key, at)
-    if (!memory.isComplete(key) && at < (memory.bytesOf(key) ?? 0)) {
+    if (end === undefined && memory.bytesOf(key) === undefined) this.#tellLength(key, at)
+    if (at < (end ?? memory.bytesOf(key) ?? 0)) {
       throw new HttpError(0, 'HTTP broke off')
     }
   }

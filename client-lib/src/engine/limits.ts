@@ -10,6 +10,8 @@ export const engineLimits = {
   rateSpanMsMin: 8,
   /** A part all of which is there waits so long for its digest, if nobody is in a hurry. */
   digestWaitMs: 3_000,
+  /** And no shorter, however late it is: the answer of the edge is on its way, and HTTP would take longer. */
+  digestWaitMsMin: 400,
   /** So much before a deadline a part without a digest is fetched by HTTP after all. */
   digestMarginMs: 100,
   /** Parts that wait for their digest at once. */

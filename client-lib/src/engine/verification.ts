@@ -105,8 +105,9 @@ export class Verification {
     const { clock } = this.#components
     const leftMs = (deadlineMs ?? Number.POSITIVE_INFINITY) - limits.digestMarginMs - clock.nowMs()
     unverified.cancelWait()
-    unverified.cancelWait = clock.after(Math.max(0, Math.min(limits.digestWaitMs, leftMs)), () =>
-      this.#refuse(key, []),
+    unverified.cancelWait = clock.after(
+      Math.max(limits.digestWaitMsMin, Math.min(limits.digestWaitMs, leftMs)),
+      () => this.#refuse(key, []),
     )
   }
 

@@ -13,7 +13,7 @@ import { type DownReason, Neighbour, type PeerFigures } from './neighbour.ts'
 import { TokenBucket } from './token-bucket.ts'
 import { UploadTurns } from './upload-turns.ts'
 
-export type { DownReason, PeerFigures }
+export type { PeerFigures }
 
 /** Who is told. All are called in the course of a browser's event or of a call to the mesh, and may call it. */
 export interface MeshEvents {

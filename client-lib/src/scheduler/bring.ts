@@ -3,7 +3,7 @@
  *
  * 1. Pulls that were silent too long end; their peers are blamed and not asked for this part again (a whole holder for a fault, one that has the part
  *    coming in itself for a quarter of one).
- * 2. A fetch under way goes on, unless it is handed over (`hand-over.ts`).
+ * 2. A fetch under way goes on, unless it is handed over (`hand-over.ts`). An urgent one that began before the edge was there is asked about once it is.
  * 3. HTTP alone where the page takes nothing from peers, or wrong bytes came; HTTP at once with the lease.
  * 4. Urgent: HTTP at once, and the edge is asked besides, so that the fetch can still be handed over.
  * 5. No time left (`deadline.ts`): the same; but what is late anyhow goes the usual way until one peer has failed.
@@ -30,7 +30,9 @@ export function bring(state: SchedulerState, part: Part): void {
     part.leaseUntilMs = undefined
   }
   if (part.fetch !== undefined) {
-    handOver(state, part, part.fetch)
+    const isLeft = handOver(state, part, part.fetch)
+    // It began before the edge was there.
+    if (!isLeft && part.fetch.why === 'urgent' && part.edgeAsks === 0) askEdge(state, part)
     return
   }
   if (!state.mayTake || part.isHttpOnly) {

@@ -98,6 +98,23 @@ test('a part that is a range of a file, and the rest of one', async (t) => {
   t.same(Buffer.from(memory.join('v/1')), body.subarray(1_000, 9_000))
 })
 
+test('a gap in a part, and in one that is a range', async (t) => {
+  const asked: (string | undefined)[] = []
+  const whole = await stage(t, ranged(asked))
+  whole.memory.write('v/1', 0, body.subarray(0, 20_000), 'a-peer')
+  whole.memory.write('v/1', 30_000, body.subarray(30_000), 'a-peer')
+  whole.memory.setBytes('v/1', body.length)
+  whole.fetches.start({ key: 'v/1', url: whole.url }, 20_000, 30_000)
+  t.equal(await whole.ended, 'end')
+  t.same(Buffer.from(whole.memory.join('v/1')), body)
+
+  const part = await stage(t, ranged(asked))
+  part.fetches.start({ key: 'v/1', url: part.url, range: { from: 1_000, to: 9_000 } }, 10, 20)
+  t.equal(await part.ended, 'end')
+  t.same(Buffer.from(part.memory.read('v/1', 10, 99)), body.subarray(1_010, 1_020))
+  t.strictSame(asked, ['bytes=20000-29999', 'bytes=1010-1019'])
+})
+
 test('a server that knows no ranges', async (t) => {
   const whole: RequestListener = (_request, response) => {
     response.end(body)

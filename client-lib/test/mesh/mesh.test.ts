@@ -1,79 +1,10 @@
-// The mesh over connections in memory: how they come up, are watched, replaced and ended, and what neighbours are told.
+// The mesh over connections in memory: how they come up, are watched and ended, and what neighbours are told.
 import { test } from 'tap'
-import { PartMemory } from '../../src/memory/part-memory.ts'
 import { meshLimits as limits } from '../../src/mesh/limits.ts'
-import { Mesh, type MeshEvents, type MeshInit } from '../../src/mesh/mesh.ts'
+import { Mesh, type MeshEvents } from '../../src/mesh/mesh.ts'
 import type { Step } from '../../src/protocol/edge-messages.ts'
 import { protocolLimits } from '../../src/protocol/limits.ts'
-import { TestNetwork } from '../support/connection-network.ts'
-import { ManualClock, settle } from '../support/manual-clock.ts'
-
-/** A page with what its mesh has told. */
-class TestPage {
-  readonly told: unknown[][] = []
-  readonly memory = new PartMemory({ bytesMax: 50_000_000, onEvicted: () => {} })
-  readonly mesh: Mesh
-  /** What the edge does with a step. */
-  onStep: (to: string, step: Step) => void
-
-  constructor(stage: TestStage, id: string, init: Partial<MeshInit>) {
-    this.onStep = (to, step) => stage.pages.get(to)?.mesh.takeStep(id, step)
-    const tell =
-      (name: string) =>
-      (...values: unknown[]): void => {
-        this.told.push([name, ...values])
-      }
-    const events: MeshEvents = {
-      onUp: tell('up'),
-      onDown: tell('down'),
-      onRtt: tell('rtt'),
-      onHave: tell('have'),
-      onLost: tell('lost'),
-      onPush: tell('push'),
-      onEnd: tell('end'),
-      onLength: (_peer, key, bytes) => this.memory.setBytes(key, bytes),
-      onChunk: (peer, key, offset, bytes) => this.memory.write(key, offset, bytes, peer),
-      onStep: (to, step) => this.onStep(to, step),
-    }
-    this.mesh = new Mesh(
-      {
-        ...{ clock: stage.clock, random: () => 0, memory: this.memory },
-        createConnection: stage.network.createConnection,
-      },
-      { iceServers: [], uploadBps: 100_000_000, events, ...init },
-    )
-  }
-
-  /** What was told of this name. */
-  all(name: string): unknown[][] {
-    return this.told.filter(([told]) => told === name).map(([, ...values]) => values)
-  }
-}
-
-class TestStage {
-  readonly clock = new ManualClock()
-  readonly network = new TestNetwork()
-  readonly pages = new Map<string, TestPage>()
-
-  add(id: string, init: Partial<MeshInit> = {}): TestPage {
-    const page = new TestPage(this, id, init)
-    this.pages.set(id, page)
-    return page
-  }
-
-  /** `a` and `b`, which are connected. */
-  async two(init: Partial<MeshInit> = {}): Promise<[TestPage, TestPage]> {
-    const pages: [TestPage, TestPage] = [this.add('a', init), this.add('b', init)]
-    pages[0].mesh.connect(['b'])
-    await calm()
-    return pages
-  }
-}
-
-/** Lets everything happen that takes no time. */
-async function calm(): Promise<void> {
-  for (let turn = 0; turn < 4; turn += 1) await settle()
-}
+import { calm, type TestPage, TestStage } from '../support/mesh-stage.ts'
 
 const candidate: Step = { type: 'candidate', text: 'candidate:0 a' }
 
@@ -190,84 +121,6 @@ test('a page that gives nothing has nothing, until it gives again', async (t) =>
   c.mesh.tellLost(['r/3'])
   await calm()
   t.equal(b.all('lost').length, 1)
-})
-
-test('both are told to offer: one connection, and nobody was ever down', async (t) => {
-  const stage = new TestStage()
-  const [a, b] = [stage.add('a'), stage.add('b')]
-  a.mesh.connect(['b'])
-  b.mesh.connect(['a'])
-  await calm()
-  t.strictSame(a.told, [['up', 'b', 0]])
-  t.strictSame(b.told, [['up', 'a', 0]])
-  t.equal(
-    stage.network.connections.filter(({ connectionState }) => connectionState === 'connected')
-      .length,
-    2,
-  )
-})
-
-test('both have told their offers: the one that sorts first stands', async (t) => {
-  const stage = new TestStage()
-  const pages = [stage.add('a'), stage.add('b')]
-  for (const page of pages) {
-    const tell = page.onStep
-    page.onStep = (to, step) => void settle().then(() => tell(to, step))
-  }
-  pages[0]?.mesh.connect(['b'])
-  pages[1]?.mesh.connect(['a'])
-  await calm()
-  await calm()
-  t.strictSame(pages[0]?.told, [['up', 'b', 0]])
-  t.strictSame(pages[1]?.told, [['up', 'a', 0]])
-  t.strictSame(
-    stage.network.connections.map(({ connectionState }) => connectionState),
-    ['connected', 'closed', 'connected'],
-  )
-})
-
-test('a connection that is dropped at once tells no offer', async (t) => {
-  const stage = new TestStage()
-  const [a, b] = [stage.add('a'), stage.add('b')]
-  a.mesh.connect(['b'])
-  t.notOk(a.mesh.ask('b', 'r/1', 0), 'nobody is asked before it is up')
-  a.mesh.drop('b')
-  await calm()
-  t.strictSame([a.told, b.told], [[['down', 'b', 'dropped']], []])
-  t.equal(stage.network.connections.length, 1)
-})
-
-test('an offer that comes before the own one is told is taken', async (t) => {
-  const stage = new TestStage()
-  const [a, b] = [stage.add('a'), stage.add('b')]
-  b.onStep = () => {}
-  b.mesh.connect(['a'])
-  await calm()
-  b.mesh.close()
-  const other = stage.add('b')
-  other.mesh.connect(['a'])
-  // The steps of the page `b` reach `a` in the very turn in which `a` is told to connect.
-  const connect = a.mesh.takeStep.bind(a.mesh)
-  a.mesh.takeStep = (from, step) => {
-    if (step.type === 'offer') a.mesh.connect([from])
-    connect(from, step)
-  }
-  await calm()
-  t.strictSame(other.told, [['up', 'a', 0]])
-})
-
-test('an offer in place of a connection that still seems to be up', async (t) => {
-  const stage = new TestStage()
-  const [a] = await stage.two()
-  a.told.length = 0
-  const again = stage.add('b')
-  again.mesh.connect(['a'])
-  await calm()
-  t.strictSame(a.told, [
-    ['down', 'b', 'closed'],
-    ['up', 'b', 0],
-  ])
-  t.equal(a.mesh.figures().length, 1)
 })
 
 test('what does not come up in time is given up', async (t) => {

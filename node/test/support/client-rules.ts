@@ -6,7 +6,7 @@ export const clientRules = new PackageRules({
   folder: 'client-lib',
   rootFiles: {
     words: ['clock.ts', 'errors.ts'],
-    entries: ['index.ts', 'compat.ts'],
+    entries: ['index.ts', 'compat.ts', 'script-tag.ts'],
   },
   mayImport: {
     words: [],
@@ -18,12 +18,12 @@ export const clientRules = new PackageRules({
     mesh: ['words', 'protocol', 'memory'],
     manners: ['words'],
     engine: [...['words', 'protocol', 'scheduler', 'memory', 'integrity', 'signalling', 'mesh']],
-    seeing: ['words', 'protocol', 'engine'],
+    seeing: ['words', 'protocol', 'manners', 'engine'],
     hls: ['words', 'protocol', 'integrity', 'engine', 'manners', 'seeing'],
     entries: ['words', 'protocol', 'engine', 'manners', 'seeing', 'hls'],
   },
   packageRooms: { 'hls.js': ['hls', 'entries'] },
-  entries: ['index.ts', 'compat.ts', 'protocol/index.ts'],
+  entries: ['index.ts', 'compat.ts', 'script-tag.ts', 'seeing/overlay.ts', 'protocol/index.ts'],
   knowTime: ['clock.ts', 'hls'],
   users: ['bench', 'node/src'],
 })
