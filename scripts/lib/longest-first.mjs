@@ -11,6 +11,7 @@ export const longFiles = [
   'node/test/interop/kubo.test.ts',
   'node/test/interop/broken-odds.test.ts',
   'tracker/test/region/region.test.ts',
+  'node/test/interop/client-swarm.test.ts',
   'node/test/interop/network-dvr.test.ts',
   'node/test/interop/region.test.ts',
   'node/test/interop/hostile-purge.test.ts',
