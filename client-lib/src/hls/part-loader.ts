@@ -85,7 +85,7 @@ export class PartLoader implements Loader<FragmentLoaderContext> {
       { ...source, ...this.#told },
       {
         onArrival: (arrival) => this.#arrived(arrival),
-        onFailure: (status, text) => this.#failed(status, text),
+        onFailure: (status, text) => this.#failed(status, text, config),
       },
     )
   }
@@ -181,9 +181,15 @@ export class PartLoader implements Loader<FragmentLoaderContext> {
     callbacks.onSuccess({ url: context.url, data, code: 200 }, stats, context, null)
   }
 
-  #failed(status: number, text: string): void {
+  /** What no server has refused (a part too large for the swarm, a page without room) hls.js loads by itself, as if there were no engine. */
+  #failed(status: number, text: string, config: LoaderConfiguration): void {
     const { stats, context, ended: callbacks } = this.#ending()
     if (callbacks === undefined || context === null) return
+    if (status === 0) {
+      this.#host.onLoad(context, { type: 'abort' })
+      this.#loadPlainly(context, config, callbacks)
+      return
+    }
     this.#host.onLoad(context, { type: 'error', status, text })
     callbacks.onError({ code: status, text }, context, null, stats)
   }

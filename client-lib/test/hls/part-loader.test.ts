@@ -202,6 +202,21 @@ test('a failure is told at once, with its status; hls.js retries', async (t) => 
   t.same(outcomes.at(-1), { type: 'error', status: 404, text: 'Not Found' })
 })
 
+test('what the engine cannot bring, and no server has refused, hls.js loads by itself', async (t) => {
+  const { engine, load, told, clock, loader, host } = setUp()
+  const before = PlainLoader.made.length
+  load()
+  engine.last.callbacks.onFailure(0, 'too long for the swarm')
+  const plain = PlainLoader.made.at(-1)
+  t.equal(PlainLoader.made.length, before + 1)
+  t.same(plain?.calls, ['load'])
+  t.same(told, [], 'hls.js hears of that loader alone')
+  t.equal(clock.timers, 0)
+  t.equal(host.loaders.size, 0)
+  loader.abort()
+  t.same(plain?.calls, ['load', 'abort'])
+})
+
 test('nothing within the time to a first byte: a timeout, and the engine is told to stop', async (t) => {
   const { engine, load, told, clock, host } = setUp()
   load()
