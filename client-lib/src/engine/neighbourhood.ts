@@ -74,7 +74,9 @@ export class Neighbourhood {
   }
 
   start(): void {
-    this.#line?.start()
+    if (this.#line === undefined) return
+    this.#init.onEvent({ type: 'edge', isOpen: false, isTried: true })
+    this.#line.start()
   }
 
   stop(): void {
@@ -159,7 +161,7 @@ export class Neighbourhood {
   #noteEdge(isOpen: boolean): void {
     this.#isEdgeOpen = isOpen
     if (!isOpen) this.#cancelState()
-    this.#init.onEvent({ type: 'edge', isOpen })
+    this.#init.onEvent({ type: 'edge', isOpen, isTried: !isOpen })
     if (!isOpen) return
     if (this.#follow.rendition !== undefined) this.tell(this.#follow)
     // Another edge, or the same one begun anew, knows nothing of what is held here.

@@ -193,9 +193,15 @@ function askElsewhere(state: SchedulerState, part: Part, canFetch: boolean): voi
   if (canFetch) {
     const isShort = isLive(state, part) || isLate(state, part)
     if (part.edgeAsks === 0 || !isShort) askEdge(state, part)
-    if (isEdgeAwaited(state, part)) return
+    if (isEdgeAwaited(state, part) || isEdgeCalled(state, part)) return
   }
   fetch(state, part, part.spent.size > 0 ? 'silent' : state.isEdgeOpen ? 'no-holder' : 'no-edge')
+}
+
+/** An edge is being called, at the start or after a break: who has time waits for it, else all would fetch the same until it listens. */
+function isEdgeCalled(state: SchedulerState, part: Part): boolean {
+  const sinceMs = state.edgeTriedMs
+  return sinceMs !== undefined && !state.isDue(part, sinceMs + schedulerLimits.edgeOpenMs)
 }
 
 /** A part of the live edge, whose deadline is near. */

@@ -13,8 +13,9 @@ export function onTree(state: SchedulerState, { rendition, stripes }: EventOf<'t
 }
 
 /** Another edge, or none: what was asked of the last one is asked anew. */
-export function onEdge(state: SchedulerState, { isOpen }: EventOf<'edge'>): void {
+export function onEdge(state: SchedulerState, { isOpen, isTried }: EventOf<'edge'>): void {
   state.isEdgeOpen = isOpen
+  state.edgeTriedMs = isTried && !isOpen ? state.nowMs : undefined
   for (const part of state.parts.active) {
     part.edgeAskedMs = undefined
     part.edgeAsks = 0

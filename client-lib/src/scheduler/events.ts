@@ -30,7 +30,8 @@ export type SchedulerEvent =
       readonly rendition: string
       readonly stripes: readonly StripePlace[]
     }
-  | { readonly type: 'edge'; readonly isOpen: boolean }
+  /** `isTried`: none listens yet, but one is being called. */
+  | { readonly type: 'edge'; readonly isOpen: boolean; readonly isTried?: boolean }
   /** The edge lets this page fetch a part, for all, until then. */
   | { readonly type: 'grant'; readonly key: PartKey; readonly untilMs: number }
   /** The edge says who has a part, or fetches it; not all of them need be connected. */

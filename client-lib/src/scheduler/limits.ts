@@ -16,6 +16,8 @@ export const schedulerLimits = {
   piecesMax: 4_096,
   /** How long a wish waits for the edge's answer before HTTP takes it. */
   edgeWaitMs: 250,
+  /** How long a wish with time waits for an edge that is being called: for a connection, and as many round trips again. */
+  edgeOpenMs: 1_000,
   /** Questions to the edge about one wish. */
   edgeAsksMax: 4,
   /** How long a peer may send nothing of an ask, beyond four round trips, until another source is tried. */

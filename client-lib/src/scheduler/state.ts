@@ -23,6 +23,8 @@ export class SchedulerState {
   readonly counters: Counters = newCounters()
   nowMs = 0
   isEdgeOpen = false
+  /** Since when an edge is being called that does not listen yet; undefined: none is, or one listens. */
+  edgeTriedMs: number | undefined
   mayTake = true
   mayGive = true
   /** Fetches under way. */

@@ -39,6 +39,25 @@ test('no edge and nobody: HTTP at once', async (t) => {
   t.equal(bench.scheduler.figures().counters.fetches['no-edge'], 1)
 })
 
+test('an edge that is being called is waited for where there is time', async (t) => {
+  const calling = new SchedulerBench()
+  calling.tell({ type: 'edge', isOpen: false, isTried: true })
+  t.same(calling.want(key, 5_000), [])
+  t.same(calling.want('v/2', 5_000, true), ['fetch v/2 0-'], 'not with nothing to play')
+  t.same(calling.tell({ type: 'edge', isOpen: true }), ['ask-edge v/1<5000 v/2<5000'])
+
+  const deaf = new SchedulerBench()
+  deaf.tell({ type: 'edge', isOpen: false, isTried: true })
+  deaf.want(key, 5_000)
+  t.same(deaf.pass(5_000), ['1000 fetch v/1 0-'])
+  t.same(deaf.want('v/2', 5_000), ['fetch v/2 0-'], 'and not once more')
+
+  const late = new SchedulerBench()
+  late.tell({ type: 'edge', isOpen: false, isTried: true })
+  late.want(key, 600)
+  t.match(late.pass(600)[0], /^\d{3} fetch v\/1 0-$/, 'the deadline is stronger')
+})
+
 test('the edge goes away while it is waited for: HTTP at once', async (t) => {
   const bench = page()
   bench.want(key, 10_000)
