@@ -6,6 +6,8 @@ import type { BrokenFile } from './broken-file.ts'
 import { Clips } from './clips.ts'
 import { FileRun, strayChildren } from './file-run.ts'
 
+/** Without it every second file of a table is put through, always the same ones: the whole corpus takes minutes of two processors. */
+const isWhole = process.env.KAIRO_CORPUS === 'all'
 /** Libraries side by side. */
 const LANES = 2
 
@@ -15,12 +17,12 @@ const goodFile: BrokenFile = {
   ends: { seconds: [2.9, 3.2], renditions: ['source', '72p', 'audio'] },
 }
 
-/** Puts all files through, and behind them a good one in each library. */
+/** Puts files through, all of them with `KAIRO_CORPUS=all`, and behind them a good one in each library. */
 export async function putThrough(t: Test, files: readonly BrokenFile[]): Promise<void> {
   t.equal(new Set(files.map(({ name }) => name)).size, files.length, 'no two have one name')
   const folder = t.testdir({ clips: {} })
   const clips = new Clips(join(folder, 'clips'))
-  const waiting = [...files]
+  const waiting = files.filter((_, index) => isWhole || index % 2 === 0)
   const found = new Map<string, readonly string[]>()
   const lane = async (name: string): Promise<void> => {
     mkdirSync(join(folder, name))
