@@ -15,7 +15,7 @@ import {
 } from '../support/client-swarm.ts'
 import { needs } from '../support/needs.ts'
 import { SlowOrigin } from '../support/slow-origin.ts'
-import { startSwarmEdge } from '../support/swarm-edge.ts'
+import { startLiveSwarmEdge } from '../support/swarm-stage.ts'
 import { until } from '../support/until.ts'
 
 const skip = needs('ffmpeg', 'chromium')
@@ -70,7 +70,7 @@ test('viewers and an edge', { skip, timeout: 200_000 }, async (t) => {
 
   await t.test('the edge dies: another one takes over, and playback goes on', async (t) => {
     const { origin, pages, edge } = await stage(t, { viewers: 2, bps: 1_500_000 })
-    const second = await startSwarmEdge(t)
+    const second = await startLiveSwarmEdge(t)
     await playAll(pages, origin, [edge.url, second.url])
     await until(async () => (await edge.count('pages')) === 2, 'both to be at the first edge')
     await edge.stop()
@@ -114,7 +114,7 @@ const silentSend = `{
 
 async function stage(t: Test, { viewers = 2, bps = 0 }) {
   const origin = await SlowOrigin.start(t, files.files, { bps })
-  const edge = await startSwarmEdge(t)
+  const edge = await startLiveSwarmEdge(t)
   const open = async (count: number, script?: string): Promise<ClientPage[]> => {
     const pages = await openClientPages(browser, origin, count, script)
     t.teardown(() => Promise.all(pages.map(({ page }) => page.context().close())))

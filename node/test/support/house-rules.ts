@@ -8,7 +8,7 @@ export const rootFiles: Readonly<Record<string, readonly string[]>> = {
   /** Leaves: they import nothing of Kairo but one another. */
   shared: [
     ...['errors.ts', 'limits.ts', 'clock.ts', 'logger.ts', 'version.ts'],
-    ...['deadline.ts', 'home.ts', 'files.ts', 'json.ts', 'address-group.ts'],
+    ...['deadline.ts', 'home.ts', 'files.ts', 'secret-file.ts', 'json.ts', 'address-group.ts'],
     ...['failure-limiter.ts', 'urls.ts', 'backoff.ts'],
     ...['token-buckets.ts', 'circuit-breaker.ts'],
   ],

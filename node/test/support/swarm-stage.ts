@@ -1,9 +1,15 @@
 /** An edge of viewers' swarms behind a real HTTP server, and pages that speak its wire over real sockets and keep what they hear. */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { type EdgeMessage, type PageMessage, swarmProtocol } from '@kairo/client/protocol'
+import {
+  type EdgeMessage,
+  type PageMessage,
+  readEdgeMessage,
+  swarmProtocol,
+} from '@kairo/client/protocol'
 import type { Test } from 'tap'
 import { type ClientOptions, WebSocket } from 'ws'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import { swarmLimits as limits } from '../../src/limits/swarm.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { createRegistry } from '../../src/metrics/registry.ts'
@@ -24,9 +30,7 @@ export interface TestPageInit extends ClientOptions {
   readonly ticket?: string
 }
 
-/** Starts an edge that runs until the test ends, on a clock that stands still. */
-export async function startSwarmEdge(t: Test, init: Partial<SwarmEdgeInit> = {}) {
-  const clock = new ManualClock()
+async function openEdge(clock: Clock, init: Partial<SwarmEdgeInit>) {
   const registry = createRegistry()
   const edge = new SwarmEdge(
     { clock, registry, logger: silentLogger, random: Math.random },
@@ -34,7 +38,30 @@ export async function startSwarmEdge(t: Test, init: Partial<SwarmEdgeInit> = {})
   )
   const http = await startTestServer({ upgrades: [edge.route] })
   edge.start()
-  const url = `ws://127.0.0.1:${http.port}/swarm`
+  return {
+    ...{ http, registry, edge, url: `ws://127.0.0.1:${http.port}/swarm` },
+    /** One of its metrics, `kairo_swarm_<name>`. */
+    count: (name: string, labels: Record<string, string> = {}): Promise<number> =>
+      metric(registry, `kairo_swarm_${name}`, labels),
+  }
+}
+
+/** Starts an edge for pages of a browser, on the machine's clock; it may be ended before the test ends. */
+export async function startLiveSwarmEdge(t: Test) {
+  const opened = await openEdge(systemClock, {})
+  let stopped: Promise<void> | undefined
+  const stop = (): Promise<void> => {
+    stopped ??= opened.edge.stop().then(() => stopTestServer(opened.http))
+    return stopped
+  }
+  t.teardown(stop)
+  return { ...opened, stop }
+}
+
+/** Starts an edge that runs until the test ends, on a clock that stands still. */
+export async function startSwarmEdge(t: Test, init: Partial<SwarmEdgeInit> = {}) {
+  const clock = new ManualClock()
+  const { http, registry, edge, url, count } = await openEdge(clock, init)
   const pages: TestPage[] = []
   t.teardown(async () => {
     for (const page of pages) page.socket.terminate()
@@ -44,8 +71,6 @@ export async function startSwarmEdge(t: Test, init: Partial<SwarmEdgeInit> = {})
     await stopped
     await stopTestServer(http)
   })
-  const count = (name: string, labels: Record<string, string> = {}): Promise<number> =>
-    metric(registry, `kairo_swarm_${name}`, labels)
   const connect = async (options: ClientOptions = {}): Promise<TestPage> => {
     const page = new TestPage(new WebSocket(url, swarmProtocol, options))
     pages.push(page)
@@ -89,7 +114,11 @@ export class TestPage {
 
   constructor(socket: WebSocket) {
     this.socket = socket
-    socket.on('message', (data) => this.heard.push(JSON.parse(String(data)) as EdgeMessage))
+    // As strictly as pages read: what no page would take fails the test.
+    socket.on('message', (data) => {
+      const message = readEdgeMessage(String(data))
+      if (message !== undefined) this.heard.push(message)
+    })
     socket.on('close', (code, reason) => {
       this.closed = { code, reason: String(reason) }
     })

@@ -10,6 +10,7 @@ import {
   ProtocolError,
   readPageMessage,
   type Welcome,
+  writeMessage,
 } from '@kairo/client/protocol'
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { swarmLimits as limits } from '../../limits/swarm.ts'
@@ -61,7 +62,7 @@ export class SwarmConnection implements PageLine, WebSocketClient {
   }
 
   tell(message: EdgeMessage): boolean {
-    return this.#line.send(JSON.stringify(message))
+    return this.#line.send(writeMessage(message))
   }
 
   tellText(text: string): boolean {

@@ -1,11 +1,16 @@
 /** Every bound of one page's connection, and how it ends, over real sockets. */
 
 import { createHmac } from 'node:crypto'
-import { once } from 'node:events'
-import { swarmProtocol } from '@kairo/client/protocol'
+import { EventEmitter, once } from 'node:events'
+import { readEdgeMessage, swarmProtocol } from '@kairo/client/protocol'
 import { test } from 'tap'
 import { type ClientOptions, WebSocket } from 'ws'
 import { swarmLimits as limits, pageSwarmLimits } from '../../../src/limits/swarm.ts'
+import { createRegistry } from '../../../src/metrics/registry.ts'
+import type { PageSwarms } from '../../../src/signalling/swarm/page-swarms.ts'
+import { SwarmConnection } from '../../../src/signalling/swarm/swarm-connection.ts'
+import { type SwarmLoad, SwarmMetrics } from '../../../src/signalling/swarm/swarm-metrics.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 import { startSwarmEdge } from '../../support/swarm-stage.ts'
 
 async function refusalOf(url: string, options: ClientOptions = {}): Promise<string> {
@@ -32,6 +37,28 @@ test('what is no message ends the connection, what is of a later version does no
   t.equal(later.closed, undefined)
   t.equal(await count('messages_total', { kind: 'unknown' }), 1)
   t.equal(await count('messages_total', { kind: 'invalid' }), 5)
+})
+
+test('what is measured is told as pages read it: whole, and within bounds', async (t) => {
+  const sent: string[] = []
+  const socket = Object.assign(new EventEmitter(), {
+    ...{ readyState: WebSocket.OPEN, bufferedAmount: 0 },
+    send: (text: string) => sent.push(text),
+  })
+  const clock = new ManualClock()
+  const metrics = new SwarmMetrics(createRegistry(), () => ({}) as SwarmLoad)
+  const connection = new SwarmConnection(
+    { clock, metrics, iceServers: [], swarms: {} as PageSwarms },
+    { socket: socket as unknown as WebSocket, address: '', onClosed: () => {} },
+  )
+  for (const forMs of [12.5, 1e9]) {
+    connection.tell({ kind: 'from', key: 'v/1', peers: [], isWhole: true, forMs })
+  }
+  const told = sent.map((text) => readEdgeMessage(text)) as { forMs: number }[]
+  t.strictSame(
+    told.map(({ forMs }) => forMs),
+    [13, 60_000],
+  )
 })
 
 test('messages a second', async (t) => {
